@@ -1,0 +1,117 @@
+//! Exact amounts of money and quantities of goods. No floating point anywhere.
+
+use std::fmt;
+
+pub use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Serialize};
+
+/// Most digits before the decimal point (WCO Data Model format n..16,6).
+pub const INTEGER_DIGITS_MAX: usize = 16;
+/// Most digits after the decimal point.
+pub const FRACTION_DIGITS_MAX: usize = 6;
+
+/// A number breaks the strict decimal form.
+#[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "`{0}` is not a plain decimal number: up to 16 digits, then optionally a dot and up to 6 \
+     digits; no sign, exponent, grouping or other digits than 0 to 9"
+)]
+pub struct InvalidDecimal(pub String);
+
+/// Parses a non-negative decimal strictly: `1234.56`, never `1,234.56`, `1E3`, `-5` or `٣`.
+pub fn parse_decimal(text: &str) -> Result<Decimal, InvalidDecimal> {
+    let error = || InvalidDecimal(text.chars().take(40).collect());
+    let (integer, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str, max| {
+        (1..=max).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if !digits(integer, INTEGER_DIGITS_MAX) || !digits(fraction, FRACTION_DIGITS_MAX) {
+        return Err(error());
+    }
+    text.parse().map_err(|_| error())
+}
+
+/// Serde form of a strict decimal: always a JSON string (see [`parse_decimal`]).
+pub mod decimal_text {
+    use super::Decimal;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes the number as a string.
+    pub fn serialize<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    /// Reads a strict decimal string.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        super::parse_decimal(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// An amount of money in one currency.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amount {
+    /// The number, in whole units of the currency.
+    #[serde(with = "decimal_text")]
+    pub value: Decimal,
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+}
+
+/// A quantity in one unit.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantity {
+    /// The number.
+    #[serde(with = "decimal_text")]
+    pub value: Decimal,
+    /// UN/ECE Recommendation 20 unit code, such as `KGM`.
+    pub unit: String,
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.value, self.currency)
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.value, self.unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_decimals() {
+        for good in ["0", "1234.56", "0.000001", "9999999999999999.999999"] {
+            assert_eq!(parse_decimal(good).map(|d| d.to_string()), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-5",
+            "+5",
+            "1E5",
+            "NaN",
+            "1,234.56",
+            "1.234,56",
+            "٣",
+            " 1",
+            "1 ",
+            "0x1",
+            "1_000",
+            "12345678901234567",
+            "0.1234567",
+            "1.2.3",
+        ] {
+            assert!(parse_decimal(bad).is_err(), "{bad}");
+        }
+    }
+}
