@@ -1,1 +1,70 @@
-//! karvan-subsystem
+#![doc = include_str!("../README.md")]
+
+mod context;
+mod document;
+mod rejection;
+pub mod testkit;
+
+pub use context::{Caller, Context};
+pub use document::{Document, DocumentType, Outgoing};
+pub use rejection::{Pointer, Rejection};
+
+use karvan_store::{Migration, Read};
+use karvan_types::Timestamp;
+
+/// An operation that people and scripts call through the node's local interface.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Name within the sub-system, such as `claim`.
+    pub name: &'static str,
+    /// Permission that the caller's token must hold, such as `customs.decide`.
+    pub permission: &'static str,
+    /// Whether it runs in a transaction ([`Subsystem::operate`]) or on a view
+    /// ([`Subsystem::query`]).
+    pub writes: bool,
+    /// One sentence for help texts.
+    pub about: &'static str,
+}
+
+/// One field of cooperation over the kernel.
+///
+/// All methods are synchronous and work on what they are handed: they must not wait, read a clock
+/// or make random choices, so that a node replays alike inside the simulation.
+pub trait Subsystem: Send + Sync {
+    /// Returns the name: lower case, also the prefix of its tables.
+    fn name(&self) -> &'static str;
+
+    /// Returns its schema, in order.
+    fn migrations(&self) -> &'static [Migration];
+
+    /// Returns the document types that it handles.
+    fn document_types(&self) -> &'static [DocumentType];
+
+    /// Returns the operations that it offers.
+    fn operations(&self) -> &'static [Operation];
+
+    /// Takes effect of a received document, inside the transaction of its receipt.
+    ///
+    /// A [`Rejection`] undoes what this call wrote; the sender gets it as a signed refusal and the
+    /// document is kept as a dead letter.
+    fn receive(&self, cx: &mut Context<'_>, document: &Document<'_>) -> Result<(), Rejection>;
+
+    /// Runs an operation that writes; its effect and the documents that it sends commit together.
+    fn operate(
+        &self,
+        cx: &mut Context<'_>,
+        caller: &Caller,
+        operation: &str,
+        input: serde_json::Value,
+    ) -> Result<serde_json::Value, Rejection>;
+
+    /// Runs an operation that only reads.
+    fn query(
+        &self,
+        view: &dyn Read,
+        now: Timestamp,
+        caller: &Caller,
+        operation: &str,
+        input: serde_json::Value,
+    ) -> Result<serde_json::Value, Rejection>;
+}
