@@ -1,1 +1,3 @@
-//! karvan-customs
+#![doc = include_str!("../README.md")]
+
+pub mod messages;

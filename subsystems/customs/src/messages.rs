@@ -1,0 +1,221 @@
+//! The canonical messages that the two customs services exchange, as strict JSON.
+//!
+//! A message is one JSON object. Names in `PascalCase` are element names of the WCO Data Model and
+//! carry their WCO id in brackets in the documentation; names in `camelCase` are Karvan's own.
+//! Amounts and quantities are objects with a decimal string; instants are RFC 3339 with offset;
+//! dates are `YYYY-MM-DD`. What is signed is the canonical form (RFC 8785).
+//!
+//! Invariants: unknown and duplicate names are refused at every level; a document type code names
+//! exactly one message type; writing and reading again gives an equal message.
+//!
+//! Not here: rules on the content (`crate::validate`), reading WCO XML (`crate::wco`).
+
+mod certificate;
+mod declaration;
+mod parts;
+mod result;
+mod text;
+
+pub use certificate::{
+    CertificateFlag, CertificateItem, CertificateOfOrigin, CertificateStatus, OriginCriterion,
+};
+pub use declaration::{
+    ChargeDeduction, Commodity, CustomsValuation, DutyTaxFee, ExportDeclaration, GoodsItem,
+    GoodsMeasure, GoodsShipment, GovernmentProcedure, ImportClaim, InvoiceLine, Payment,
+    TradeTerms,
+};
+pub use parts::{
+    AdditionalDocument, Address, Classification, ClassificationKind, Consignment, Country,
+    CountryId, FunctionCode, Header, InvoiceReference, Location, Origin, Packaging, Party,
+    PreviousDocument, Seal, SharingLevel, TransportEquipment, TransportMeans, Ucr, WriteOff,
+};
+pub use result::{
+    AmendedValue, Amendment, AmendmentReason, Cancellation, Decision, DocumentReference, Outcome,
+    Pointer, UtilisationItem, UtilisationResult, Validation, ValidationError,
+};
+
+use std::fmt;
+
+use karvan_types::{ErrorKind, json};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// UN/EDIFACT 1001 code of a preferential certificate of origin, in `TypeCode` [D006].
+pub const CERTIFICATE_TYPE_CODE: &str = "864";
+/// UN/EDIFACT 1001 code of an export declaration.
+pub const EXPORT_TYPE_CODE: &str = "830";
+/// UN/EDIFACT 1001 code of an import declaration.
+pub const IMPORT_TYPE_CODE: &str = "929";
+
+/// Which message a document is; its code is the document type in the envelope.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum DocumentType {
+    /// Export declaration.
+    Export,
+    /// Certificate of origin.
+    Certificate,
+    /// Import claim.
+    Import,
+    /// Utilisation result.
+    Utilisation,
+    /// Validation: accepted, or rejected with pointers.
+    Validation,
+    /// Amendment of an earlier document.
+    Amendment,
+    /// Cancellation of an earlier document.
+    Cancellation,
+}
+
+impl DocumentType {
+    /// Every document type of the customs sub-system.
+    pub const ALL: [Self; 7] = [
+        Self::Export,
+        Self::Certificate,
+        Self::Import,
+        Self::Utilisation,
+        Self::Validation,
+        Self::Amendment,
+        Self::Cancellation,
+    ];
+
+    /// Returns the three-letter code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Export => ExportDeclaration::DOCUMENT_TYPE,
+            Self::Certificate => CertificateOfOrigin::DOCUMENT_TYPE,
+            Self::Import => ImportClaim::DOCUMENT_TYPE,
+            Self::Utilisation => UtilisationResult::DOCUMENT_TYPE,
+            Self::Validation => Validation::DOCUMENT_TYPE,
+            Self::Amendment => Amendment::DOCUMENT_TYPE,
+            Self::Cancellation => Cancellation::DOCUMENT_TYPE,
+        }
+    }
+
+    /// Returns the type with this code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl fmt::Display for DocumentType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// One message of the customs sub-system.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// EXD.
+    Export(Box<ExportDeclaration>),
+    /// COO.
+    Certificate(Box<CertificateOfOrigin>),
+    /// IMP.
+    Import(Box<ImportClaim>),
+    /// UTL.
+    Utilisation(Box<UtilisationResult>),
+    /// VAL.
+    Validation(Box<Validation>),
+    /// AMD.
+    Amendment(Box<Amendment>),
+    /// CXL.
+    Cancellation(Box<Cancellation>),
+}
+
+/// A message could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The code names no message of this sub-system.
+    #[error("`{0}` is not a customs document type; use one of EXD, COO, IMP, UTL, VAL, AMD or CXL")]
+    UnknownDocumentType(String),
+    /// The JSON is not strict, or a field does not fit the message.
+    #[error("the {document_type} message is not valid JSON of its type; mend the named field")]
+    Json {
+        /// Which message was expected.
+        document_type: &'static str,
+        /// What is wrong, and where.
+        #[source]
+        source: json::Error,
+    },
+}
+
+impl Error {
+    /// Returns what kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Json { source: json::Error::TooLong(_), .. } => ErrorKind::TooLarge,
+            Self::UnknownDocumentType(_) | Self::Json { .. } => ErrorKind::Invalid,
+        }
+    }
+}
+
+impl Message {
+    /// Parses a message of the document type `code`, strictly.
+    pub fn parse(code: &str, text: &[u8]) -> Result<Self, Error> {
+        let kind = DocumentType::from_code(code)
+            .ok_or_else(|| Error::UnknownDocumentType(code.chars().take(20).collect()))?;
+        Ok(match kind {
+            DocumentType::Export => Self::Export(read(kind, text)?),
+            DocumentType::Certificate => Self::Certificate(read(kind, text)?),
+            DocumentType::Import => Self::Import(read(kind, text)?),
+            DocumentType::Utilisation => Self::Utilisation(read(kind, text)?),
+            DocumentType::Validation => Self::Validation(read(kind, text)?),
+            DocumentType::Amendment => Self::Amendment(read(kind, text)?),
+            DocumentType::Cancellation => Self::Cancellation(read(kind, text)?),
+        })
+    }
+
+    /// Returns the document type.
+    pub const fn document_type(&self) -> DocumentType {
+        match self {
+            Self::Export(_) => DocumentType::Export,
+            Self::Certificate(_) => DocumentType::Certificate,
+            Self::Import(_) => DocumentType::Import,
+            Self::Utilisation(_) => DocumentType::Utilisation,
+            Self::Validation(_) => DocumentType::Validation,
+            Self::Amendment(_) => DocumentType::Amendment,
+            Self::Cancellation(_) => DocumentType::Cancellation,
+        }
+    }
+
+    /// Returns the common header.
+    pub const fn header(&self) -> &Header {
+        match self {
+            Self::Export(message) => &message.header,
+            Self::Certificate(message) => &message.header,
+            Self::Import(message) => &message.header,
+            Self::Utilisation(message) => &message.header,
+            Self::Validation(message) => &message.header,
+            Self::Amendment(message) => &message.header,
+            Self::Cancellation(message) => &message.header,
+        }
+    }
+
+    /// Writes the canonical form (RFC 8785), the bytes that are signed and hashed.
+    pub fn to_canonical(&self) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Export(message) => write(self, message),
+            Self::Certificate(message) => write(self, message),
+            Self::Import(message) => write(self, message),
+            Self::Utilisation(message) => write(self, message),
+            Self::Validation(message) => write(self, message),
+            Self::Amendment(message) => write(self, message),
+            Self::Cancellation(message) => write(self, message),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(kind: DocumentType, text: &[u8]) -> Result<Box<T>, Error> {
+    json::from_slice(text)
+        .map(Box::new)
+        .map_err(|source| Error::Json { document_type: kind.code(), source })
+}
+
+fn write<T: Serialize>(message: &Message, content: &T) -> Result<Vec<u8>, Error> {
+    let document_type = message.document_type().code();
+    json::canonical(content).map_err(|source| Error::Json { document_type, source })
+}
+
+#[cfg(test)]
+mod tests;
