@@ -1,1 +1,7 @@
-//! karvan-trust
+#![doc = include_str!("../README.md")]
+
+pub mod keys;
+
+mod error;
+
+pub use error::Error;

@@ -1,0 +1,72 @@
+//! What can go wrong with keys, lists and certificates. Refused messages are
+//! [`crate::message::Refusal`].
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use karvan_types::{ErrorKind, json};
+
+use crate::keys::KeyId;
+
+/// A failure of this crate outside message verification.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The provider holds no private key of this name.
+    #[error("there is no private key `{0}` here; generate it, or name one that exists")]
+    KeyMissing(KeyId),
+    /// A key of this name exists; keys are never overwritten.
+    #[error("the key `{0}` exists already; choose another name, keys are never overwritten")]
+    KeyExists(KeyId),
+    /// The bytes are no key of the algorithm, or the key is unsafe.
+    #[error("not a usable key: {0}")]
+    KeyRejected(&'static str),
+    /// The key folder's master key does not open.
+    #[error(
+        "the passphrase or key file does not open {}; use the one it was made with (or restore \
+         the file, if it was altered)", .0.display()
+    )]
+    Locked(PathBuf),
+    /// A sealed file was changed since it was written, or belongs to another folder.
+    #[error("{} is damaged or belongs to another key folder; restore it from backup", .0.display())]
+    Altered(PathBuf),
+    /// The key folder was made already.
+    #[error("{} is a key folder already; open it instead of creating it", .0.display())]
+    FolderExists(PathBuf),
+    /// A file could not be read or written.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The cryptography library failed where it must not.
+    #[error("the cryptography library failed to {0}")]
+    Crypto(&'static str),
+    /// A text is no strict JSON, or not of the expected shape.
+    #[error(transparent)]
+    Json(#[from] json::Error),
+}
+
+impl Error {
+    /// Makes a function that turns a system error into one that names the act and the file.
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// Returns whose turn it is to act.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::KeyMissing(_) => ErrorKind::NotFound,
+            Self::KeyExists(_) | Self::FolderExists(_) => ErrorKind::Conflict,
+            Self::KeyRejected(_) | Self::Json(_) => ErrorKind::Invalid,
+            Self::Locked(_) => ErrorKind::LocalConfig,
+            Self::Altered(_) | Self::Io { .. } => ErrorKind::Storage,
+            Self::Crypto(_) => ErrorKind::Internal,
+        }
+    }
+}
