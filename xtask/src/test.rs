@@ -1,0 +1,288 @@
+//! The one command of CI: runs the steps of a table and counts what passed.
+//!
+//! A step is a row of [`steps::STEPS`]: a command line or a chore, what it needs from the machine,
+//! and where it runs. The first act is to see that the needs are there (`needs.rs`). Output goes to
+//! a log per step; the end of a failed one is shown. The closing line is `N passed, N failed, N
+//! skipped`, alone on its line: tests of cargo count one by one, any other step counts as one.
+//!
+//! Invariants: what is not run is counted as skipped and named, never silently green; a step has
+//! a bound on its time.
+//!
+//! Not here: what the rules and the tests say (`crate::tidy`, the crates).
+
+mod counts;
+mod needs;
+mod steps;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::workspace::{self, Workspace};
+use crate::{generate, tidy};
+use counts::Counts;
+pub(crate) use steps::table;
+use steps::{Act, STEPS, Step};
+
+/// Lines of a failed step's log that are shown.
+const TAIL_LINES: usize = 80;
+/// Longest time of one step; a hanging test must not eat the whole run.
+const STEP_MINUTES_MAX: u64 = 45;
+/// How often a running step is looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// The folder of test data that does not belong to the project.
+const DATA: &str = "KARVAN_TEST_DATA";
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Run only this step; may be given several times
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Print the steps instead of running them
+    #[arg(long)]
+    list: bool,
+    /// Run the steps after a failed one too
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// What one step came to.
+struct Done {
+    name: &'static str,
+    counts: Counts,
+    seconds: f64,
+    /// Why the step was not run, if it was not.
+    not_run: Option<String>,
+}
+
+/// Runs the chosen steps; returns whether none failed.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    if options.list {
+        print!("{}", steps::table());
+        return Ok(true);
+    }
+    let chosen = choose(&options.only)?;
+    let logs = workspace::output_folder()?;
+    fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
+    let missing = needs::provide(&chosen);
+    if std::env::var_os(DATA).is_none() {
+        println!("!! {DATA} is not set: tests that need public test data will be skipped");
+    }
+    let root = workspace::root()?;
+    let mut all = Vec::new();
+    let mut stop = false;
+    for (index, step) in chosen.iter().enumerate() {
+        let lacking = step.needs.iter().find(|need| missing.contains(&need.name));
+        let done = if let Some(need) = lacking {
+            Done::not_run(step, format!("{} is missing", need.name))
+        } else if stop {
+            Done::not_run(step, "an earlier step failed".to_owned())
+        } else {
+            println!("[{}/{}] {}: {}", index + 1, chosen.len(), step.name, step.about);
+            perform(step, &root, &logs)?
+        };
+        println!("{}", done.progress());
+        stop |= done.counts.failed > 0 && !options.keep_going;
+        all.push(done);
+    }
+    Ok(close(&all))
+}
+
+fn choose(only: &[String]) -> Result<Vec<&'static Step>> {
+    if only.is_empty() {
+        return Ok(STEPS.iter().collect());
+    }
+    let find = |name: &String| {
+        let step = STEPS.iter().find(|step| step.name == name);
+        step.with_context(|| format!("no step `{name}`; `cargo xtask test --list` shows them"))
+    };
+    only.iter().map(find).collect()
+}
+
+/// Runs one step with its output in a log.
+fn perform(step: &'static Step, root: &Path, logs: &Path) -> Result<Done> {
+    let log = logs.join(format!("{}.log", step.name));
+    let (clock, started) = clock();
+    let passed = match step.act {
+        Act::Run(argv) => run_command(step, argv, root, &log)?,
+        Act::Tidy => {
+            let outcome = tidy::check(&Workspace::load()?);
+            fs::write(&log, outcome.text())?;
+            outcome.is_clean()
+        }
+        Act::Fresh => {
+            let stale = generate::stale()?;
+            fs::write(&log, generate::report(&stale))?;
+            stale.is_empty()
+        }
+    };
+    let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
+    if !passed {
+        show_tail(step.name, &text, &log);
+    }
+    let counts = Counts::of(&text, passed);
+    Ok(Done { name: step.name, counts, seconds: clock(started), not_run: None })
+}
+
+/// Returns a function from an instant to the seconds since, and the instant now.
+fn clock() -> (fn(Instant) -> f64, Instant) {
+    #[expect(clippy::disallowed_methods, reason = "reports how long a chore took, nothing else")]
+    let now = Instant::now();
+    (|started| started.elapsed().as_secs_f64(), now)
+}
+
+fn run_command(step: &Step, argv: &[&str], root: &Path, log: &PathBuf) -> Result<bool> {
+    let [program, arguments @ ..] = argv else { bail!("step {} has no command", step.name) };
+    let output = File::create(log).with_context(|| log.display().to_string())?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(root.join(step.folder));
+    command.envs(step.env.iter().copied());
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    for (name, _) in std::env::vars_os() {
+        // What cargo tells this program about itself must not leak into the cargo below.
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name.as_ref());
+        }
+    }
+    let child = command.spawn().with_context(|| format!("starting `{program}`"))?;
+    let ended = wait(child)?;
+    if ended.is_none() {
+        println!("!! {} was ended after {STEP_MINUTES_MAX} minutes", step.name);
+    }
+    Ok(ended.is_some_and(|status| status.success()))
+}
+
+/// Waits for a process, or ends it when its time is over and returns `None`.
+fn wait(mut child: Child) -> Result<Option<ExitStatus>> {
+    let (elapsed, started) = clock();
+    let limit = Duration::from_mins(STEP_MINUTES_MAX).as_secs_f64();
+    while elapsed(started) < limit {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        #[expect(clippy::disallowed_methods, reason = "std has no wait with a time limit")]
+        std::thread::sleep(POLL);
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}
+
+fn show_tail(name: &str, text: &str, log: &Path) {
+    let lines: Vec<_> = text.lines().collect();
+    let hidden = lines.len().saturating_sub(TAIL_LINES);
+    println!("--- {name} failed; {hidden} lines before these are in {}", log.display());
+    for line in lines.iter().skip(hidden) {
+        println!("    {line}");
+    }
+    println!("---");
+}
+
+impl Done {
+    fn not_run(step: &Step, why: String) -> Self {
+        let counts = Counts { skipped: 1, ..Counts::default() };
+        Self { name: step.name, counts, seconds: 0.0, not_run: Some(why) }
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.counts.failed, &self.not_run) {
+            (0, None) => "ok",
+            (0, Some(_)) => "SKIPPED",
+            _ => "FAILED",
+        }
+    }
+
+    fn progress(&self) -> String {
+        match &self.not_run {
+            Some(why) => format!("!! {} is skipped: {why}", self.name),
+            None => format!("      {} {} in {:.1} s", self.name, self.word(), self.seconds),
+        }
+    }
+}
+
+/// Prints the table and the closing line; returns whether nothing failed.
+fn close(all: &[Done]) -> bool {
+    let mut total = Counts::default();
+    println!(
+        "\n{:<12} {:<8} {:>7} {:>7} {:>8} {:>9}",
+        "step", "", "passed", "failed", "skipped", "s"
+    );
+    for done in all {
+        let Counts { passed, failed, skipped, .. } = done.counts;
+        let (name, word, seconds) = (done.name, done.word(), done.seconds);
+        println!("{name:<12} {word:<8} {passed:>7} {failed:>7} {skipped:>8} {seconds:>9.1}");
+        total.add(&done.counts);
+    }
+    for done in all {
+        if let Some(why) = &done.not_run {
+            println!("!! skipped {}: {why}", done.name);
+        }
+    }
+    for reason in &total.reasons {
+        println!("!! skipped {reason}");
+    }
+    println!("\n{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    total.failed == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(act: Act) -> Step {
+        Step {
+            name: "tried",
+            about: "a test",
+            act,
+            needs: &[],
+            env: &[("TOLD", "yes")],
+            folder: "",
+        }
+    }
+
+    fn perform_here(argv: &'static [&'static str]) -> (Done, String) {
+        // Steps live as long as the program, as those of the table do.
+        let step: &'static Step = Box::leak(Box::new(step(Act::Run(argv))));
+        let id = argv.iter().map(|word| word.len()).sum::<usize>();
+        let logs = std::env::temp_dir().join(format!("xtask-{}-{id}", std::process::id()));
+        fs::create_dir_all(&logs).unwrap();
+        let done = perform(step, Path::new("."), &logs).unwrap();
+        let log = fs::read_to_string(logs.join("tried.log")).unwrap();
+        fs::remove_dir_all(&logs).unwrap();
+        (done, log)
+    }
+
+    #[test]
+    fn a_step_is_judged_by_its_exit_and_its_output_is_kept() {
+        let (done, log) = perform_here(&["sh", "-c", "echo $TOLD; echo oops >&2; exit 3"]);
+        assert_eq!((done.counts.passed, done.counts.failed), (0, 1));
+        assert_eq!(log, "yes\noops\n");
+        let (done, _) = perform_here(&["sh", "-c", "exit 0"]);
+        assert_eq!((done.counts.passed, done.counts.failed), (1, 0));
+    }
+
+    #[test]
+    fn a_step_reads_no_input() {
+        let (done, log) = perform_here(&["sh", "-c", "cat; echo end of input"]);
+        assert_eq!((done.word(), log.as_str()), ("ok", "end of input\n"));
+    }
+
+    #[test]
+    fn an_unknown_step_is_refused() {
+        assert!(choose(&["nonesuch".to_owned()]).is_err());
+        assert_eq!(choose(&["tidy".to_owned()]).unwrap().len(), 1);
+        assert_eq!(choose(&[]).unwrap().len(), STEPS.len());
+    }
+
+    #[test]
+    fn what_was_not_run_is_skipped_aloud() {
+        let done = Done::not_run(&step(Act::Tidy), "go is missing".to_owned());
+        assert_eq!((done.word(), done.counts.skipped), ("SKIPPED", 1));
+        assert!(done.progress().contains("go is missing"));
+    }
+}

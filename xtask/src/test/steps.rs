@@ -1,0 +1,133 @@
+//! The table of steps, in the order in which they are worth knowing: cheap ones first.
+
+use std::fmt::Write as _;
+
+use super::needs::Need;
+
+/// One step.
+pub(crate) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) act: Act,
+    pub(super) needs: &'static [&'static Need],
+    pub(super) env: &'static [(&'static str, &'static str)],
+    /// Where it runs, relative to the root.
+    pub(super) folder: &'static str,
+}
+
+/// What a step does.
+#[derive(Clone, Copy)]
+pub(super) enum Act {
+    /// Runs a command line; its exit code judges.
+    Run(&'static [&'static str]),
+    /// Checks the house rules.
+    Tidy,
+    /// Checks that generated files are fresh.
+    Fresh,
+}
+
+const CARGO_DENY: Need = Need {
+    name: "cargo-deny",
+    probe: &["cargo", "deny", "--version"],
+    packages: &[],
+    hint: "install it with: cargo install --locked cargo-deny",
+};
+
+/// What a step is made of when it needs nothing special.
+const PLAIN: Step =
+    Step { name: "", about: "", act: Act::Run(&[]), needs: &[], env: &[], folder: "" };
+
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "format",
+        about: "cargo fmt changes nothing",
+        act: Act::Run(&["cargo", "fmt", "--all", "--check"]),
+        ..PLAIN
+    },
+    Step { name: "tidy", about: "the house rules hold", act: Act::Tidy, ..PLAIN },
+    Step { name: "generated", about: "generated files are fresh", act: Act::Fresh, ..PLAIN },
+    Step {
+        name: "clippy",
+        about: "no lint, warnings included",
+        act: Act::Run(&[
+            "cargo",
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+        ..PLAIN
+    },
+    Step {
+        name: "tests",
+        about: "all tests of all crates",
+        // Output of passed tests is kept, because that is where they say what they skipped.
+        act: Act::Run(&[
+            "cargo",
+            "test",
+            "--workspace",
+            "--locked",
+            "--no-fail-fast",
+            "--",
+            "--show-output",
+        ]),
+        ..PLAIN
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without a warning",
+        act: Act::Run(&["cargo", "doc", "--no-deps", "--workspace", "--locked"]),
+        env: &[("RUSTDOCFLAGS", "-D warnings")],
+        ..PLAIN
+    },
+    Step {
+        name: "deny",
+        about: "licences, banned and double crates, and sources",
+        act: Act::Run(&["cargo", "deny", "--locked", "check", "bans", "licenses", "sources"]),
+        needs: &[&CARGO_DENY],
+        ..PLAIN
+    },
+];
+
+/// Returns the steps as a Markdown table.
+pub(crate) fn table() -> String {
+    let mut text = "| step | what holds | how |\n| --- | --- | --- |\n".to_owned();
+    for Step { name, about, act, .. } in STEPS {
+        let how = match act {
+            Act::Run(argv) => argv.join(" "),
+            Act::Tidy => "cargo xtask tidy".to_owned(),
+            Act::Fresh => "cargo xtask gen --check".to_owned(),
+        };
+        let _ = writeln!(text, "| `{name}` | {about} | `{how}` |");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_a_file_name() {
+        let names: BTreeSet<_> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+        let fits =
+            |name: &str| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
+        assert!(names.iter().all(|name| !name.is_empty() && fits(name)), "{names:?}");
+    }
+
+    #[test]
+    fn every_cargo_step_holds_to_the_lock_file() {
+        for step in STEPS {
+            if let Act::Run(argv @ ["cargo", chore, ..]) = step.act {
+                let locked = *chore == "fmt" || argv.contains(&"--locked");
+                assert!(locked, "{} may change Cargo.lock", step.name);
+            }
+        }
+    }
+}
