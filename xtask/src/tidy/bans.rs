@@ -90,7 +90,7 @@ const SQL: Ban = Ban {
 };
 
 const STORE_TRAITS: Ban = Ban {
-    words: &["karvan_store::sqlite", "karvan_store::journal", "rusqlite"],
+    words: &["SqliteStore", "JournalStore", "karvan_store::sqlite", "karvan_store::journal"],
     within: &["subsystems"],
     except: &[],
 };
@@ -166,8 +166,8 @@ mod tests {
         at("environment", "apps/karvan/src/a.rs", "std::env::var(\"HOME\")", false);
         at("sql-in-store", "kernel/ledger/src/a.rs", "run(\"SELECT 1\")", true);
         at("sql-in-store", "kernel/store/src/a.rs", "run(\"SELECT 1\")", false);
-        at("store-traits", "subsystems/x/src/a.rs", "use karvan_store::sqlite::Db;", true);
-        at("store-traits", "apps/karvan/src/a.rs", "use karvan_store::sqlite::Db;", false);
+        at("store-traits", "subsystems/x/src/a.rs", "use karvan_store::SqliteStore;", true);
+        at("store-traits", "apps/karvan/src/a.rs", "use karvan_store::SqliteStore;", false);
         // INV-13
         at("exact-numbers", "subsystems/x/src/a.rs", "let duty: f64 = 0.2;", true);
         at("exact-numbers", "base/types/src/a.rs", "a as f32", true);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Findings, Rule};
-use crate::workspace::{File, Workspace};
+use crate::workspace::{File, Line, Workspace};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -31,7 +31,7 @@ fn invariants_tested(tree: &Workspace, findings: &mut Findings) {
         let rule = file.path.starts_with("xtask/src/tidy");
         let lines = file.lines();
         let tests = lines.iter().filter(|line| line.in_test || rule);
-        named.extend(tests.flat_map(|line| numbers(line.text)));
+        named.extend(tests.flat_map(|line| named_in(file, line)));
     }
     for (number, line) in defined(tree) {
         if !named.contains(&number) {
@@ -44,10 +44,12 @@ fn invariants_known(tree: &Workspace, findings: &mut Findings) {
     let defined = defined(tree);
     let speaks = |file: &&File| matches!(file.extension(), "rs" | "md" | "py" | "go");
     for file in tree.files.iter().filter(speaks) {
-        for (index, text) in file.text().lines().enumerate() {
-            for number in numbers(text).into_iter().filter(|number| !defined.contains_key(number)) {
-                let what = format!("{HOME} defines no {MARK}{number}");
-                findings.report(&file.path, index + 1, what);
+        for line in file.lines() {
+            for number in named_in(file, &line) {
+                if !defined.contains_key(&number) {
+                    let what = format!("{HOME} defines no {MARK}{number}");
+                    findings.report(&file.path, line.number, what);
+                }
             }
         }
     }
@@ -76,13 +78,21 @@ fn defined(tree: &Workspace) -> BTreeMap<u32, usize> {
     first
 }
 
-/// Returns the numbers of the invariants that a line names, in the text or as a test's name
-/// (`inv_3_…`).
+/// Returns the invariants that a line names in its comment, or as the name of a test
+/// (`inv_3_…`). A string is no name: an invoice may be called so too.
+fn named_in(file: &File, line: &Line<'_>) -> Vec<u32> {
+    let mut named = numbers(file.remarks(line));
+    named.extend(line.text.split("fn inv_").skip(1).filter_map(leading_number));
+    named
+}
+
 fn numbers(text: &str) -> Vec<u32> {
-    let marked = text.split(MARK).skip(1);
-    let named = text.split("fn inv_").skip(1);
-    let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
-    marked.chain(named).filter_map(|rest| digits(rest).parse().ok()).collect()
+    text.split(MARK).skip(1).filter_map(leading_number).collect()
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
 }
 
 #[cfg(test)]
@@ -110,6 +120,7 @@ mod tests {
         let both = &["ARCHITECTURE.md:3", "ARCHITECTURE.md:4"];
         at("a/src/a.rs", "// #1 and #10 are only mentioned\n", both);
         at("a/tests/a.rs", "// #100\n", both);
+        at("a/tests/a.rs", "let invoices = [\"#1\", \"#10\"];\n", both);
     }
 
     #[test]
@@ -118,6 +129,7 @@ mod tests {
         at("a/src/a.rs", "// #1\n", &[]);
         at("a/src/a.rs", "\n// #2\n", &["a/src/a.rs:2"]);
         at("docs/a.md", "#11\n", &["docs/a.md:1"]);
+        at("a/src/a.rs", "let invoice = \"#11\";\n", &[]);
         let twice = format!("- **{MARK}1** a\n- **{MARK}1** b\n");
         check("invariants-known", &[("ARCHITECTURE.md", &twice)], &["ARCHITECTURE.md:2"]);
     }

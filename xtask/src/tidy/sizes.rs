@@ -31,7 +31,8 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "module-header",
-        about: "A module over 100 lines opens with `//!`: what, how, invariants, what is not here.",
+        about: "A module over 100 lines without tests opens with `//!`: what, how, invariants, \
+                what is not here.",
         remedy: "write the header for a reader who arrives by search",
         check: module_header,
     },
@@ -129,7 +130,8 @@ fn module_header(tree: &Workspace, findings: &mut Findings) {
     for file in rust(tree) {
         let text = file.text();
         let opens = text.starts_with("//!") || text.starts_with("#![doc = include_str!(");
-        if text.lines().count() > HEADERLESS_LINES_MAX && !opens {
+        let count = file.lines().iter().filter(|line| !line.in_test).count();
+        if count > HEADERLESS_LINES_MAX && !opens {
             findings.report(&file.path, 1, "no module header".to_owned());
         }
     }
@@ -212,6 +214,7 @@ mod tests {
     fn long_modules_have_a_header() {
         at("module-header", "a/src/a.rs", &"x;\n".repeat(100), &[]);
         at("module-header", "a/src/a.rs", &"x;\n".repeat(101), &[1]);
+        at("module-header", "a/src/a/tests.rs", &"x;\n".repeat(101), &[]);
         at("module-header", "a/src/a.rs", &format!("//! what\n{}", "x;\n".repeat(101)), &[]);
     }
 

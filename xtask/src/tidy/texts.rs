@@ -70,19 +70,10 @@ fn banned_words(tree: &Workspace, findings: &mut Findings) {
     };
     for file in tree.files.iter().filter(written) {
         for line in file.lines() {
-            for reason in banned_in(&line, remarks(file, &line)) {
+            for reason in banned_in(&line, file.remarks(&line)) {
                 findings.report(&file.path, line.number, reason);
             }
         }
-    }
-}
-
-/// Returns the part of a line in which people remark on the work.
-fn remarks<'a>(file: &File, line: &Line<'a>) -> &'a str {
-    match file.extension() {
-        "rs" | "go" => line.comment(),
-        "md" => line.text,
-        _ => line.text.split_once('#').map_or("", |(_, remark)| remark),
     }
 }
 

@@ -64,6 +64,15 @@ impl File {
         lines
     }
 
+    /// Returns the part of a line in which people remark on the work.
+    pub(crate) fn remarks<'a>(&self, line: &Line<'a>) -> &'a str {
+        match self.extension() {
+            "rs" | "go" => line.comment(),
+            "md" => line.text,
+            _ => line.text.split_once('#').map_or("", |(_, remark)| remark),
+        }
+    }
+
     /// Returns the functions of a Rust file in order.
     pub(crate) fn functions(&self) -> Vec<Function<'_>> {
         let lines = self.lines();
@@ -73,7 +82,7 @@ impl File {
             let close = format!("{}}}", indent(line.text));
             let Some(rest) = lines.get(index..) else { continue };
             let mut item = rest.iter().take_while(|line| line.text != close);
-            // The signature may span lines; a body on the same line is short, a trait may have none.
+            // The signature may span lines; a body on its last line is short, or there is none.
             let end = item.find(|line| line.text.ends_with(['{', '}', ';']));
             if !end.is_some_and(|line| line.text.ends_with('{')) {
                 continue;
@@ -152,7 +161,8 @@ mod tests {
 
     #[test]
     fn functions_are_measured_without_comments() {
-        let text = "impl A {\n    pub(crate) async fn long(\n        a: u8,\n    ) -> u8 {\n        // why\n\
+        let text = "impl A {\n    pub(crate) async fn long(\n        a: u8,\n    ) -> u8 {\n\
+                            \x20       // why\n\
                     \n        a;\n        if a {\n        }\n    }\n\n    fn short(&self);\n}\n\
                     fn one() { 1 }\n";
         let file = file("a/src/lib.rs", text);
