@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use karvan_types::{ErrorKind, json};
 
 use crate::keys::KeyId;
+use crate::message::Refusal;
 
 /// A failure of this crate outside message verification.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,9 @@ pub enum Error {
     /// The cryptography library failed where it must not.
     #[error("the cryptography library failed to {0}")]
     Crypto(&'static str),
+    /// A message cannot be signed: a part breaks a rule of the profile.
+    #[error("cannot sign the message: {0}")]
+    Message(#[from] Refusal),
     /// A text is no strict JSON, or not of the expected shape.
     #[error(transparent)]
     Json(#[from] json::Error),
@@ -67,6 +71,7 @@ impl Error {
             Self::Locked(_) => ErrorKind::LocalConfig,
             Self::Altered(_) | Self::Io { .. } => ErrorKind::Storage,
             Self::Crypto(_) => ErrorKind::Internal,
+            Self::Message(refusal) => refusal.kind(),
         }
     }
 }
