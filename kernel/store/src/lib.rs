@@ -1,11 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod catalog;
+pub mod contract;
 mod error;
 mod schema;
+mod sqlite;
 mod store;
 mod tx;
 
+pub use catalog::ROW_BYTES_MAX;
 pub use error::Error;
 pub use schema::{Index, Migration, Row, Table, Value};
+pub use sqlite::{SqliteStore, Stats};
 pub use store::{Backend, Pending, ReadWork, Store, WriteWork};
 pub use tx::{Range, Read, Record, Tx};

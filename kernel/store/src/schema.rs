@@ -22,6 +22,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<i32> for Value {
+    fn from(value: i32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
 impl From<u64> for Value {
     fn from(value: u64) -> Self {
         Self::Int(i64::try_from(value).unwrap_or(i64::MAX))
@@ -40,6 +46,12 @@ impl From<String> for Value {
     }
 }
 
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(value)
+    }
+}
+
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
@@ -55,6 +67,21 @@ pub struct Table {
     pub columns: &'static [&'static str],
     /// Indexes over those columns.
     pub indexes: &'static [Index],
+}
+
+impl Table {
+    /// Returns the values of an index's columns in a row of this table. A row that does not fit
+    /// gives none for what it lacks.
+    pub(crate) fn index_values<'a>(
+        &'static self,
+        index: &'static Index,
+        row: &'a Row,
+    ) -> impl Iterator<Item = &'a Value> {
+        index.columns.iter().filter_map(move |column| {
+            let at = self.columns.iter().position(|other| other == column)?;
+            row.columns.get(at)
+        })
+    }
 }
 
 /// An index over one or more columns of its table.

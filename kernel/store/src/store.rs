@@ -16,7 +16,8 @@ pub type ReadWork = Box<dyn FnOnce(&dyn Read) -> Result<(), Error> + Send>;
 /// What a storage engine must do. Every back end passes [`crate::contract`].
 pub trait Backend: Send + Sync {
     /// Runs `work` in a transaction and resolves once it is durable, or with its error once it is
-    /// undone. Transactions take effect in the order in which they were handed in.
+    /// undone. Transactions take effect in the order in which they were handed in, which is the
+    /// first poll of the future; dropping it after that does not take the work back.
     fn write(&self, work: WriteWork) -> Pending<'_, Result<(), Error>>;
 
     /// Runs `work` on the newest durable state.

@@ -10,7 +10,12 @@ use crate::{Error, Row, Table, Value};
 /// A stretch of one index, in index order.
 ///
 /// `prefix` fixes the first columns, `from` and `to` bound the next one; records with equal index
-/// columns come in key order.
+/// columns come in key order, so when `prefix` fixes every column of the index, `from` and `to`
+/// bound the key.
+///
+/// [`Value::Null`] in `prefix` selects records without a value. A bound never selects them and a
+/// bound that is itself [`Value::Null`] selects nothing, as in SQL: what is due before noon leaves
+/// out what is never due.
 #[derive(Clone, Debug)]
 pub struct Range {
     /// Name of the index; `None` is the primary key.

@@ -1,0 +1,241 @@
+//! A connection with its statements, and reading through it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension as _, ToSql,
+    params_from_iter,
+};
+
+use super::sql::{self, Shape, Stretch};
+use crate::catalog::{Catalog, check_key, check_range};
+use crate::{Error, Range, Read, Row, Table, Value};
+
+/// Page cache of the writer, in KiB.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
+/// Page cache of every other connection, in KiB.
+const READER_CACHE_KIB: u32 = 2 * 1024;
+/// Prepared statements kept per connection.
+const STATEMENTS_MAX: usize = 256;
+/// How long to wait for a lock that an operator's tool may hold.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The write-ahead file is cut back to this after a burst, in bytes (16 MiB).
+const LOG_FILE_BYTES_KEPT: u32 = 16 * 1024 * 1024;
+
+/// Opens the connection that writes.
+pub(super) fn connect_writer(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = connect(path, flags, WRITER_CACHE_KIB)?;
+    let mode: String = connection
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(opening)?;
+    if mode != "wal" {
+        return Err(Error::backend("setting write-ahead mode", format_args!("mode is {mode}")));
+    }
+    // WAL with FULL: one fsync per commit, before it becomes visible. Checkpoints are ours.
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+             PRAGMA journal_size_limit = {LOG_FILE_BYTES_KEPT};"
+        ))
+        .map_err(opening)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn connect_reader(path: &Path) -> Result<Connection, Error> {
+    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)
+}
+
+fn connect(path: &Path, flags: OpenFlags, cache_kib: u32) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| {
+            Error::backend("opening the database", format_args!("{}: {error}", path.display()))
+        })?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
+    connection
+        .execute_batch(&format!(
+            "PRAGMA cache_size = -{cache_kib}; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY;
+             PRAGMA trusted_schema = OFF;"
+        ))
+        .map_err(opening)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+pub(super) fn opening(error: rusqlite::Error) -> Error {
+    Error::backend("opening the database", error)
+}
+
+/// A connection, the tables it may use and the SQL texts made so far.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Connection,
+    catalog: Arc<Catalog>,
+    texts: RefCell<HashMap<(&'static str, Shape), Arc<str>>>,
+    /// Whether the disk or the file failed, so that the transaction in hand cannot be trusted.
+    broken: Cell<bool>,
+}
+
+impl Session {
+    pub(super) fn new(connection: Connection, catalog: &Arc<Catalog>) -> Self {
+        let catalog = Arc::clone(catalog);
+        Self { connection, catalog, texts: RefCell::default(), broken: Cell::new(false) }
+    }
+
+    /// Returns whether the transaction in hand is lost.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get() || self.connection.is_autocommit()
+    }
+
+    /// Runs a statement of transaction control.
+    pub(super) fn control(&self, sql: &'static str) -> Result<(), Error> {
+        let run = || self.connection.prepare_cached(sql)?.execute([]);
+        run().map(drop).map_err(|error| {
+            self.broken.set(true);
+            Error::backend(sql, error)
+        })
+    }
+
+    /// Copies what it can of the write-ahead log into the database file, waiting for nobody.
+    pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn table(&self, table: &'static Table) -> Result<&'static Table, Error> {
+        self.catalog.table(table.name)
+    }
+
+    pub(super) fn statement(
+        &self,
+        table: &'static Table,
+        shape: Shape,
+    ) -> Result<CachedStatement<'_>, Error> {
+        let mut texts = self.texts.borrow_mut();
+        let text =
+            texts.entry((table.name, shape)).or_insert_with(|| Arc::from(sql::text(table, shape)));
+        self.connection.prepare_cached(text).map_err(|error| self.failed("preparing SQL", error))
+    }
+
+    /// Turns an error of SQLite into ours, and remembers those that void the transaction.
+    pub(super) fn failed(&self, doing: &'static str, error: rusqlite::Error) -> Error {
+        let lost = matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::DiskFull
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::FileLockingProtocolFailed
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::ReadOnly
+            )
+        );
+        if lost {
+            self.broken.set(true);
+        }
+        Error::backend(doing, error)
+    }
+
+    fn stretch(table: &'static Table, range: &Range) -> Result<Stretch, Error> {
+        let comparison = |bound: &Bound<Value>, inclusive, exclusive| match bound {
+            Bound::Included(_) => Some(inclusive),
+            Bound::Excluded(_) => Some(exclusive),
+            Bound::Unbounded => None,
+        };
+        Ok(Stretch {
+            index: check_range(table, range)?.map(|(at, _)| at),
+            prefix: range.prefix.len(),
+            from: comparison(&range.from, ">=", ">"),
+            to: comparison(&range.to, "<=", "<"),
+            reverse: range.reverse,
+        })
+    }
+}
+
+/// The values that a range binds, in the order of its SQL.
+fn values(range: &Range) -> impl Iterator<Item = &Value> {
+    let bounds = [&range.from, &range.to].into_iter().filter_map(|bound| match bound {
+        Bound::Included(value) | Bound::Excluded(value) => Some(value),
+        Bound::Unbounded => None,
+    });
+    range.prefix.iter().chain(bounds)
+}
+
+impl Read for Session {
+    fn get(&self, table: &'static Table, key: &Value) -> Result<Option<Row>, Error> {
+        let table = self.table(table)?;
+        check_key(table, key)?;
+        let mut statement = self.statement(table, Shape::Get)?;
+        statement
+            .query_row([key], |row| read_row(table, row))
+            .optional()
+            .map_err(|error| self.failed("reading a row", error))
+    }
+
+    fn scan(&self, table: &'static Table, range: &Range) -> Result<Vec<Row>, Error> {
+        let table = self.table(table)?;
+        let mut statement = self.statement(table, Shape::Scan(Self::stretch(table, range)?))?;
+        let limit = Value::Int(i64::try_from(range.limit).unwrap_or(i64::MAX));
+        let rows = statement
+            .query_map(params_from_iter(values(range).chain([&limit])), |row| read_row(table, row));
+        rows.and_then(Iterator::collect).map_err(|error| self.failed("reading a range", error))
+    }
+
+    fn count(&self, table: &'static Table, range: &Range) -> Result<u64, Error> {
+        let table = self.table(table)?;
+        let stretch = Stretch { reverse: false, ..Self::stretch(table, range)? };
+        let mut statement = self.statement(table, Shape::Count(stretch))?;
+        statement
+            .query_row(params_from_iter(values(range)), |row| row.get::<_, i64>(0))
+            .map(i64::unsigned_abs)
+            .map_err(|error| self.failed("counting a range", error))
+    }
+}
+
+fn read_row(table: &Table, row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    let width = table.columns.len();
+    let columns = (1..=width).map(|i| read_value(row, i)).collect::<rusqlite::Result<_>>()?;
+    let body = match row.get_ref(width + 1)? {
+        ValueRef::Text(body) | ValueRef::Blob(body) => body.to_vec(),
+        other => return Err(odd(width + 1, other)),
+    };
+    Ok(Row { key: read_value(row, 0)?, columns, body })
+}
+
+pub(super) fn read_value(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Value> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Int(number),
+        text @ ValueRef::Text(_) => Value::Text(text.as_str()?.to_owned()),
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+        other @ ValueRef::Real(_) => return Err(odd(at, other)),
+    })
+}
+
+/// A value that this store never writes.
+fn odd(at: usize, value: ValueRef<'_>) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(at, "value".to_owned(), value.data_type())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
