@@ -37,8 +37,8 @@ pub use result::{
 use std::fmt;
 
 use karvan_types::{ErrorKind, json};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// UN/EDIFACT 1001 code of a preferential certificate of origin, in `TypeCode` [D006].
 pub const CERTIFICATE_TYPE_CODE: &str = "864";
@@ -194,15 +194,23 @@ impl Message {
 
     /// Writes the canonical form (RFC 8785), the bytes that are signed and hashed.
     pub fn to_canonical(&self) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Export(message) => write(self, message),
-            Self::Certificate(message) => write(self, message),
-            Self::Import(message) => write(self, message),
-            Self::Utilisation(message) => write(self, message),
-            Self::Validation(message) => write(self, message),
-            Self::Amendment(message) => write(self, message),
-            Self::Cancellation(message) => write(self, message),
-        }
+        let document_type = self.document_type().code();
+        json::canonical(&self.to_value()?).map_err(|source| Error::Json { document_type, source })
+    }
+
+    /// Returns the message as a JSON value.
+    pub fn to_value(&self) -> Result<Value, Error> {
+        let value = match self {
+            Self::Export(message) => serde_json::to_value(message),
+            Self::Certificate(message) => serde_json::to_value(message),
+            Self::Import(message) => serde_json::to_value(message),
+            Self::Utilisation(message) => serde_json::to_value(message),
+            Self::Validation(message) => serde_json::to_value(message),
+            Self::Amendment(message) => serde_json::to_value(message),
+            Self::Cancellation(message) => serde_json::to_value(message),
+        };
+        let document_type = self.document_type().code();
+        value.map_err(|error| Error::Json { document_type, source: error.into() })
     }
 }
 
@@ -210,11 +218,6 @@ fn read<T: DeserializeOwned>(kind: DocumentType, text: &[u8]) -> Result<Box<T>, 
     json::from_slice(text)
         .map(Box::new)
         .map_err(|source| Error::Json { document_type: kind.code(), source })
-}
-
-fn write<T: Serialize>(message: &Message, content: &T) -> Result<Vec<u8>, Error> {
-    let document_type = message.document_type().code();
-    json::canonical(content).map_err(|source| Error::Json { document_type, source })
 }
 
 #[cfg(test)]

@@ -1,0 +1,281 @@
+//! Field formats and code lists, by one table over the element names.
+//!
+//! The table is searched by the end of the path, longest entry first in effect, so `Exporter/ID`
+//! and `AdditionalDocument/ID` may differ. Formats are those of the WCO Data Model.
+
+use serde_json::{Map, Value};
+
+use super::{Problems, is_invisible};
+use crate::codes;
+
+/// What a field may hold. Lengths are in characters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Format {
+    /// An identifier of at most so many characters, without invisible characters.
+    Id(usize),
+    /// A text of at most so many characters.
+    Text(usize),
+    /// A whole number of at most so many digits.
+    Number(u32),
+    /// ISO 3166-1 alpha-2.
+    Country,
+    /// Incoterms 2020.
+    Incoterm,
+    /// UN/ECE Recommendation 19.
+    Mode,
+    /// UN/ECE Recommendation 21.
+    Package,
+}
+
+/// Fields whose text names a document type of this crate, a date or an enumeration are checked
+/// while reading and do not stand here.
+pub(super) const FIELDS: &[(&str, Format)] = &[
+    ("FunctionalReferenceID", Format::Id(35)),
+    ("TypeCode", Format::Id(3)),
+    ("ID", Format::Id(70)),
+    ("VersionID", Format::Number(9)),
+    ("agreementID", Format::Id(70)),
+    ("officerID", Format::Id(17)),
+    ("formCode", Format::Id(17)),
+    ("issuePlace", Format::Text(70)),
+    ("replaces", Format::Id(70)),
+    ("replacedBy", Format::Id(70)),
+    ("documentType", Format::Id(3)),
+    ("reasonCodes", Format::Id(17)),
+    ("pointer", Format::Id(512)),
+    ("path", Format::Id(512)),
+    ("values/value", Format::Text(512)),
+    ("DeclarationOfficeID", Format::Id(17)),
+    ("GoodsItemQuantity", Format::Number(5)),
+    ("TotalPackageQuantity", Format::Number(8)),
+    ("SequenceNumeric", Format::Number(5)),
+    ("certificateItem", Format::Number(5)),
+    ("LineNumeric", Format::Number(5)),
+    ("Name", Format::Text(70)),
+    ("Line", Format::Text(70)),
+    ("CityName", Format::Text(35)),
+    ("PostcodeID", Format::Id(9)),
+    ("CountryCode", Format::Country),
+    ("Submitter/ID", Format::Id(17)),
+    ("Declarant/ID", Format::Id(17)),
+    ("Exporter/ID", Format::Id(17)),
+    ("Consignee/ID", Format::Id(17)),
+    ("Importer/ID", Format::Id(17)),
+    ("issuer/ID", Format::Id(17)),
+    ("producer/ID", Format::Id(17)),
+    ("BorderTransportMeans/ID", Format::Id(35)),
+    ("DepartureTransportMeans/ID", Format::Id(35)),
+    ("ArrivalTransportMeans/ID", Format::Id(35)),
+    ("ModeCode", Format::Mode),
+    ("RegistrationNationalityCode", Format::Country),
+    ("ContainerCode", Format::Id(3)),
+    ("LoadingLocation/ID", Format::Id(17)),
+    ("LoadingLocation/Name", Format::Text(256)),
+    ("UnloadingLocation/ID", Format::Id(17)),
+    ("UnloadingLocation/Name", Format::Text(256)),
+    ("RoutingCountryCode", Format::Country),
+    ("TransportEquipment/ID", Format::Id(17)),
+    ("Seal/ID", Format::Id(35)),
+    ("ExportCountry/ID", Format::Country),
+    ("Origin/TypeCode", Format::Id(3)),
+    ("UCR/ID", Format::Id(35)),
+    ("TraderAssignedReferenceID", Format::Id(35)),
+    ("CategoryCode", Format::Id(3)),
+    ("LPCOExemptionCode", Format::Id(3)),
+    ("TradeTerms/ConditionCode", Format::Incoterm),
+    ("TradeTerms/LocationID", Format::Id(17)),
+    ("Description", Format::Text(512)),
+    ("Classification/ID", Format::Id(18)),
+    ("edition", Format::Number(4)),
+    ("Packaging/TypeCode", Format::Package),
+    ("Packaging/QuantityQuantity", Format::Number(8)),
+    ("MarksNumbersID", Format::Text(512)),
+    ("CurrentCode", Format::Id(7)),
+    ("PreviousCode", Format::Id(7)),
+    ("DutyRegimeCode", Format::Id(3)),
+    ("QuotaOrderID", Format::Id(17)),
+    ("MethodCode", Format::Id(3)),
+    ("ChargesTypeCode", Format::Id(3)),
+    ("ChangeReasonCode", Format::Id(3)),
+    ("StatementDescription", Format::Text(512)),
+    ("DocumentSectionCode", Format::Id(3)),
+    ("TagID", Format::Id(4)),
+    ("ValidationCode", Format::Id(8)),
+];
+
+/// Decimal places of an amount (WCO format n..16,3).
+const AMOUNT_PLACES_MAX: usize = 3;
+/// Length of a text that stands in no table.
+const OTHER_LENGTH_MAX: usize = 512;
+
+/// Words that stand where a name should, UN/EDIFACT practice of paper forms.
+const PLACEHOLDERS: [&str; 7] =
+    ["SAME", "N/A", "NA", "NIL", "TO ORDER", "AVAILABLE TO CUSTOMS UPON REQUEST", "XXX"];
+
+/// Checks every leaf of a message.
+pub(super) fn check(message: &Value, problems: &mut Problems) {
+    walk(message, "", "", problems);
+}
+
+/// `pointer` carries occurrence numbers, `path` does not.
+fn walk(value: &Value, pointer: &str, path: &str, problems: &mut Problems) {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key("currency") {
+                return amount(members, pointer, problems);
+            }
+            if members.contains_key("unit") {
+                return quantity(members, pointer, problems);
+            }
+            for (name, member) in members {
+                let join =
+                    |to: &str| if to.is_empty() { name.clone() } else { format!("{to}/{name}") };
+                walk(member, &join(pointer), &join(path), problems);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(item, &format!("{pointer}[{}]", index + 1), path, problems);
+            }
+        }
+        Value::String(text) => leaf(text, pointer, path, problems),
+        Value::Number(number) => {
+            if let Some(Format::Number(digits)) = format_of(path)
+                && number.as_u64().is_none_or(|n| n >= 10_u64.pow(digits))
+            {
+                problems.refuse(
+                    pointer,
+                    "LENGTH",
+                    format!("the number {number} is too long; at most {digits} digits are allowed"),
+                );
+            }
+        }
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Returns the format of the longest entry that the path ends with.
+pub(super) fn format_of(path: &str) -> Option<Format> {
+    FIELDS
+        .iter()
+        .filter(|(name, _)| {
+            path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        })
+        .max_by_key(|(name, _)| name.len())
+        .map(|(_, format)| *format)
+}
+
+fn leaf(text: &str, pointer: &str, path: &str, problems: &mut Problems) {
+    if text.trim().is_empty() {
+        return problems.refuse(pointer, "EMPTY", "the field is empty; fill it or leave it out");
+    }
+    let format = format_of(path);
+    let length_max = match format {
+        Some(Format::Id(max) | Format::Text(max)) => max,
+        Some(Format::Country | Format::Package) => 2,
+        Some(Format::Incoterm) => 3,
+        Some(Format::Mode) => 1,
+        Some(Format::Number(_)) | None => OTHER_LENGTH_MAX,
+    };
+    let length = text.chars().count();
+    if length > length_max {
+        return problems.refuse(
+            pointer,
+            "LENGTH",
+            format!("the text has {length} characters; at most {length_max} are allowed"),
+        );
+    }
+    characters(text, format, pointer, problems);
+    match format {
+        Some(Format::Country) if codes::country(text).is_none() => problems.refuse(
+            pointer,
+            "COUNTRY",
+            format!("`{text}` is not a country of ISO 3166-1; use two capital letters such as AZ"),
+        ),
+        Some(Format::Incoterm) if !codes::INCOTERMS.contains(&text) => problems.refuse(
+            pointer,
+            "INCOTERM",
+            format!("`{text}` is not a rule of Incoterms 2020; use one such as CIF"),
+        ),
+        Some(Format::Mode) if !codes::TRANSPORT_MODES.contains(&text) => problems.refuse(
+            pointer,
+            "MODE",
+            format!("`{text}` is not a mode of transport; use 0 to 9 of Recommendation 19"),
+        ),
+        Some(Format::Package) if codes::package(text).is_none() => problems.refuse(
+            pointer,
+            "PACKAGE",
+            format!("`{text}` is not a kind of package of Recommendation 21, such as CT"),
+        ),
+        _ => {}
+    }
+}
+
+/// Looks for characters that hide or resemble others.
+fn characters(text: &str, format: Option<Format>, pointer: &str, problems: &mut Problems) {
+    let is_id = !matches!(format, Some(Format::Text(_)));
+    if let Some(c) = text.chars().find(|c| is_invisible(*c)) {
+        let code = u32::from(c);
+        if is_id {
+            let remedy = format!("the invisible character U+{code:04X} must not stand in a code");
+            problems.refuse(pointer, "HIDDEN", remedy);
+        } else {
+            let remedy = format!(
+                "the text holds the invisible character U+{code:04X}; it is left out when shown"
+            );
+            problems.notice(pointer, "HIDDEN", remedy);
+        }
+    } else if is_id && let Some(c) = text.chars().find(|c| !c.is_ascii_graphic() && *c != ' ') {
+        let remedy = format!("`{c}` is not a plain Latin letter or digit; check for a look-alike");
+        problems.flag(pointer, "CONFUSE", remedy);
+    }
+    if text.trim() != text {
+        problems.flag(pointer, "SPACE", "the text begins or ends with a space; remove it");
+    }
+    let is_name = pointer.ends_with("Name") || pointer.ends_with("Line");
+    if is_name && PLACEHOLDERS.iter().any(|word| text.trim().eq_ignore_ascii_case(word)) {
+        problems.flag(pointer, "FILLER", format!("`{text}` is a filler; give the name"));
+    }
+}
+
+fn member<'a>(members: &'a Map<String, Value>, name: &str) -> &'a str {
+    members.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn amount(members: &Map<String, Value>, pointer: &str, problems: &mut Problems) {
+    let code: String = member(members, "currency").chars().take(20).collect();
+    match codes::currency(&code) {
+        None => problems.refuse(
+            pointer,
+            "CURRENCY",
+            format!("`{code}` is not a currency of ISO 4217; use three capital letters"),
+        ),
+        Some(currency) => {
+            if let Some(date) = currency.withdrawn {
+                problems.refuse(
+                    pointer,
+                    "CURRENCY",
+                    format!("{code} was withdrawn in {date}; use its successor"),
+                );
+            }
+        }
+    }
+    let places = member(members, "value").split_once('.').map_or(0, |(_, digits)| digits.len());
+    if places > AMOUNT_PLACES_MAX {
+        let remedy =
+            format!("the amount has {places} decimals; at most {AMOUNT_PLACES_MAX} are allowed");
+        problems.refuse(pointer, "DECIMALS", remedy);
+    }
+}
+
+fn quantity(members: &Map<String, Value>, pointer: &str, problems: &mut Problems) {
+    let text: String = member(members, "unit").chars().take(20).collect();
+    if codes::units::unit(&text).is_some() {
+        return;
+    }
+    let remedy = match codes::units::by_spelling(&text) {
+        Some(unit) => format!("`{text}` is a national spelling; write {}", unit.code),
+        None => format!("`{text}` is not a known unit of Recommendation 20, such as KGM"),
+    };
+    problems.refuse(pointer, "UNIT", remedy);
+}
