@@ -3,6 +3,7 @@
 mod clock;
 mod disk;
 mod entropy;
+pub mod memory;
 
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskFile, OsDisk};
