@@ -15,7 +15,7 @@ mod needs;
 mod steps;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -108,7 +108,7 @@ fn perform(step: &'static Step, root: &Path, logs: &Path) -> Result<Done> {
     let log = logs.join(format!("{}.log", step.name));
     let (clock, started) = clock();
     let passed = match step.act {
-        Act::Run(argv) => run_command(step, argv, root, &log)?,
+        Act::Run(lines) => run_all(step, lines, root, &log)?,
         Act::Tidy => {
             let outcome = tidy::check(&Workspace::load()?);
             fs::write(&log, outcome.text())?;
@@ -135,13 +135,30 @@ fn clock() -> (fn(Instant) -> f64, Instant) {
     (|started| started.elapsed().as_secs_f64(), now)
 }
 
-fn run_command(step: &Step, argv: &[&str], root: &Path, log: &PathBuf) -> Result<bool> {
-    let [program, arguments @ ..] = argv else { bail!("step {} has no command", step.name) };
+/// Runs the command lines of a step until one fails.
+fn run_all(step: &Step, lines: &[&str], root: &Path, log: &Path) -> Result<bool> {
     let output = File::create(log).with_context(|| log.display().to_string())?;
+    let out = log.with_extension("out");
+    if out.exists() {
+        fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
+    }
+    fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+    let out_name = out.display().to_string();
+    for line in lines {
+        let words = line.split_whitespace().map(|word| word.replace("{out}", &out_name));
+        if !run_command(step, &words.collect::<Vec<_>>(), root, &output)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn run_command(step: &Step, argv: &[String], root: &Path, output: &File) -> Result<bool> {
+    let [program, arguments @ ..] = argv else { bail!("step {} has an empty line", step.name) };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root.join(step.folder));
     command.envs(step.env.iter().copied());
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
     for (name, _) in std::env::vars_os() {
         // What cargo tells this program about itself must not leak into the cargo below.
         let name = name.to_string_lossy();
@@ -245,10 +262,10 @@ mod tests {
         }
     }
 
-    fn perform_here(argv: &'static [&'static str]) -> (Done, String) {
+    fn perform_here(lines: &'static [&'static str]) -> (Done, String) {
         // Steps live as long as the program, as those of the table do.
-        let step: &'static Step = Box::leak(Box::new(step(Act::Run(argv))));
-        let id = argv.iter().map(|word| word.len()).sum::<usize>();
+        let step: &'static Step = Box::leak(Box::new(step(Act::Run(lines))));
+        let id = lines.concat().len();
         let logs = std::env::temp_dir().join(format!("xtask-{}-{id}", std::process::id()));
         fs::create_dir_all(&logs).unwrap();
         let done = perform(step, Path::new("."), &logs).unwrap();
@@ -257,19 +274,21 @@ mod tests {
         (done, log)
     }
 
-    #[test]
-    fn a_step_is_judged_by_its_exit_and_its_output_is_kept() {
-        let (done, log) = perform_here(&["sh", "-c", "echo $TOLD; echo oops >&2; exit 3"]);
-        assert_eq!((done.counts.passed, done.counts.failed), (0, 1));
-        assert_eq!(log, "yes\noops\n");
-        let (done, _) = perform_here(&["sh", "-c", "exit 0"]);
-        assert_eq!((done.counts.passed, done.counts.failed), (1, 0));
+    #[track_caller]
+    fn check(lines: &'static [&'static str], passed: bool, told: &str, not_told: &str) {
+        let (done, log) = perform_here(lines);
+        assert_eq!((done.counts.passed, done.counts.failed), (passed.into(), (!passed).into()));
+        assert!(log.contains(told) && !log.contains(not_told), "{log}");
     }
 
     #[test]
-    fn a_step_reads_no_input() {
-        let (done, log) = perform_here(&["sh", "-c", "cat; echo end of input"]);
-        assert_eq!((done.word(), log.as_str()), ("ok", "end of input\n"));
+    fn a_step_is_judged_by_its_exit_and_its_output_is_kept() {
+        check(&["env"], true, "TOLD=yes\n", "CARGO_PKG_NAME");
+        check(&["ls no-such-file"], false, "no-such-file", "\0");
+        // Without an end of input this would wait for ever.
+        check(&["cat", "echo ended"], true, "ended\n", "\0");
+        check(&["touch {out}/made", "ls {out}"], true, "made\n", "\0");
+        check(&["ls {out}", "echo first", "false", "echo last"], false, "first\n", "last");
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(crate) struct Step {
 /// What a step does.
 #[derive(Clone, Copy)]
 pub(super) enum Act {
-    /// Runs a command line; its exit code judges.
+    /// Runs command lines one after the other until one fails; the exit code judges. Words are
+    /// split at white space, nothing else; `{out}` stands for an empty folder of the step's own.
     Run(&'static [&'static str]),
     /// Checks the house rules.
     Tidy,
@@ -33,6 +34,16 @@ const CARGO_DENY: Need = Need {
     hint: "install it with: cargo install --locked cargo-deny",
 };
 
+const GO: Need = Need { name: "go", probe: &["go", "version"], packages: &["golang-go"], hint: "" };
+
+/// The packages that other transparency logs are checked with, as sources; no network is needed.
+const GO_SUMDB: Need = Need {
+    name: "golang.org/x/mod/sumdb",
+    probe: &["test", "-d", "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"],
+    packages: &["golang-golang-x-mod-dev"],
+    hint: "",
+};
+
 /// What a step is made of when it needs nothing special.
 const PLAIN: Step =
     Step { name: "", about: "", act: Act::Run(&[]), needs: &[], env: &[], folder: "" };
@@ -41,7 +52,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "format",
         about: "cargo fmt changes nothing",
-        act: Act::Run(&["cargo", "fmt", "--all", "--check"]),
+        act: Act::Run(&["cargo fmt --all --check"]),
         ..PLAIN
     },
     Step { name: "tidy", about: "the house rules hold", act: Act::Tidy, ..PLAIN },
@@ -49,44 +60,40 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "clippy",
         about: "no lint, warnings included",
-        act: Act::Run(&[
-            "cargo",
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]),
+        act: Act::Run(&["cargo clippy --workspace --all-targets --locked -- -D warnings"]),
         ..PLAIN
     },
     Step {
         name: "tests",
         about: "all tests of all crates",
         // Output of passed tests is kept, because that is where they say what they skipped.
-        act: Act::Run(&[
-            "cargo",
-            "test",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-            "--",
-            "--show-output",
-        ]),
+        act: Act::Run(&["cargo test --workspace --locked --no-fail-fast -- --show-output"]),
         ..PLAIN
     },
     Step {
         name: "doc",
         about: "the documentation builds without a warning",
-        act: Act::Run(&["cargo", "doc", "--no-deps", "--workspace", "--locked"]),
+        act: Act::Run(&["cargo doc --no-deps --workspace --locked"]),
         env: &[("RUSTDOCFLAGS", "-D warnings")],
+        ..PLAIN
+    },
+    Step {
+        name: "go-verifier",
+        about: "a Go program without our code accepts the golden log and refuses altered ones",
+        act: Act::Run(&[
+            "cargo run --locked -p karvan-evidence --example golden_log -- {out}",
+            "go run tests/foreign/go/checklog.go -log {out} -key @{out}/log.vkey \
+             -witness @{out}/witness.vkey -proof {out}/entry.tlog-proof -entry {out}/entry \
+             -old {out}/checkpoint.old -consistency {out}/consistency",
+        ]),
+        needs: &[&GO, &GO_SUMDB],
+        env: &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")],
         ..PLAIN
     },
     Step {
         name: "deny",
         about: "licences, banned and double crates, and sources",
-        act: Act::Run(&["cargo", "deny", "--locked", "check", "bans", "licenses", "sources"]),
+        act: Act::Run(&["cargo deny --locked check bans licenses sources"]),
         needs: &[&CARGO_DENY],
         ..PLAIN
     },
@@ -97,7 +104,7 @@ pub(crate) fn table() -> String {
     let mut text = "| step | what holds | how |\n| --- | --- | --- |\n".to_owned();
     for Step { name, about, act, .. } in STEPS {
         let how = match act {
-            Act::Run(argv) => argv.join(" "),
+            Act::Run(lines) => lines.join("`, then `"),
             Act::Tidy => "cargo xtask tidy".to_owned(),
             Act::Fresh => "cargo xtask gen --check".to_owned(),
         };
@@ -124,9 +131,10 @@ mod tests {
     #[test]
     fn every_cargo_step_holds_to_the_lock_file() {
         for step in STEPS {
-            if let Act::Run(argv @ ["cargo", chore, ..]) = step.act {
-                let locked = *chore == "fmt" || argv.contains(&"--locked");
-                assert!(locked, "{} may change Cargo.lock", step.name);
+            let Act::Run(lines) = step.act else { continue };
+            for line in lines.iter().filter(|line| line.starts_with("cargo ")) {
+                let locked = line.contains(" --locked") || line.starts_with("cargo fmt");
+                assert!(locked, "`{line}` may change Cargo.lock");
             }
         }
     }

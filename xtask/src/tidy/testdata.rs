@@ -41,7 +41,9 @@ fn names(source: &str, inner: &str, name: &str) -> bool {
     folders.extend(inner.match_indices('/').filter_map(|(at, _)| inner.get(..at)));
     let holds = |text: String| source.contains(&text);
     let file = holds(format!("/{name}\"")) || holds(format!("\"{name}\""));
-    let walked = |folder: &str| holds(format!("{folder}\"")) || holds(format!("{folder}/\""));
+    // A name that is put together from parts reads its folder like one that is walked.
+    let endings = ["\"", "/\"", "/{"];
+    let walked = |folder: &str| endings.iter().any(|end| holds(format!("{folder}{end}")));
     file || folders.into_iter().any(walked)
 }
 
@@ -62,6 +64,7 @@ mod tests {
         check("a/b/testdata/one.json", "include_str!(\"../testdata/zone.json\")", true);
         check("a/b/testdata/notes/one.json", "walk(\"testdata/notes\")", false);
         check("a/b/testdata/notes/one.json", "walk(\"testdata/lists\")", true);
+        check("a/b/testdata/notes/one.json", "format!(\"testdata/notes/{name}.json\")", false);
         check(
             "a/b/testdata/notes/one.json",
             "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/testdata\")",

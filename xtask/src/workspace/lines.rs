@@ -161,11 +161,22 @@ mod tests {
 
     #[test]
     fn functions_are_measured_without_comments() {
-        let text = "impl A {\n    pub(crate) async fn long(\n        a: u8,\n    ) -> u8 {\n\
-                            \x20       // why\n\
-                    \n        a;\n        if a {\n        }\n    }\n\n    fn short(&self);\n}\n\
-                    fn one() { 1 }\n";
-        let file = file("a/src/lib.rs", text);
+        let text = [
+            "impl A {",
+            "    pub(crate) async fn long(",
+            "        a: u8,",
+            "    ) -> u8 {",
+            "        // why",
+            "",
+            "        a;",
+            "        if a {",
+            "        }",
+            "    }",
+            "    fn none(&self);",
+            "}",
+            "fn one() { 1 }",
+        ];
+        let file = file("a/src/lib.rs", &text.join("\n"));
         assert_eq!(file.functions(), [Function { name: "long", number: 2, length: 3 }]);
     }
 
