@@ -1,5 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+pub mod certificate;
 pub mod codes;
+pub mod decision;
+pub mod explain;
+pub mod export;
+pub mod journal;
+pub mod matching;
 pub mod messages;
 pub mod validate;

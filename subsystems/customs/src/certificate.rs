@@ -1,0 +1,205 @@
+//! Certificates of origin as stored: every version, where each stands, and the ledger of its use.
+//!
+//! A certificate is found by the issuing nation and its normalised number, so one certificate has
+//! one ledger however its number is spelled, and a true copy draws on the same ledger as the
+//! original.
+//!
+//! Invariants: a version is never changed or dropped; what is debited from an item never exceeds
+//! what the newest version certifies at the time of the debit; the sum of the journal of debits
+//! equals the balance kept beside it.
+//!
+//! Not here: whether a claim may use the certificate (`crate::matching`).
+
+mod ledger;
+mod number;
+
+pub(crate) use ledger::DEBITS;
+pub use ledger::{Debit, DebitKind, Entry, LedgerError, LedgerItem, debit, give_back};
+pub use number::{CertificateNumber, InvalidNumber, NUMBER_CHARS_MAX};
+
+use karvan_store::{Error, Index, Range, Record, Table, Tx, Value};
+use karvan_types::{Date, Decimal, Digest, ExchangeId, Instance, MemberId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::messages::{CertificateOfOrigin, CertificateStatus, FunctionCode};
+
+/// Most versions kept of one document.
+pub const VERSIONS_MAX: usize = 100;
+/// Most near-miss numbers offered for an unknown certificate.
+const SUGGESTIONS_MAX: usize = 3;
+
+/// One version of a document, as it was signed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Version<T> {
+    /// The exchange that brought it.
+    pub exchange: ExchangeId,
+    /// When this side took it into account.
+    pub at: Timestamp,
+    /// What the message did: original, change or replacement.
+    pub function: FunctionCode,
+    /// Digest of the message as signed.
+    pub digest: Digest,
+    /// The content.
+    pub content: T,
+}
+
+/// How far a document has come between the two sides.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delivery {
+    /// It came from the partner and was accepted here.
+    Received,
+    /// It was sent from here; the partner has not answered yet.
+    Sent,
+    /// It was sent from here and the partner accepted it.
+    Accepted,
+    /// It was sent from here and the partner refused it.
+    Rejected,
+}
+
+/// A certificate of origin with everything known about it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Certificate {
+    /// The number.
+    pub number: CertificateNumber,
+    /// The issuing nation.
+    pub country: Instance,
+    /// The member that signed it.
+    pub issuer: MemberId,
+    /// Where it stands at its issuer.
+    pub standing: CertificateStatus,
+    /// Number of the certificate that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
+    /// How far it has come.
+    pub delivery: Delivery,
+    /// Its versions, oldest first; never empty.
+    pub versions: Vec<Version<CertificateOfOrigin>>,
+    /// The balance of each item.
+    pub ledger: Vec<LedgerItem>,
+}
+
+/// Where certificates are kept.
+pub(crate) static CERTIFICATES: Table = Table {
+    name: "customs_certificate",
+    columns: &["country", "folded", "issuer", "standing"],
+    indexes: &[Index { name: "by_folded", columns: &["country", "folded"], unique: false }],
+};
+
+impl Record for Certificate {
+    const TABLE: &'static Table = &CERTIFICATES;
+
+    fn key(&self) -> Value {
+        self.id().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.country.as_str().into(),
+            self.number.folded().into(),
+            self.issuer.as_str().into(),
+            standing_name(self.standing).into(),
+        ]
+    }
+}
+
+impl Certificate {
+    /// Makes a certificate of its first version.
+    pub fn new(
+        number: CertificateNumber,
+        issuer: MemberId,
+        delivery: Delivery,
+        version: Version<CertificateOfOrigin>,
+    ) -> Self {
+        let mut certificate = Self {
+            number,
+            country: issuer.instance(),
+            issuer,
+            standing: version.content.status,
+            replaced_by: None,
+            delivery,
+            versions: Vec::new(),
+            ledger: Vec::new(),
+        };
+        certificate.add_version(version);
+        certificate
+    }
+
+    /// Returns its key: nation and normalised number.
+    pub fn id(&self) -> String {
+        self.number.key(self.country)
+    }
+
+    /// Returns the newest version.
+    pub fn latest(&self) -> Option<&Version<CertificateOfOrigin>> {
+        self.versions.last()
+    }
+
+    /// Returns the content of the newest version.
+    pub fn content(&self) -> Option<&CertificateOfOrigin> {
+        self.latest().map(|version| &version.content)
+    }
+
+    /// Puts a newer version on top and sets the certified quantities by it. Returns the items of
+    /// which more is debited already than the new version certifies.
+    pub fn add_version(&mut self, version: Version<CertificateOfOrigin>) -> Vec<u32> {
+        self.standing = version.content.status;
+        for old in &mut self.ledger {
+            old.certified.value = Decimal::ZERO;
+        }
+        for item in &version.content.items {
+            match self.ledger.iter_mut().find(|old| old.item == item.sequence) {
+                // What was debited counts in the old unit, which therefore stays.
+                Some(old) if !old.debited.is_zero() && old.certified.unit != item.quantity.unit => {
+                    old.certified.value = old.debited;
+                }
+                Some(old) => old.certified = item.quantity.clone(),
+                None => self.ledger.push(LedgerItem::new(item.sequence, item.quantity.clone())),
+            }
+        }
+        self.ledger.retain(|item| !item.certified.value.is_zero() || !item.debited.is_zero());
+        self.versions.push(version);
+        let overdrawn = self.ledger.iter().filter(|item| item.debited > item.certified.value);
+        overdrawn.map(|item| item.item).collect()
+    }
+
+    /// Returns the ledger of one item.
+    pub fn ledger_of(&self, item: u32) -> Option<&LedgerItem> {
+        self.ledger.iter().find(|ledger| ledger.item == item)
+    }
+
+    /// Returns in one word how the certificate can be used on `day`.
+    pub fn state(&self, day: Date) -> &'static str {
+        let expired = self.content().is_some_and(|content| content.valid_until < day);
+        let all_used = self.ledger.iter().all(|item| item.balance().is_zero());
+        let any_used = self.ledger.iter().any(|item| !item.debited.is_zero());
+        match self.standing {
+            CertificateStatus::Issued if all_used => "used-up",
+            CertificateStatus::Issued if expired => "expired",
+            CertificateStatus::Issued if any_used => "partly-used",
+            CertificateStatus::Issued => "available",
+            other => standing_name(other),
+        }
+    }
+
+    /// Returns certificates of the same nation whose number reads alike when O is taken for zero
+    /// and I for one.
+    pub fn near_misses(
+        tx: &dyn Tx,
+        country: Instance,
+        number: &CertificateNumber,
+    ) -> Result<Vec<Self>, Error> {
+        let prefix = vec![country.as_str().into(), number.folded().into()];
+        tx.select(&Range::of("by_folded", prefix, SUGGESTIONS_MAX))
+    }
+}
+
+/// Returns the word for a standing.
+pub const fn standing_name(standing: CertificateStatus) -> &'static str {
+    match standing {
+        CertificateStatus::Issued => "issued",
+        CertificateStatus::Suspended => "suspended",
+        CertificateStatus::Cancelled => "cancelled",
+        CertificateStatus::Replaced => "replaced",
+    }
+}

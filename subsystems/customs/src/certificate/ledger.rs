@@ -1,0 +1,232 @@
+//! The ledger of a certificate: what each item certifies, and every debit of it.
+//!
+//! A debit changes the balance in the certificate and adds a line to the journal in the same
+//! transaction, so two offices that debit at the same moment follow each other and the second one
+//! sees what the first one left.
+
+use karvan_store::{Error as StoreError, Index, Range, Record, Table, Tx, Value};
+use karvan_types::amount::decimal_text;
+use karvan_types::{Decimal, ErrorKind, Quantity, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Certificate;
+
+/// Most journal lines read for one claimed item.
+const LINES_MAX: usize = 1000;
+
+/// The balance of one item of a certificate.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LedgerItem {
+    /// Item of the certificate.
+    pub item: u32,
+    /// What the newest version certifies.
+    pub certified: Quantity,
+    /// What has been debited, in the same unit.
+    #[serde(with = "decimal_text")]
+    pub debited: Decimal,
+}
+
+impl LedgerItem {
+    /// Opens the ledger of an item.
+    pub fn new(item: u32, certified: Quantity) -> Self {
+        Self { item, certified, debited: Decimal::ZERO }
+    }
+
+    /// Returns what is left; zero when an amendment certified less than was debited before.
+    pub fn balance(&self) -> Decimal {
+        (self.certified.value - self.debited).max(Decimal::ZERO).normalize()
+    }
+
+    /// Returns what is left with its unit.
+    pub fn balance_quantity(&self) -> Quantity {
+        Quantity { value: self.balance(), unit: self.certified.unit.clone() }
+    }
+}
+
+/// Whether a line of the journal takes from the balance or gives back.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DebitKind {
+    /// Takes from the balance.
+    Debit,
+    /// Gives back what a reopened decision had taken.
+    Return,
+}
+
+/// Who draws on the ledger, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Item of the certificate.
+    pub item: u32,
+    /// The claimed item, `claim#item`, of this side or of the partner.
+    pub claim_item: String,
+    /// Who decided.
+    pub officer: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A line of the journal of a ledger.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Debit {
+    /// Number of the line, rising over all certificates.
+    pub line: u64,
+    /// Key of the certificate.
+    pub certificate: String,
+    /// Item of the certificate.
+    pub item: u32,
+    /// Direction.
+    pub kind: DebitKind,
+    /// How much, in the unit of the certificate.
+    pub quantity: Quantity,
+    /// What was left afterwards.
+    #[serde(with = "decimal_text")]
+    pub balance: Decimal,
+    /// The claimed item, `claim#item`.
+    pub claim_item: String,
+    /// Who decided.
+    pub officer: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where the journal is kept.
+pub(crate) static DEBITS: Table = Table {
+    name: "customs_debit",
+    columns: &["certificate", "claim_item"],
+    indexes: &[
+        Index { name: "by_certificate", columns: &["certificate"], unique: false },
+        Index { name: "by_claim_item", columns: &["claim_item", "certificate"], unique: false },
+    ],
+};
+
+impl Record for Debit {
+    const TABLE: &'static Table = &DEBITS;
+
+    fn key(&self) -> Value {
+        self.line.into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.certificate.as_str().into(), self.claim_item.as_str().into()]
+    }
+}
+
+/// The ledger refuses a debit; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The certificate has no such item.
+    #[error("the certificate has no item {0}; quote an item that it has")]
+    NoItem(u32),
+    /// The debit exceeds the balance.
+    #[error("{asked} were to be debited, but only {balance} are left; grant in part up to that")]
+    Exceeds {
+        /// What was asked for.
+        asked: Quantity,
+        /// What is left.
+        balance: Quantity,
+    },
+    /// Nothing to debit.
+    #[error("a debit must be more than zero; deny the claim instead")]
+    Zero,
+    /// Storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LedgerError {
+    /// Returns the kind.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoItem(_) => ErrorKind::NotFound,
+            Self::Exceeds { .. } => ErrorKind::Conflict,
+            Self::Zero => ErrorKind::Invalid,
+            Self::Store(error) => error.kind(),
+        }
+    }
+}
+
+/// Debits an item of a certificate and stores both; returns what is left.
+pub fn debit(
+    tx: &mut dyn Tx,
+    certificate: &mut Certificate,
+    entry: Entry,
+    quantity: Decimal,
+) -> Result<Quantity, LedgerError> {
+    let ledger = (certificate.ledger.iter_mut().find(|ledger| ledger.item == entry.item))
+        .ok_or(LedgerError::NoItem(entry.item))?;
+    if quantity <= Decimal::ZERO {
+        return Err(LedgerError::Zero);
+    }
+    let unit = ledger.certified.unit.clone();
+    if quantity > ledger.balance() {
+        return Err(LedgerError::Exceeds {
+            asked: Quantity { value: quantity, unit },
+            balance: ledger.balance_quantity(),
+        });
+    }
+    ledger.debited = (ledger.debited + quantity).normalize();
+    let balance = ledger.balance_quantity();
+    let quantity = Quantity { value: quantity.normalize(), unit };
+    journal(tx, certificate, entry, DebitKind::Debit, quantity, balance.value)?;
+    Ok(balance)
+}
+
+/// Gives back to the certificate what `claim_item` still holds of it; returns how much that was.
+pub fn give_back(
+    tx: &mut dyn Tx,
+    certificate: &mut Certificate,
+    claim_item: &str,
+    officer: &str,
+    at: Timestamp,
+) -> Result<Decimal, LedgerError> {
+    let prefix = vec![claim_item.into(), certificate.id().into()];
+    let lines: Vec<Debit> = tx.select(&Range::of("by_claim_item", prefix, LINES_MAX))?;
+    let mut total = Decimal::ZERO;
+    let mut items: Vec<u32> = lines.iter().map(|line| line.item).collect();
+    items.sort_unstable();
+    items.dedup();
+    for item in items {
+        let held = (lines.iter().filter(|line| line.item == item))
+            .map(|line| match line.kind {
+                DebitKind::Debit => line.quantity.value,
+                DebitKind::Return => -line.quantity.value,
+            })
+            .sum::<Decimal>();
+        let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == item);
+        let Some(ledger) = ledger.filter(|_| held > Decimal::ZERO) else { continue };
+        ledger.debited = (ledger.debited - held).max(Decimal::ZERO).normalize();
+        let balance = ledger.balance();
+        let quantity = Quantity { value: held.normalize(), unit: ledger.certified.unit.clone() };
+        let (claim_item, officer) = (claim_item.to_owned(), officer.to_owned());
+        let entry = Entry { item, claim_item, officer, at };
+        journal(tx, certificate, entry, DebitKind::Return, quantity, balance)?;
+        total += held;
+    }
+    Ok(total)
+}
+
+fn journal(
+    tx: &mut dyn Tx,
+    certificate: &Certificate,
+    entry: Entry,
+    kind: DebitKind,
+    quantity: Quantity,
+    balance: Decimal,
+) -> Result<(), LedgerError> {
+    let line = Debit {
+        line: tx.next(DEBITS.name)?,
+        certificate: certificate.id(),
+        item: entry.item,
+        kind,
+        quantity,
+        balance,
+        claim_item: entry.claim_item,
+        officer: entry.officer,
+        at: entry.at,
+    };
+    tx.add(&line)?;
+    tx.save(certificate)?;
+    Ok(())
+}

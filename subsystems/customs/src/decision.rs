@@ -1,0 +1,327 @@
+//! What is proposed for a claimed item, what an officer decides, and what is recorded of it.
+//!
+//! The proposal follows from the match by fixed precedence: goods without a concession, then a
+//! certificate that cannot be used, then what must be cleared up first, then a general rate that
+//! is as low, then a part of the quantity, then the grant. The officer decides freely between
+//! four decisions, but never without a reason, and never silently against the proposal.
+//!
+//! Invariants: a decision is final until it is reopened; a grant debits the certificate in the
+//! same transaction; a grant against a red match carries a text and the mark of an override.
+//!
+//! Not here: storing and sending (`crate::subsystem`).
+
+use karvan_store::{Index, Record, Table, Value};
+use karvan_types::{Date, ExchangeId, Quantity, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::explain;
+use crate::matching::{Light, Match, Rule, Severity};
+use crate::messages::Decision;
+
+/// What the system proposes for a claimed item.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Grant the preference.
+    Grant,
+    /// Grant it for a part of the quantity.
+    GrantInPart,
+    /// Deny it.
+    Deny,
+    /// Ask first.
+    Query,
+    /// Take the general rate; the origin is not in dispute.
+    GeneralRate,
+}
+
+impl Verdict {
+    /// Returns the decision that follows this proposal.
+    pub const fn decision(self) -> Decision {
+        match self {
+            Self::Grant => Decision::Granted,
+            Self::GrantInPart => Decision::GrantedInPart,
+            Self::Deny | Self::GeneralRate => Decision::Denied,
+            Self::Query => Decision::Query,
+        }
+    }
+}
+
+/// The coded reason of a proposal or decision, at most 17 characters.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Reason {
+    /// The papers agree.
+    #[serde(rename = "in-order")]
+    InOrder,
+    /// There are differences, but none that touches origin or quantity.
+    #[serde(rename = "flags-accepted")]
+    FlagsAccepted,
+    /// More was claimed than the certificate still covers.
+    #[serde(rename = "balance-exceeded")]
+    BalanceExceeded,
+    /// Expired, cancelled, replaced, or dated after the claim.
+    #[serde(rename = "cert-invalid")]
+    CertificateInvalid,
+    /// Nothing is left on the certificate.
+    #[serde(rename = "cert-used-up")]
+    CertificateUsedUp,
+    /// The goods do not originate in, or come from, the partner country.
+    #[serde(rename = "origin-not-shown")]
+    OriginNotShown,
+    /// The tariff line has no concession.
+    #[serde(rename = "goods-not-covered")]
+    GoodsNotCovered,
+    /// The general rate is as low.
+    #[serde(rename = "general-rate")]
+    GeneralRateLower,
+    /// The certificate has not arrived.
+    #[serde(rename = "cert-unknown")]
+    CertificateUnknown,
+    /// The export declaration has not arrived or was cancelled.
+    #[serde(rename = "export-unknown")]
+    ExportUnknown,
+    /// The papers differ in something that must be cleared up.
+    #[serde(rename = "papers-differ")]
+    PapersDiffer,
+    /// The quantity cannot be compared.
+    #[serde(rename = "quantity-unclear")]
+    QuantityUnclear,
+    /// The papers were tampered with.
+    #[serde(rename = "false-papers")]
+    FalsePapers,
+    /// A difference was cleared up.
+    #[serde(rename = "cleared-up")]
+    ClearedUp,
+    /// Another reason, in words.
+    #[serde(rename = "other")]
+    Other,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 15] = [
+        Self::InOrder,
+        Self::FlagsAccepted,
+        Self::BalanceExceeded,
+        Self::CertificateInvalid,
+        Self::CertificateUsedUp,
+        Self::OriginNotShown,
+        Self::GoodsNotCovered,
+        Self::GeneralRateLower,
+        Self::CertificateUnknown,
+        Self::ExportUnknown,
+        Self::PapersDiffer,
+        Self::QuantityUnclear,
+        Self::FalsePapers,
+        Self::ClearedUp,
+        Self::Other,
+    ];
+
+    /// Returns the stable code.
+    pub fn code(self) -> String {
+        serde_json::to_value(self)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default()
+    }
+}
+
+/// What the system proposes, and why.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Proposal {
+    /// What to do.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// The rule that weighs most, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// For how much, in the unit of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// In words.
+    pub text: String,
+}
+
+/// Proposes what to do about a matched item.
+pub fn propose(matched: &Match) -> Proposal {
+    let heaviest = |severity| matched.differences.iter().find(|d| d.severity == severity);
+    let (verdict, reason, rule) = if matched.find(Rule::NoConcession).is_some() {
+        (Verdict::GeneralRate, Reason::GoodsNotCovered, Some(Rule::NoConcession))
+    } else if let Some(difference) = heaviest(Severity::Deny) {
+        (Verdict::Deny, reason_of(difference.rule), Some(difference.rule))
+    } else if let Some(difference) = heaviest(Severity::Hold) {
+        (Verdict::Query, reason_of(difference.rule), Some(difference.rule))
+    } else if matched.find(Rule::UnitNotConvertible).is_some() {
+        (Verdict::Query, Reason::QuantityUnclear, Some(Rule::UnitNotConvertible))
+    } else if matched.find(Rule::GeneralRateNotHigher).is_some() {
+        let rule = Rule::GeneralRateNotHigher;
+        (Verdict::GeneralRate, Reason::GeneralRateLower, Some(rule))
+    } else if matched.find(Rule::QuantityBalance).is_some() {
+        (Verdict::GrantInPart, Reason::BalanceExceeded, Some(Rule::QuantityBalance))
+    } else if let Some(difference) = heaviest(Severity::Flag) {
+        (Verdict::Grant, Reason::FlagsAccepted, Some(difference.rule))
+    } else {
+        (Verdict::Grant, Reason::InOrder, None)
+    };
+    let quantity = match verdict {
+        Verdict::Grant => matched.claimed.clone(),
+        Verdict::GrantInPart => matched.balance.clone(),
+        Verdict::Deny | Verdict::Query | Verdict::GeneralRate => None,
+    };
+    let text = sentence(verdict, reason, quantity.as_ref());
+    Proposal { verdict, reason, rule, quantity, text }
+}
+
+fn sentence(verdict: Verdict, reason: Reason, quantity: Option<&Quantity>) -> String {
+    let amount = quantity.map(|quantity| format!(" for {quantity}")).unwrap_or_default();
+    let act = match verdict {
+        Verdict::Grant => format!("Grant the preference{amount}"),
+        Verdict::GrantInPart => format!("Grant the preference{amount} only"),
+        Verdict::Deny => "Deny the preference".to_owned(),
+        Verdict::Query => "Do not decide yet; ask first".to_owned(),
+        Verdict::GeneralRate => "Apply the general rate".to_owned(),
+    };
+    format!("{act}: {}.", explain::reason(reason))
+}
+
+const fn reason_of(rule: Rule) -> Reason {
+    match rule {
+        Rule::CertificateUnknown | Rule::NoDataPeriod => Reason::CertificateUnknown,
+        Rule::CertificateCancelled
+        | Rule::CertificateReplaced
+        | Rule::CertificateSuspended
+        | Rule::CertificateExpired
+        | Rule::CertificateFuture => Reason::CertificateInvalid,
+        Rule::BalanceUsedUp => Reason::CertificateUsedUp,
+        Rule::OriginCountry | Rule::ExportCountry => Reason::OriginNotShown,
+        Rule::ExportMissing | Rule::ExportCancelled => Reason::ExportUnknown,
+        Rule::NoConcession => Reason::GoodsNotCovered,
+        _ => Reason::PapersDiffer,
+    }
+}
+
+/// A decision of an officer about one claimed item, as recorded.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DecisionRecord {
+    /// The claim.
+    pub claim: String,
+    /// Its item.
+    pub item: u32,
+    /// Which decision about this item, counted from 1.
+    pub number: u32,
+    /// What was decided.
+    pub decision: Decision,
+    /// Why, coded.
+    pub reason: Reason,
+    /// Why, in words; always there against the proposal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What was debited from the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debited: Option<Quantity>,
+    /// What was left on the certificate afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Quantity>,
+    /// What had been proposed.
+    pub proposal: Proposal,
+    /// The light of the match at the moment of the decision.
+    pub light: Light,
+    /// Whether the preference was granted against a red match.
+    #[serde(rename = "override")]
+    pub overridden: bool,
+    /// The officer, as on the token.
+    pub officer: String,
+    /// When.
+    pub at: Timestamp,
+    /// The day, at the deciding side.
+    pub day: Date,
+    /// The exchanges under which the result was sent.
+    pub results: Vec<ExchangeId>,
+}
+
+/// Where decisions are kept.
+pub(crate) static DECISIONS: Table = Table {
+    name: "customs_decision",
+    columns: &["claim", "officer", "overridden"],
+    indexes: &[
+        Index { name: "by_claim", columns: &["claim"], unique: false },
+        Index { name: "by_overridden", columns: &["overridden"], unique: false },
+    ],
+};
+
+impl Record for DecisionRecord {
+    const TABLE: &'static Table = &DECISIONS;
+
+    fn key(&self) -> Value {
+        format!("{}#{:05}#{:05}", self.claim, self.item, self.number).into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.claim.as_str().into(),
+            self.officer.as_str().into(),
+            i64::from(self.overridden).into(),
+        ]
+    }
+}
+
+/// What the partner decided about a certificate of ours.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Utilisation {
+    /// Key of the certificate.
+    pub certificate: String,
+    /// The claimed item at the partner, `PK:claim#item`.
+    pub claim_item: String,
+    /// Item of the certificate.
+    pub item: u32,
+    /// What was decided.
+    pub decision: Decision,
+    /// What the partner debited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debited: Option<Quantity>,
+    /// What the partner's ledger still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Quantity>,
+    /// Codes of the reasons.
+    pub reason_codes: Vec<String>,
+    /// The reason in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Day of the decision.
+    pub day: Date,
+    /// When this side learnt of it.
+    pub at: Timestamp,
+}
+
+/// Where they are kept.
+pub(crate) static UTILISATIONS: Table = Table {
+    name: "customs_utilisation",
+    columns: &["certificate"],
+    indexes: &[Index { name: "by_certificate", columns: &["certificate"], unique: false }],
+};
+
+impl Record for Utilisation {
+    const TABLE: &'static Table = &UTILISATIONS;
+
+    fn key(&self) -> Value {
+        format!("{} {}", self.certificate, self.claim_item).into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.certificate.as_str().into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_codes_fit_the_message() {
+        for reason in Reason::ALL {
+            let code = reason.code();
+            assert!((1..=17).contains(&code.len()), "{code}");
+            assert!(!explain::reason(reason).is_empty());
+        }
+    }
+}

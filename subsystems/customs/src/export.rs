@@ -1,0 +1,149 @@
+//! Export declarations as stored: every version, and which certificates they quote.
+
+use karvan_store::{Error, Index, Range, Record, Table, Tx, Value};
+use karvan_types::{Instance, MemberId};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::{CertificateNumber, Delivery, Version};
+use crate::messages::{ExportDeclaration, GoodsItem};
+
+/// Most export declarations looked at for one certificate or consignment reference.
+pub const CANDIDATES_MAX: usize = 50;
+
+/// An export declaration with everything known about it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Export {
+    /// Declaration number.
+    pub number: String,
+    /// The exporting nation.
+    pub country: Instance,
+    /// The customs service that signed it.
+    pub sender: MemberId,
+    /// Whether it was cancelled.
+    pub cancelled: bool,
+    /// How far it has come.
+    pub delivery: Delivery,
+    /// Its versions, oldest first; never empty.
+    pub versions: Vec<Version<ExportDeclaration>>,
+}
+
+/// Where export declarations are kept.
+pub(crate) static EXPORTS: Table = Table {
+    name: "customs_export",
+    columns: &["country", "ucr", "state"],
+    indexes: &[Index { name: "by_ucr", columns: &["ucr"], unique: false }],
+};
+
+impl Record for Export {
+    const TABLE: &'static Table = &EXPORTS;
+
+    fn key(&self) -> Value {
+        self.id().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.country.as_str().into(),
+            self.content().and_then(ucr_of).into(),
+            self.state().into(),
+        ]
+    }
+}
+
+/// Returns the key of an export declaration.
+pub fn export_key(country: Instance, number: &str) -> String {
+    format!("{country}:{}", number.trim().to_ascii_uppercase())
+}
+
+/// Returns the unique consignment reference of a declaration.
+pub fn ucr_of(declaration: &ExportDeclaration) -> Option<&str> {
+    declaration.shipment.ucr.as_ref().and_then(|ucr| ucr.id.as_deref())
+}
+
+impl Export {
+    /// Returns its key: nation and declaration number.
+    pub fn id(&self) -> String {
+        export_key(self.country, &self.number)
+    }
+
+    /// Returns the content of the newest version.
+    pub fn content(&self) -> Option<&ExportDeclaration> {
+        self.versions.last().map(|version| &version.content)
+    }
+
+    /// Returns where it stands, in one word.
+    pub const fn state(&self) -> &'static str {
+        if self.cancelled { "cancelled" } else { "declared" }
+    }
+
+    /// Stores the declaration and the certificates that its newest version quotes.
+    pub fn store(&self, tx: &mut dyn Tx) -> Result<(), Error> {
+        tx.save(self)?;
+        for (number, _) in self.content().iter().flat_map(|content| quoted(content)) {
+            let (certificate, export) = (number.key(self.country), self.id());
+            tx.save(&Link { certificate, export })?;
+        }
+        Ok(())
+    }
+
+    /// Returns the item that quotes an item of a certificate; failing that, the one with the same
+    /// code of six digits that quotes no other certificate.
+    pub fn item_for(&self, number: &CertificateNumber, item: u32, hs6: &str) -> Option<&GoodsItem> {
+        let items = &self.content()?.shipment.items;
+        let quotes = |goods: &&GoodsItem| {
+            goods.certificates().any(|doc| {
+                doc.line_numeric.is_none_or(|line| line == item)
+                    && CertificateNumber::parse(&doc.id).is_ok_and(|n| n.normal == number.normal)
+            })
+        };
+        let alike = |goods: &&GoodsItem| goods.commodity.hs6() == Some(hs6);
+        (items.iter().find(|goods| quotes(goods) && alike(goods)))
+            .or_else(|| items.iter().find(quotes))
+            .or_else(|| items.iter().filter(alike).find(|goods| goods.certificates().count() == 0))
+    }
+}
+
+/// Returns the certificates that a declaration quotes, with the item of the declaration.
+pub fn quoted(
+    declaration: &ExportDeclaration,
+) -> impl Iterator<Item = (CertificateNumber, &GoodsItem)> {
+    declaration.shipment.items.iter().flat_map(|item| {
+        let numbers = item.certificates().filter_map(|doc| CertificateNumber::parse(&doc.id).ok());
+        numbers.map(move |number| (number, item))
+    })
+}
+
+/// An export declaration quotes a certificate.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Link {
+    /// Key of the certificate.
+    pub certificate: String,
+    /// Key of the export declaration.
+    pub export: String,
+}
+
+/// Where these links are kept.
+pub(crate) static LINKS: Table = Table {
+    name: "customs_link",
+    columns: &["certificate", "export"],
+    indexes: &[Index { name: "by_certificate", columns: &["certificate"], unique: false }],
+};
+
+impl Record for Link {
+    const TABLE: &'static Table = &LINKS;
+
+    fn key(&self) -> Value {
+        format!("{} {}", self.certificate, self.export).into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.certificate.as_str().into(), self.export.as_str().into()]
+    }
+}
+
+impl Link {
+    /// Returns the range of links of one certificate.
+    pub fn range(certificate: &str) -> Range {
+        Range::of("by_certificate", vec![certificate.into()], CANDIDATES_MAX)
+    }
+}

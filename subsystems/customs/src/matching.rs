@@ -1,0 +1,168 @@
+//! Compares what the importer claims with the certificate and the export declaration.
+//!
+//! Every claimed item is looked at alone. The result is a list of differences, each with its rule,
+//! its weight, the values on the three papers, the source of the rule and a sentence that an
+//! officer reads. Nothing is decided here, and nothing is left out: a look that finds the papers
+//! equal adds no line, every other look adds one.
+//!
+//! Invariants: an unknown certificate holds a claim and never denies it; a lower value never
+//! touches the origin; quantities and masses are compared exactly, in one unit.
+//!
+//! Not here: the concession and the duty (`crate::claim`), the balance at the moment of the debit
+//! (`crate::certificate`).
+
+mod certificate;
+mod difference;
+mod goods;
+mod rules;
+mod value;
+
+pub use difference::{Difference, Findings, Papers};
+pub use rules::{Error as RulesError, Row, Rule, Rules, Severity, Standing};
+
+use karvan_types::{Date, Instance, Quantity, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::{Certificate, CertificateNumber};
+use crate::export::Export;
+use crate::messages::{CertificateItem, GoodsItem, ImportClaim};
+
+/// Which certificate an item of a claim quotes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Quote {
+    /// Number as quoted.
+    pub number: CertificateNumber,
+    /// Date of issue as quoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Date>,
+    /// Item of the certificate.
+    pub item: u32,
+}
+
+/// The papers of one claimed item.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The rules of the match.
+    pub rules: &'a Rules,
+    /// The partner country, in which the goods originate.
+    pub partner: Instance,
+    /// The day on which the exchange with the partner began.
+    pub go_live: Date,
+    /// When this side received the claim.
+    pub received_at: Timestamp,
+    /// The day of the claim.
+    pub filed: Date,
+    /// The claim.
+    pub claim: &'a ImportClaim,
+    /// The claimed item.
+    pub item: &'a GoodsItem,
+    /// The quoted certificate.
+    pub quote: &'a Quote,
+    /// The certificate, when it is known.
+    pub certificate: Option<&'a Certificate>,
+    /// Number of a certificate that reads alike, when the quoted one is not known.
+    pub near_miss: Option<&'a str>,
+    /// The export declaration, when it is known.
+    pub export: Option<&'a Export>,
+}
+
+impl<'a> Case<'a> {
+    /// Returns the quoted item of the certificate.
+    fn certificate_item(&self) -> Option<&'a CertificateItem> {
+        self.certificate?.content()?.item(self.quote.item)
+    }
+
+    /// Returns the item of the export declaration that belongs to the claimed one.
+    fn export_item(&self) -> Option<&'a GoodsItem> {
+        let hs6 = self.item.commodity.hs6().unwrap_or_default();
+        self.export?.item_for(&self.quote.number, self.quote.item, hs6)
+    }
+}
+
+/// The result of comparing one claimed item.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Match {
+    /// What was found, heaviest first.
+    pub differences: Vec<Difference>,
+    /// What the claim wants debited, in the unit of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<Quantity>,
+    /// What the certificate still covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<Quantity>,
+    /// Version of the certificate that was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_version: Option<u32>,
+    /// Key of the export declaration that was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
+    /// Version of the export declaration that was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_version: Option<u32>,
+}
+
+impl Match {
+    /// Returns the heaviest severity found.
+    pub fn worst(&self) -> Severity {
+        self.differences.iter().map(|d| d.severity).max().unwrap_or(Severity::Info)
+    }
+
+    /// Returns the light that the officer sees.
+    pub fn light(&self) -> Light {
+        match self.worst() {
+            Severity::Info | Severity::Tolerated => Light::Green,
+            Severity::Flag => Light::Amber,
+            Severity::Hold | Severity::Deny => Light::Red,
+        }
+    }
+
+    /// Returns the difference found by `rule`.
+    pub fn find(&self, rule: Rule) -> Option<&Difference> {
+        self.differences.iter().find(|difference| difference.rule == rule)
+    }
+}
+
+/// The state of a match at a glance.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Light {
+    /// No difference, or only tolerated ones.
+    Green,
+    /// An officer must look.
+    Amber,
+    /// The preference cannot be granted without overriding the match.
+    Red,
+}
+
+/// Compares the papers of one claimed item.
+pub fn compare(case: &Case<'_>) -> Match {
+    let chapter = case.item.commodity.hs6().and_then(|code| code.get(..2));
+    let mut findings = Findings::new(case.rules, case.filed, chapter);
+    certificate::look(case, &mut findings);
+    goods::look_at_codes_and_countries(case, &mut findings);
+    goods::look_at_export(case, &mut findings);
+    let quantities = goods::look_at_quantity(case, &mut findings);
+    goods::look_at_mass(case, &mut findings);
+    value::look(case, &mut findings);
+    let (claimed, balance) = quantities;
+    Match {
+        differences: findings.finish(),
+        claimed,
+        balance,
+        certificate_version: (case.certificate.and_then(Certificate::content))
+            .map(|content| content.header.version_id),
+        export: case.export.map(Export::id),
+        export_version: (case.export.and_then(Export::content))
+            .map(|content| content.header.version_id),
+    }
+}
+
+/// Returns the calendar date in a country of the exchange. Both keep one offset all year.
+pub fn local_date(at: Timestamp, country: Instance) -> Date {
+    let hours = match country.as_str() {
+        "AZ" => 4,
+        "PK" => 5,
+        _ => 0,
+    };
+    at.plus(std::time::Duration::from_secs(hours * 3600)).utc_date()
+}

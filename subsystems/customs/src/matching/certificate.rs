@@ -1,0 +1,200 @@
+//! Looks at the certificate itself: known, in force, of the quoted number, date and parties.
+
+use std::time::Duration;
+
+use karvan_types::{Date, Timestamp};
+
+use super::{Case, Findings, Papers, Rule, local_date};
+use crate::certificate::Certificate;
+use crate::messages::{CertificateFlag, CertificateOfOrigin, CertificateStatus, Party};
+
+pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let quote = case.quote;
+    if !quote.number.look_alikes.is_empty() {
+        let shown = format!("{} ({})", quote.number, quote.number.look_alikes);
+        findings.add(Rule::NumberLookAlike, Papers::new().claim(shown));
+    }
+    let Some((certificate, content)) = case.certificate.and_then(|c| Some((c, c.content()?)))
+    else {
+        return look_at_unknown(case, findings);
+    };
+    if quote.number.differs_in_spelling(&certificate.number) {
+        let papers = Papers::new().certificate(&certificate.number).claim(&quote.number);
+        findings.add(Rule::NumberSpelling, papers);
+    }
+    look_at_standing(case, certificate, findings);
+    look_at_dates(case, content, findings);
+    look_at_amendment(case, certificate, findings);
+    if case.certificate_item().is_none() {
+        let items: Vec<_> = content.items.iter().map(|item| item.sequence.to_string()).collect();
+        let papers = Papers::new().certificate(items.join(", ")).claim(quote.item);
+        findings.add(Rule::CertificateItem, papers);
+    }
+    look_at_parties(case, content, findings);
+}
+
+fn look_at_unknown(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let quote = case.quote;
+    let early = quote.date.is_some_and(|date| date < case.go_live);
+    let mut papers = Papers::new().claim(&quote.number);
+    if early {
+        let date = quote.date.map(|date| date.to_string()).unwrap_or_default();
+        papers.certificate = Some(case.go_live.to_string());
+        papers.claim = Some(format!("{} of {date}", quote.number));
+        findings.add(Rule::NoDataPeriod, papers);
+    } else {
+        papers.certificate = case.near_miss.map(str::to_owned);
+        findings.add(Rule::CertificateUnknown, papers);
+    }
+}
+
+fn look_at_standing(case: &Case<'_>, certificate: &Certificate, findings: &mut Findings<'_>) {
+    let papers = Papers::new().claim(&case.quote.number);
+    match certificate.standing {
+        CertificateStatus::Issued => {}
+        CertificateStatus::Suspended => findings.add(Rule::CertificateSuspended, papers),
+        CertificateStatus::Cancelled => findings.add(Rule::CertificateCancelled, papers),
+        CertificateStatus::Replaced => {
+            let by = certificate.replaced_by.as_deref().unwrap_or("another certificate");
+            findings.add(Rule::CertificateReplaced, papers.certificate(by));
+        }
+    }
+}
+
+fn look_at_dates(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mut Findings<'_>) {
+    let issued = local_date(content.header.issue_date_time, case.partner);
+    match case.quote.date {
+        Some(date) if date != issued => {
+            let papers = Papers::new().certificate(issued).claim(date);
+            if days_between(date, issued) > findings.limit(Rule::CertificateDate).into_days() {
+                findings.add(Rule::CertificateDate, papers);
+            } else {
+                findings.add_tolerated(Rule::CertificateDate, papers);
+            }
+        }
+        _ => {}
+    }
+    if issued > case.filed {
+        let papers = Papers::new().certificate(issued).claim(case.filed);
+        findings.add(Rule::CertificateFuture, papers);
+    }
+    if content.valid_until < case.filed {
+        let papers = Papers::new().certificate(content.valid_until).claim(case.filed);
+        findings.add(Rule::CertificateExpired, papers);
+    }
+    let Some(departed) = departure(case, content) else { return };
+    let late =
+        days_between(departed, issued) > findings.limit(Rule::CertificateIssuedLate).into_days();
+    let remarked = content.flags.contains(&CertificateFlag::Retrospective);
+    if issued > departed && late && !remarked {
+        let papers = Papers::new().certificate(issued).export(departed);
+        findings.add(Rule::CertificateIssuedLate, papers);
+    }
+}
+
+fn departure(case: &Case<'_>, content: &CertificateOfOrigin) -> Option<Date> {
+    let shipment = case.export.and_then(|export| export.content()).map(|content| &content.shipment);
+    let of_export = shipment.and_then(|shipment| {
+        let consignment = shipment.consignment.as_ref();
+        shipment.exit_date_time.or_else(|| consignment?.departure_date_time)
+    });
+    let departed: Option<Timestamp> =
+        of_export.or_else(|| content.consignment.as_ref()?.departure_date_time);
+    departed.map(|at| local_date(at, case.partner))
+}
+
+fn look_at_amendment(case: &Case<'_>, certificate: &Certificate, findings: &mut Findings<'_>) {
+    let [.., earlier, latest] = certificate.versions.as_slice() else { return };
+    if latest.at > case.received_at {
+        let version = |content: &CertificateOfOrigin| {
+            let item = content.item(case.quote.item).map(|item| format!(": {}", item.quantity));
+            format!("version {}{}", content.header.version_id, item.unwrap_or_default())
+        };
+        let papers = Papers::new()
+            .certificate(format!(
+                "{} (before: {})",
+                version(&latest.content),
+                version(&earlier.content)
+            ))
+            .claim(case.filed);
+        findings.add(Rule::AmendedAfterFiling, papers);
+    }
+}
+
+fn look_at_parties(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mut Findings<'_>) {
+    let shipment = &case.claim.shipment;
+    if let Some(importer) = shipment.importer.as_ref().or(shipment.consignee.as_ref()) {
+        if differ(&content.consignee, importer) {
+            let papers = Papers::new().certificate(name(&content.consignee)).claim(name(importer));
+            if content.flags.contains(&CertificateFlag::BackToBack) {
+                findings.add_tolerated(Rule::Consignee, papers);
+            } else {
+                findings.add(Rule::Consignee, papers);
+            }
+        }
+    }
+    if let Some(export) = case.export.and_then(|export| export.content()) {
+        if differ(&content.exporter, &export.exporter) {
+            let papers =
+                Papers::new().certificate(name(&content.exporter)).export(name(&export.exporter));
+            findings.add(Rule::Exporter, papers);
+        }
+    }
+}
+
+/// Two parties differ when both state a tax number and these differ; failing that, by name.
+fn differ(a: &Party, b: &Party) -> bool {
+    match (tax_number(a), tax_number(b)) {
+        (Some(a), Some(b)) => !same_tax_number(&a, &b),
+        _ => match (plain_name(a), plain_name(b)) {
+            (Some(a), Some(b)) => a != b,
+            _ => false,
+        },
+    }
+}
+
+fn tax_number(party: &Party) -> Option<String> {
+    let id: String = party.id.as_ref()?.chars().filter(char::is_ascii_alphanumeric).collect();
+    Some(id.to_ascii_uppercase()).filter(|id| !id.is_empty())
+}
+
+/// Pakistani numbers are written with or without their eighth digit, the check digit.
+fn same_tax_number(a: &str, b: &str) -> bool {
+    const WITHOUT_CHECK_DIGIT: usize = 7;
+    let short = |text: &str| text.len() == WITHOUT_CHECK_DIGIT;
+    let long = |text: &str| text.len() == WITHOUT_CHECK_DIGIT + 1;
+    a == b || (short(a) && long(b) && b.starts_with(a)) || (short(b) && long(a) && a.starts_with(b))
+}
+
+fn plain_name(party: &Party) -> Option<String> {
+    let name = party.name.as_ref()?.to_lowercase();
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    Some(plain).filter(|name| !name.is_empty())
+}
+
+fn name(party: &Party) -> String {
+    match (&party.name, &party.id) {
+        (Some(name), Some(id)) => format!("{name} ({id})"),
+        (Some(text), None) | (None, Some(text)) => text.clone(),
+        (None, None) => "not named".to_owned(),
+    }
+}
+
+fn days_between(a: Date, b: Date) -> Duration {
+    let days = (b - a).get_days().unsigned_abs();
+    Duration::from_secs(u64::from(days) * SECONDS_PER_DAY)
+}
+
+const SECONDS_PER_DAY: u64 = 86_400;
+
+/// A limit in days as a duration.
+trait IntoDays {
+    fn into_days(self) -> Duration;
+}
+
+impl IntoDays for karvan_types::Decimal {
+    fn into_days(self) -> Duration {
+        let days = u64::try_from(self.trunc()).unwrap_or(0);
+        Duration::from_secs(days.saturating_mul(SECONDS_PER_DAY))
+    }
+}

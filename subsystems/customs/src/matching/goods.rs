@@ -1,0 +1,166 @@
+//! Looks at the goods: codes, countries, the export declaration, quantity and mass.
+
+use karvan_types::{Decimal, Quantity};
+
+use super::{Case, Findings, Papers, Rule};
+use crate::certificate::{Certificate, LedgerItem};
+use crate::codes::units;
+use crate::messages::GoodsItem;
+
+/// Masses are compared in kilograms (UN/ECE Recommendation 20).
+const KILOGRAM: &str = "KGM";
+
+pub(super) fn look_at_codes_and_countries(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let claimed = case.item.commodity.hs6().unwrap_or_default();
+    let certified = case.certificate_item();
+    let exported = case.export_item();
+    if let Some(certified) = certified.and_then(|item| item.hs6()).filter(|code| *code != claimed) {
+        findings
+            .add(Rule::Hs6, Papers::new().certificate(dotted(certified)).claim(dotted(claimed)));
+    }
+    let export_code = exported.and_then(|item| item.commodity.hs6());
+    if let Some(declared) = export_code.filter(|code| *code != claimed) {
+        let papers = Papers::new().export(dotted(declared)).claim(dotted(claimed));
+        findings.add(Rule::ExportHs6, papers);
+    }
+    let partner = case.partner.as_str();
+    let origin = Papers {
+        certificate: certified.map(|item| item.origin.country_code.clone()),
+        export: exported.and_then(|item| item.origin.as_ref()).map(|o| o.country_code.clone()),
+        claim: case.item.origin.as_ref().map(|origin| origin.country_code.clone()),
+    };
+    if values(&origin).any(|country| country != partner) {
+        findings.add(Rule::OriginCountry, origin);
+    }
+    let content = case.certificate.and_then(Certificate::content);
+    let exported = case.export.and_then(|export| export.content());
+    let export_country = Papers {
+        certificate: content.map(|content| content.export_country.id.clone()),
+        export: (exported.and_then(|export| export.shipment.export_country.as_ref()))
+            .map(|country| country.id.clone()),
+        claim: case.claim.shipment.export_country.as_ref().map(|country| country.id.clone()),
+    };
+    if values(&export_country).any(|country| country != partner) {
+        findings.add(Rule::ExportCountry, export_country);
+    }
+}
+
+fn values(papers: &Papers) -> impl Iterator<Item = &String> {
+    [&papers.certificate, &papers.export, &papers.claim].into_iter().flatten()
+}
+
+/// Writes a code as people read it: `7408.11`.
+fn dotted(code: &str) -> String {
+    match (code.get(..4), code.get(4..)) {
+        (Some(heading), Some(rest)) if !rest.is_empty() => format!("{heading}.{rest}"),
+        _ => code.to_owned(),
+    }
+}
+
+pub(super) fn look_at_export(case: &Case<'_>, findings: &mut Findings<'_>) {
+    match case.export {
+        None => findings.add(Rule::ExportMissing, Papers::new()),
+        Some(export) if export.cancelled => {
+            findings.add(Rule::ExportCancelled, Papers::new().export(&export.number));
+        }
+        Some(export) if case.export_item().is_none() => {
+            let code = dotted(case.item.commodity.hs6().unwrap_or_default());
+            findings.add(Rule::ExportItem, Papers::new().export(&export.number).claim(code));
+        }
+        Some(_) => {}
+    }
+}
+
+/// Returns what the claim wants debited and what is left, both in the unit of the certificate.
+pub(super) fn look_at_quantity(
+    case: &Case<'_>,
+    findings: &mut Findings<'_>,
+) -> (Option<Quantity>, Option<Quantity>) {
+    let ledger = case.certificate.and_then(|certificate| certificate.ledger_of(case.quote.item));
+    look_at_export_quantity(case, findings);
+    let Some(ledger) = ledger else { return (None, None) };
+    let balance = ledger.balance_quantity();
+    let Some(claimed) = claimed_quantity(case, ledger) else {
+        let stated: Vec<_> = stated_quantities(case.item).map(ToString::to_string).collect();
+        let stated = if stated.is_empty() { "none".to_owned() } else { stated.join(", ") };
+        let papers = Papers::new().certificate(&ledger.certified).claim(stated);
+        findings.add(Rule::UnitNotConvertible, papers);
+        return (None, Some(balance));
+    };
+    let papers = Papers::new().certificate(&balance).claim(&claimed);
+    if balance.value.is_zero() {
+        findings.add(Rule::BalanceUsedUp, papers.certificate(&ledger.certified));
+    } else if claimed.value > above(balance.value, findings.limit(Rule::QuantityBalance)) {
+        findings.add(Rule::QuantityBalance, papers);
+    }
+    (Some(claimed), Some(balance))
+}
+
+fn look_at_export_quantity(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let Some((claimed, exported)) = comparable(case) else { return };
+    if claimed.value > above(exported.value, findings.limit(Rule::QuantityExport)) {
+        let papers = Papers::new().export(&exported).claim(&claimed);
+        findings.add(Rule::QuantityExport, papers);
+    }
+}
+
+/// Returns the claimed and the exported quantity in one unit, when they have a common measure.
+pub(super) fn comparable(case: &Case<'_>) -> Option<(Quantity, Quantity)> {
+    let exported = case.export_item()?;
+    stated_quantities(exported).find_map(|exported| {
+        let same = |claimed: &Quantity| units::convert(claimed, &exported.unit).ok();
+        let claimed = stated_quantities(case.item).find_map(same)?;
+        Some((claimed.quantity, exported.clone()))
+    })
+}
+
+/// Returns what the claim wants debited, in the unit of the certificate: what it writes off, or
+/// else the quantity that it states in a unit that converts.
+fn claimed_quantity(case: &Case<'_>, ledger: &LedgerItem) -> Option<Quantity> {
+    let number = &case.quote.number.shown;
+    let written_off = (case.item.certificates())
+        .find(|document| document.id.trim() == number)
+        .and_then(|document| document.write_off.as_ref()?.quantity.as_ref());
+    written_off
+        .into_iter()
+        .chain(stated_quantities(case.item))
+        .find_map(|quantity| units::convert(quantity, &ledger.certified.unit).ok())
+        .map(|converted| converted.quantity)
+}
+
+/// Returns the quantities that an item of a declaration states: tariff quantity, then net mass.
+fn stated_quantities(item: &GoodsItem) -> impl Iterator<Item = &Quantity> {
+    let measure = item.commodity.measure.as_ref();
+    let quantity = measure.and_then(|measure| measure.tariff_quantity.as_ref());
+    quantity.into_iter().chain(measure.and_then(|measure| measure.net_mass.as_ref()))
+}
+
+fn above(value: Decimal, percent: Decimal) -> Decimal {
+    value + value * percent / Decimal::ONE_HUNDRED
+}
+
+pub(super) fn look_at_mass(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let mass = |item: &GoodsItem| {
+        let net = item.commodity.measure.as_ref()?.net_mass.as_ref()?;
+        units::convert(net, KILOGRAM).ok().map(|converted| converted.quantity)
+    };
+    let (Some(claimed), Some(exported)) = (mass(case.item), case.export_item().and_then(mass))
+    else {
+        return;
+    };
+    // A part shipment is compared by what its part of the declared mass would be.
+    let expected = match comparable(case) {
+        Some((part, whole)) if !whole.value.is_zero() => exported.value * part.value / whole.value,
+        _ => exported.value,
+    };
+    if expected == claimed.value || expected.is_zero() {
+        return;
+    }
+    let papers = Papers::new().export(&exported).claim(&claimed);
+    let percent = (claimed.value - expected).abs() * Decimal::ONE_HUNDRED / expected;
+    if percent > findings.limit(Rule::NetMass) {
+        findings.add(Rule::NetMass, papers);
+    } else {
+        findings.add_tolerated(Rule::NetMass, papers);
+    }
+}
