@@ -69,7 +69,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let logs = workspace::output_folder()?;
     fs::create_dir_all(&logs).with_context(|| logs.display().to_string())?;
     let missing = needs::provide(&chosen);
-    if std::env::var_os(DATA).is_none() {
+    let tests = chosen.iter().any(|step| step.name == "tests");
+    if tests && std::env::var_os(DATA).is_none() {
         println!("!! {DATA} is not set: tests that need public test data will be skipped");
     }
     let root = workspace::root()?;
@@ -157,6 +158,8 @@ fn run_command(step: &Step, argv: &[String], root: &Path, output: &File) -> Resu
     let [program, arguments @ ..] = argv else { bail!("step {} has an empty line", step.name) };
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root.join(step.folder));
+    // A log is for reading, so no colours.
+    command.envs([("CARGO_TERM_COLOR", "never"), ("NO_COLOR", "1"), ("TERM", "dumb")]);
     command.envs(step.env.iter().copied());
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
     for (name, _) in std::env::vars_os() {
