@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use karvan_types::{ErrorKind, json};
 
 use crate::keys::KeyId;
+use crate::lists::ListError;
 use crate::message::Refusal;
 
 /// A failure of this crate outside message verification.
@@ -47,9 +48,23 @@ pub enum Error {
     /// The cryptography library failed where it must not.
     #[error("the cryptography library failed to {0}")]
     Crypto(&'static str),
-    /// A message cannot be signed: a part breaks a rule of the profile.
-    #[error("cannot sign the message: {0}")]
-    Message(#[from] Refusal),
+    /// A message cannot be signed, or a document's signer may not sign.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A root or list is refused, or does not name what was asked for.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// A signed document is not of the form that is signed here.
+    #[error("not a signed document: {0}")]
+    DocumentMalformed(&'static str),
+    /// A signed document is longer than its bound.
+    #[error("the signed document has {bytes} bytes; at most {bytes_max} are accepted")]
+    DocumentTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
     /// A text is no strict JSON, or not of the expected shape.
     #[error(transparent)]
     Json(#[from] json::Error),
@@ -67,11 +82,13 @@ impl Error {
         match self {
             Self::KeyMissing(_) => ErrorKind::NotFound,
             Self::KeyExists(_) | Self::FolderExists(_) => ErrorKind::Conflict,
-            Self::KeyRejected(_) | Self::Json(_) => ErrorKind::Invalid,
+            Self::KeyRejected(_) | Self::Json(_) | Self::DocumentMalformed(_) => ErrorKind::Invalid,
+            Self::DocumentTooLong { .. } => ErrorKind::TooLarge,
             Self::Locked(_) => ErrorKind::LocalConfig,
             Self::Altered(_) | Self::Io { .. } => ErrorKind::Storage,
             Self::Crypto(_) => ErrorKind::Internal,
-            Self::Message(refusal) => refusal.kind(),
+            Self::Refused(refusal) => refusal.kind(),
+            Self::List(error) => error.kind(),
         }
     }
 }

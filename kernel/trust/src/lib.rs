@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod document;
 pub mod keys;
+pub mod lists;
 pub mod message;
 
 mod error;

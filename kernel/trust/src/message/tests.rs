@@ -432,7 +432,7 @@ fn a_signer_refuses_what_a_verifier_would() {
     ] {
         let signed = sign_request(&bad, Tag::Request, CREATED, lifetime, &key(by), &world.keys);
         match signed {
-            Err(Error::Message(refusal)) => assert_eq!(refusal.code(), code),
+            Err(Error::Refused(refusal)) => assert_eq!(refusal.code(), code),
             other => panic!("{code}: {other:?}"),
         }
     }
