@@ -5,7 +5,8 @@ use std::process::Command;
 /// Runs xtask and asserts its success and that it says `told`, on either stream.
 #[track_caller]
 fn check(arguments: &[&str], success: bool, told: &[&str]) {
-    let done = Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).output().unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).output();
+    let done = done.expect("the program starts");
     let text = [done.stdout, done.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     assert_eq!(done.status.success(), success, "{arguments:?}: {text}");

@@ -25,6 +25,8 @@ pub(super) fn provide(steps: &[&Step]) -> Vec<&'static str> {
     let mut needs: Vec<&Need> = steps.iter().flat_map(|step| step.needs.iter().copied()).collect();
     needs.sort_by_key(|need| need.name);
     needs.dedup_by_key(|need| need.name);
+    let names: Vec<_> = needs.iter().map(|need| need.name).collect();
+    println!("prerequisites: {}", if names.is_empty() { "none".into() } else { names.join(", ") });
     let mut missing: Vec<_> = needs.into_iter().filter(|need| !works(need.probe)).collect();
     let packages = packages(&missing);
     if !packages.is_empty() && can_install() {
