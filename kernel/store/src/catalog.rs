@@ -50,11 +50,6 @@ impl Catalog {
         })
     }
 
-    /// Returns the declared table of this stored name.
-    pub(crate) fn find(&self, name: &str) -> Option<&'static Table> {
-        self.0.get(name).copied()
-    }
-
     /// Returns all tables in name order.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &'static Table> {
         self.0.values().copied()

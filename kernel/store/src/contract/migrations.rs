@@ -58,13 +58,10 @@ fn refusals<P: Place>(new_place: &impl Fn() -> P) {
     refused(&place, &[&SCHEMA, &SECOND, &AGAIN], &["test-0003", "test_more", "again"]);
     drop(place.open(&[&SCHEMA]).expect("the refusals changed nothing"));
 
-    const fn one(creates: &'static [&'static Table]) -> Migration {
-        Migration { id: "test-0001", creates }
-    }
     macro_rules! table {
         ($name:literal, $columns:expr, $indexes:expr) => {{
             const TABLE: Table = Table { name: $name, columns: $columns, indexes: $indexes };
-            const MIGRATION: Migration = one(&[&TABLE]);
+            const MIGRATION: Migration = Migration { id: "test-0001", creates: &[&TABLE] };
             &MIGRATION
         }};
     }
