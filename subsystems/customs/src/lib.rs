@@ -8,4 +8,5 @@ pub mod export;
 pub mod journal;
 pub mod matching;
 pub mod messages;
+pub mod tariff;
 pub mod validate;

@@ -14,7 +14,7 @@ mod certificate;
 mod declaration;
 mod parts;
 mod result;
-mod text;
+pub(crate) mod text;
 
 pub use certificate::{
     CertificateFlag, CertificateItem, CertificateOfOrigin, CertificateStatus, OriginCriterion,

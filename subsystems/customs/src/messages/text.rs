@@ -1,7 +1,7 @@
 //! Serde forms of values that have several spellings elsewhere and one here.
 
 /// A date written `YYYY-MM-DD` and in no other way.
-pub(super) mod date {
+pub(crate) mod date {
     use karvan_types::Date;
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
@@ -26,7 +26,7 @@ pub(super) mod date {
 }
 
 /// A date that may be absent.
-pub(super) mod optional_date {
+pub(crate) mod optional_date {
     use karvan_types::Date;
     use serde::{Deserializer, Serializer};
 
@@ -53,7 +53,7 @@ pub(super) mod optional_date {
 }
 
 /// A strict decimal that may be absent.
-pub(super) mod optional_decimal {
+pub(crate) mod optional_decimal {
     use karvan_types::amount::{Decimal, decimal_text};
     use serde::{Deserializer, Serializer};
 

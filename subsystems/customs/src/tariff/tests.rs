@@ -1,0 +1,224 @@
+use super::*;
+use karvan_types::amount::parse_decimal;
+
+fn day(text: &str) -> Date {
+    text.parse().expect("a date")
+}
+
+fn percent(text: &str) -> Decimal {
+    parse_decimal(text).expect("a decimal")
+}
+
+fn explain(tariff: &Tariff, code: &str, on: &str, origin: &str) -> Explanation {
+    let query = Query { code, day: day(on), origin, importer: ImporterClass::Commercial };
+    tariff.explain(query).unwrap_or_else(|error| panic!("{code} on {on}: {error}"))
+}
+
+/// A small tariff; the test adds blocks and asks for the refusal.
+fn file(blocks: &str) -> String {
+    format!(
+        r#"country = "PK"
+currency = "PKR"
+code_digits = 8
+rounding = {{ decimals = 0, mode = "half-up", source = "s", status = "assumed" }}
+sources = [{{ id = "s", title = "a source" }}]
+charges = [
+  {{ duty = "CD", base = ["value"] }},
+  {{ duty = "ACD", base = ["value"] }},
+]
+agreements = [{{ id = "X", origin = "UZ", from = "2023-03-13", source = "s" }}]
+{blocks}"#
+    )
+}
+
+fn block(duty: &str, period: &str, rates: &str) -> String {
+    format!(
+        "[[blocks]]\nduty = \"{duty}\"\nkind = \"general\"\nsource = \"s\"\nstatus = \"assumed\"\n\
+         {period}\nrates = [\n{rates}\n]\n"
+    )
+}
+
+#[test]
+fn embedded_files_are_valid() {
+    for text in EMBEDDED {
+        let tariff = Tariff::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        assert!(of(&tariff.country).is_some());
+        // Every concession has general rates to compare with, from its first day on.
+        for measure in tariff.measures().filter(|measure| measure.agreement.is_some()) {
+            let code = format!("{:0<6}", measure.code);
+            if codes::hs(&code).is_some() {
+                explain(&tariff, &code, &measure.from.to_string(), "AZ");
+            }
+        }
+    }
+    let tariff = of("PK").expect("Pakistan");
+    assert_eq!(tariff.lines.len(), 8);
+    assert!(
+        tariff.lines.iter().all(|line| line.codes.iter().all(|code| codes::hs(code).is_some()))
+    );
+    // The slabs of the budget of 2025.
+    for measure in tariff.measures() {
+        if measure.duty == Duty::Cd && measure.agreement.is_none() && measure.until.is_none() {
+            let allowed = ["0", "5", "10", "15", "20"].map(percent);
+            assert!(allowed.contains(&measure.percent), "line {}", measure.line);
+        }
+    }
+}
+
+#[test]
+fn copper_wire_uses_the_lower_rate_duty_by_duty() {
+    let tariff = of("PK").expect("Pakistan");
+    let after = explain(tariff, "74081100", "2026-10-02", "AZ");
+    assert_eq!(after.concession.as_ref().map(|line| line.number), Some(8));
+    let shown: Vec<_> = after
+        .rates
+        .iter()
+        .map(|line| {
+            let reference = line.reference.as_ref().map(|m| m.percent.to_string());
+            let preferential = line.preferential_percent.map(|p| p.to_string());
+            let (general, used) = (line.general.percent.to_string(), line.used_percent.to_string());
+            (line.duty.code(), general, reference, preferential, used, line.winner)
+        })
+        .collect();
+    let row = |duty,
+               general: &str,
+               reference: Option<&str>,
+               preferential: Option<&str>,
+               used: &str,
+               winner| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        (duty, general.to_owned(), own(reference), own(preferential), used.to_owned(), winner)
+    };
+    assert_eq!(
+        shown,
+        [
+            row("CD", "10", None, Some("5"), "5", Winner::Preference),
+            row("ACD", "0", Some("2"), Some("1"), "0", Winner::General),
+            row("RD", "5", Some("5"), Some("2.5"), "2.5", Winner::Preference),
+            row("ST", "18", None, None, "18", Winner::NoPreference),
+            row("AST", "3", None, None, "3", Winner::NoPreference),
+            row("WHT", "6", None, None, "6", Winner::NoPreference),
+        ]
+    );
+    assert!(after.has_advantage());
+    assert_eq!(after.status(), Some(Status::Assumed));
+    // Before 1 July 2025 the additional duty was 2 % and the target of 1 % won.
+    let before = explain(tariff, "74081100", "2025-06-30", "AZ");
+    assert_eq!(before.rates[1].winner, Winner::Preference);
+    assert_eq!(before.rates[1].general.percent, percent("2"));
+}
+
+#[test]
+fn preference_needs_the_line_the_origin_and_the_day() {
+    let tariff = of("PK").expect("Pakistan");
+    for (code, on, origin, has_preference) in [
+        ("74081100", "2024-12-16", "AZ", true),
+        ("740811", "2024-12-16", "AZ", true),
+        ("74081100", "2024-12-15", "AZ", false),
+        ("74081100", "2026-10-02", "AE", false),
+        ("74081900", "2026-10-02", "AZ", false),
+        ("08022200", "2026-10-02", "AZ", true),
+    ] {
+        let found = explain(tariff, code, on, origin);
+        let granted = found.rates.iter().any(|line| line.preferential.is_some());
+        assert_eq!(granted, has_preference, "{code} {on} {origin}");
+        assert_eq!(found.concession.is_some(), has_preference, "{code} {on} {origin}");
+    }
+    let rice = of("AZ").expect("Azerbaijan");
+    let cd = |on| explain(rice, "1006300000", on, "PK").rates[0].used_percent;
+    assert_eq!((cd("2027-11-30"), cd("2027-12-01")), (percent("0"), percent("5")));
+}
+
+#[test]
+fn questions_without_an_answer_say_so() {
+    let tariff = of("PK").expect("Pakistan");
+    for (code, on, reason) in [
+        ("7408110", "2020-01-01", "no general rate of CD is known for 7408110 on 2020-01-01"),
+        ("01012100", "2026-10-02", "no general rate of CD"),
+        ("7408.11", "2026-10-02", "not a tariff code"),
+        ("74081200", "2026-10-02", "not a tariff code"),
+        ("7408", "2026-10-02", "not a tariff code"),
+        ("740811000000", "2026-10-02", "not a tariff code"),
+        ("٧٤٠٨١١", "2026-10-02", "not a tariff code"),
+    ] {
+        let query = Query { code, day: day(on), origin: "AZ", importer: ImporterClass::Industrial };
+        let error = tariff.explain(query).expect_err(code).to_string();
+        assert!(error.contains(reason), "{code}: {error}");
+    }
+}
+
+#[test]
+fn a_percentage_reduces_the_rate_in_force() {
+    let general = block("CD", "from = \"2022-07-01\"", r#"{ codes = [""], rate = "20" },"#)
+        + &block("ACD", "from = \"2022-07-01\"", r#"{ codes = [""], rate = "4" },"#);
+    let reduced = general
+        + "[[blocks]]\nduty = \"CD\"\nkind = \"percent-reduction\"\nagreement = \"X\"\n\
+           from = \"2023-03-13\"\nsource = \"s\"\nstatus = \"analogue\"\n\
+           rates = [{ codes = [\"0813\"], rate = \"30\" }]\n";
+    let tariff = Tariff::parse(&file(&reduced)).expect("valid");
+    let found = explain(&tariff, "08131000", "2024-01-01", "UZ");
+    assert_eq!(found.rates[0].used_percent, percent("14"));
+    assert_eq!(found.rates[0].winner, Winner::Preference);
+    assert_eq!(found.rates[0].used().percent, percent("30"));
+    assert_eq!(found.rates[1].winner, Winner::NoPreference);
+}
+
+#[test]
+fn the_longest_prefix_and_the_slab_decide() {
+    let open = "from = \"2022-07-01\"";
+    let text = block(
+        "CD",
+        open,
+        "{ codes = [\"\"], rate = \"20\" },\n{ codes = [\"7408\"], rate = \"5\" },",
+    ) + &block(
+        "ACD",
+        open,
+        "{ codes = [\"\"], cd_min = \"0\", cd_max = \"10\", rate = \"0\" },\n\
+             { codes = [\"\"], cd_min = \"20\", cd_max = \"20\", rate = \"4\" },",
+    );
+    let tariff = Tariff::parse(&file(&text)).expect("valid");
+    for (code, duties) in [("74081100", ["5", "0"]), ("08131000", ["20", "4"])] {
+        let found = explain(&tariff, code, "2024-01-01", "AZ");
+        let found: Vec<_> = found.rates.iter().map(|line| line.general.percent).collect();
+        assert_eq!(found, duties.map(percent), "{code}");
+    }
+}
+
+#[test]
+fn bad_files_are_refused_naming_the_lines() {
+    let first = "from = \"2022-07-01\"\nuntil = \"2023-06-30\"";
+    let rate = r#"{ codes = ["7408"], rate = "5" },"#;
+    let two = |second: &str| block("CD", first, rate) + &block("CD", second, rate);
+    let one = |rate: &str| block("CD", first, rate);
+    for (blocks, reason) in [
+        (two("from = \"2023-06-30\""), "lines 19 and 28 of the tariff file both give CD for 7408"),
+        (two("from = \"2023-07-02\""), "lines 19 and 28 of the tariff file leave CD for 7408"),
+        (two("from = \"2023-07-02\""), "from 2023-07-01; close the gap"),
+        (two("from = \"2024-02-30\""), "not a calendar date"),
+        (one("{ codes = [\"7408\"], rate = \"5%\" },"), "line 19 of the tariff file: `5%` is not"),
+        (one("{ codes = [\"7408\"], rate = \"5000\" },"), "not believed"),
+        (one("{ codes = [\"740812\"], rate = \"5\" },"), "not the beginning of a code"),
+        (one("{ codes = [\"\"], cd_min = \"1\", cd_max = \"2\", rate = \"5\" },"), "not for CD"),
+        (one("{ codes = [\"\"], rates = \"5\" },"), "unknown field `rates`"),
+        (one(rate).replace("\"s\"", "\"t\""), "the source `t` is used but not defined"),
+        (one(rate).replace("general", "target-rate"), "a preference names its agreement"),
+        (
+            one(rate).replace("\"general\"", "\"target-rate\"\nagreement = \"Y\""),
+            "the agreement `Y` is used but not defined",
+        ),
+        (one(rate).replace("2023-06-30", "2021-06-30"), "ends before it begins"),
+        (one(rate) + "blocks = 3", "does not parse"),
+    ] {
+        let error = Tariff::parse(&file(&blocks)).expect_err(reason);
+        assert!(error.to_string().contains(reason), "{reason}: {error}");
+        assert_eq!(error.kind(), ErrorKind::LocalConfig);
+    }
+    let backwards = file("").replace("[\"value\"] },\n]", "[\"ST\"] },\n]");
+    let error = Tariff::parse(&(backwards + "blocks = []")).expect_err("a base not yet known");
+    assert!(
+        error.to_string().contains("the base `ST` of ACD is not a charge before it"),
+        "{error}"
+    );
+    // Touching periods and different importers are no conflict.
+    assert!(Tariff::parse(&file(&two("from = \"2023-07-01\""))).is_ok());
+}
