@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use karvan_types::{ErrorKind, json};
 
+use crate::ca::CertificateError;
 use crate::keys::KeyId;
 use crate::lists::ListError;
 use crate::message::Refusal;
@@ -45,6 +46,12 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// A certificate or certificate request is refused.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The other end of a connection is not, or no longer, who it must be.
+    #[error("the peer's certificate is refused: {}", reason(.0))]
+    Tls(rustls::Error),
     /// The cryptography library failed where it must not.
     #[error("the cryptography library failed to {0}")]
     Crypto(&'static str),
@@ -82,13 +89,27 @@ impl Error {
         match self {
             Self::KeyMissing(_) => ErrorKind::NotFound,
             Self::KeyExists(_) | Self::FolderExists(_) => ErrorKind::Conflict,
-            Self::KeyRejected(_) | Self::Json(_) | Self::DocumentMalformed(_) => ErrorKind::Invalid,
+            Self::KeyRejected(_)
+            | Self::Json(_)
+            | Self::DocumentMalformed(_)
+            | Self::Certificate(_) => ErrorKind::Invalid,
             Self::DocumentTooLong { .. } => ErrorKind::TooLarge,
             Self::Locked(_) => ErrorKind::LocalConfig,
             Self::Altered(_) | Self::Io { .. } => ErrorKind::Storage,
+            Self::Tls(_) => ErrorKind::Unauthenticated,
             Self::Crypto(_) => ErrorKind::Internal,
             Self::Refused(refusal) => refusal.kind(),
             Self::List(error) => error.kind(),
         }
+    }
+}
+
+/// Returns the text of our own reason inside a TLS error, or of the error.
+fn reason(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(own)) => {
+            own.0.to_string()
+        }
+        other => other.to_string(),
     }
 }

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ca;
 pub mod document;
 pub mod keys;
 pub mod lists;
 pub mod message;
+pub mod tls;
 
 mod error;
+mod provided;
 
 pub use error::Error;
