@@ -28,7 +28,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use karvan_system::{Disk as _, OsDisk};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::catalog::Catalog;
@@ -175,12 +174,10 @@ fn record(failure: &Failure, cause: String) {
 async fn submit<W>(queue: Option<&mpsc::Sender<Job<W>>>, work: W) -> Result<(), Error> {
     let queue = queue.ok_or(Error::Stopped)?;
     let (answer, answered) = oneshot::channel();
-    // Not `send` at once: it may yield before it takes its place, and order would be lost.
-    match queue.try_send(Job { work, answer }) {
-        Ok(()) => {}
-        Err(TrySendError::Full(job)) => queue.send(job).await.map_err(|_| Error::Stopped)?,
-        Err(TrySendError::Closed(_)) => return Err(Error::Stopped),
-    }
+    // Without `unconstrained` tokio may make a busy task yield before it has its place in the
+    // queue, and works would overtake each other.
+    let place = tokio::task::unconstrained(queue.send(Job { work, answer }));
+    place.await.map_err(|_| Error::Stopped)?;
     answered.await.unwrap_or(Err(Error::Stopped))
 }
 
@@ -199,9 +196,14 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.reads = None;
         self.writes = None;
+        // A work may hold the last handle; its thread must not wait for itself, nor for a thread
+        // that waits for it. Then the threads end on their own.
+        let here = thread::current().id();
+        if self.threads.iter().any(|thread| thread.thread().id() == here) {
+            return;
+        }
         for thread in self.threads.drain(..) {
-            // The last handle may be dropped by a work, on the writer's own thread.
-            if thread.thread().id() != thread::current().id() && thread.join().is_err() {
+            if thread.join().is_err() {
                 tracing::error!("a thread of the store panicked");
             }
         }

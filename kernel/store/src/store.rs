@@ -24,6 +24,16 @@ pub trait Backend: Send + Sync {
     fn read(&self, work: ReadWork) -> Pending<'_, Result<(), Error>>;
 }
 
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn write(&self, work: WriteWork) -> Pending<'_, Result<(), Error>> {
+        self.as_ref().write(work)
+    }
+
+    fn read(&self, work: ReadWork) -> Pending<'_, Result<(), Error>> {
+        self.as_ref().read(work)
+    }
+}
+
 /// The node's state; cheap to clone.
 #[derive(Clone)]
 pub struct Store(Arc<dyn Backend>);

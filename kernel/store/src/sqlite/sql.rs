@@ -166,3 +166,62 @@ fn each(columns: &[&str], form: impl Fn(&str) -> String) -> Vec<String> {
 fn index_name(table: &Table, index: &Index) -> String {
     format!("{}__{}", table.name, index.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::contract::ITEM;
+
+    /// Every range walks its index: no sorting, no reading of the whole table.
+    #[test]
+    fn ranges_use_their_index() {
+        let connection = Connection::open_in_memory().expect("opens");
+        connection.execute_batch(&create(&ITEM)).expect("the table is made");
+        let key = "USING INDEX sqlite_autoindex_test_item_1";
+        let kind = "USING INDEX test_item__by_kind";
+        let code = "USING INDEX test_item__code";
+        let ge = Some(">=");
+        for (index, prefix, from, to, plan) in [
+            (None, 0, None, None, format!("SCAN test_item {key}")),
+            (None, 0, ge, None, format!("SEARCH test_item {key} (key>?)")),
+            (None, 0, ge, Some("<"), format!("SEARCH test_item {key} (key>? AND key<?)")),
+            (Some(0), 0, None, None, format!("SCAN test_item {kind}")),
+            (Some(0), 0, ge, None, format!("SEARCH test_item {kind} (kind>?)")),
+            (Some(0), 1, None, None, format!("SEARCH test_item {kind} (kind=?)")),
+            (Some(0), 1, None, Some("<="), format!("SEARCH test_item {kind} (kind=? AND rank<?)")),
+            (Some(0), 2, None, None, format!("SEARCH test_item {kind} (kind=? AND rank=?)")),
+            (
+                Some(0),
+                2,
+                ge,
+                None,
+                format!("SEARCH test_item {kind} (kind=? AND rank=? AND key>?)"),
+            ),
+            (Some(1), 1, None, None, format!("SEARCH test_item {code} (code=?)")),
+        ] {
+            for reverse in [false, true] {
+                let stretch = Stretch { index, prefix, from, to, reverse };
+                let scan = text(&ITEM, Shape::Scan(stretch));
+                let steps = explain(&connection, &scan);
+                let sorted = index == Some(1);
+                assert_eq!(steps.first(), Some(&plan), "{scan}");
+                assert_eq!(steps.len(), if sorted { 2 } else { 1 }, "{scan}: {steps:?}");
+                let count = explain(&connection, &text(&ITEM, Shape::Count(stretch)));
+                assert_eq!(count.len(), 1, "{scan}: {count:?}");
+            }
+        }
+    }
+
+    fn explain(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut statement =
+            connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("the index serves");
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().expect("explains") {
+            steps.push(row.get(3).expect("a text"));
+        }
+        steps
+    }
+}
