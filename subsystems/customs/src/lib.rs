@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod codes;
 pub mod decision;
+pub mod duty;
 pub mod explain;
 pub mod export;
 pub mod journal;
