@@ -146,7 +146,7 @@ pub(crate) fn verify_signatures(
 }
 
 /// Returns the payload without verifying anything, to learn where the keys are to be found.
-pub(crate) fn unverified_payload(document: &[u8], bytes_max: usize) -> Result<Vec<u8>, Error> {
+pub fn unverified_payload(document: &[u8], bytes_max: usize) -> Result<Vec<u8>, Error> {
     if document.len() > bytes_max {
         return Err(Error::DocumentTooLong { bytes: document.len(), bytes_max });
     }

@@ -52,6 +52,9 @@ pub enum Error {
     /// The other end of a connection is not, or no longer, who it must be.
     #[error("the peer's certificate is refused: {}", reason(.0))]
     Tls(rustls::Error),
+    /// A note, its name or its verifier key is malformed.
+    #[error(transparent)]
+    Note(#[from] karvan_evidence::Error),
     /// The cryptography library failed where it must not.
     #[error("the cryptography library failed to {0}")]
     Crypto(&'static str),
@@ -97,6 +100,7 @@ impl Error {
             Self::Locked(_) => ErrorKind::LocalConfig,
             Self::Altered(_) | Self::Io { .. } => ErrorKind::Storage,
             Self::Tls(_) => ErrorKind::Unauthenticated,
+            Self::Note(error) => error.kind(),
             Self::Crypto(_) => ErrorKind::Internal,
             Self::Refused(refusal) => refusal.kind(),
             Self::List(error) => error.kind(),

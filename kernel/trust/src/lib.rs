@@ -5,6 +5,7 @@ pub mod document;
 pub mod keys;
 pub mod lists;
 pub mod message;
+pub mod notes;
 pub mod tls;
 
 mod error;

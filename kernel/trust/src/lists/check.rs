@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use karvan_evidence::note::{KeyKind, VerifierKey};
 use karvan_types::limits::ID_BYTES_MAX;
 use karvan_types::{Instance, MemberId};
 use rustls::RootCertStore;
@@ -18,8 +19,6 @@ const NATIONS_MAX: usize = 64;
 const ROOT_KEYS_MAX: usize = 16;
 /// Most certificate authorities of one nation.
 const AUTHORITIES_MAX: usize = 16;
-/// Longest verifier key text of a note, in bytes.
-const VKEY_BYTES_MAX: usize = 512;
 /// Longest name or role, in bytes.
 const NAME_BYTES_MAX: usize = 512;
 
@@ -132,12 +131,15 @@ impl Node {
         let same = host.eq_ignore_ascii_case(authority);
         require(same, id, "`endpoint` is https:// and the authority, without a path")?;
         keys(&self.keys, seen, &|owner| *owner == Owner::Node(self.id.clone()))?;
-        for note in self.log.iter().chain(&self.witness) {
-            let fits = (1..=VKEY_BYTES_MAX).contains(&note.vkey.len())
-                && note.vkey.split('+').next() == Some(&note.name);
-            require(fits, id, "a `vkey` begins with the name of its log or witness and a plus")?;
-            let free = seen.keys.insert(note.vkey.clone().into_bytes());
-            require(free, id, "no other log or witness has the same `vkey`")?;
+        for (note, kind) in [(&self.log, KeyKind::Ed25519), (&self.witness, KeyKind::CosignatureV1)]
+        {
+            let Some(note) = note else { continue };
+            let vkey = note.vkey.parse::<VerifierKey>().ok();
+            let vkey = vkey.filter(|vkey| vkey.name() == note.name && vkey.kind() == kind);
+            require(vkey.is_some(), id, "a `vkey` is of the name and of the kind of its entry")?;
+            // Whatever it is named: a log key must not cosign, and a signing key must not log.
+            let free = vkey.is_some_and(|vkey| seen.keys.insert(vkey.public_key().to_vec()));
+            require(free, id, "the key of a `vkey` serves nothing else")?;
         }
         for member in &self.members {
             require(seen.lists(member), member.as_str(), "a served member is on the same list")?;

@@ -91,6 +91,18 @@ impl TrustStore {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the newest accepted list of a nation, as the signed document.
+    pub fn document(&self, nation: Instance) -> Option<Vec<u8>> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lists.get(&nation).map(|stored| stored.document.clone())
+    }
+
+    /// Returns the federation root, as the signed document.
+    pub fn root_document(&self) -> Option<Vec<u8>> {
+        let known = self.state.lock().unwrap_or_else(PoisonError::into_inner).root.is_some();
+        if known { self.disk.read(&self.dir.join(ROOT_FILE)).ok() } else { None }
+    }
+
     /// Installs the first root. The operator vouches for it, after comparing its digest with the
     /// other operators; every nation in it must have signed.
     pub fn install_root(&self, document: &[u8], now: Timestamp) -> Result<Accepted, Error> {

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use karvan_evidence::note::{KeyKind, VerifierKey};
 use karvan_system::{Disk, OsDisk, SystemEntropy};
 
 use super::*;
 use crate::Error;
 use crate::document::{add_signature, sign_document, verify_document};
-use crate::keys::{Algorithm, KeyProvider, MemoryKeys};
+use crate::keys::{Algorithm, KeyPair, KeyProvider, MemoryKeys};
 use crate::message::{KeyDirectory, Refusal};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -25,6 +26,14 @@ fn id(text: &str) -> KeyId {
 
 fn member(text: &str) -> MemberId {
     text.parse().expect("a member id")
+}
+
+fn note_key(kind: KeyKind, seed: u8) -> NoteKey {
+    let name = format!("az.example/{seed}");
+    let pair = KeyPair::from_secret(Algorithm::Ed25519, &[seed; 32]).expect("key");
+    let public = pair.public().as_bytes().try_into().expect("32 bytes");
+    let vkey = VerifierKey::new(&name, kind, public).expect("vkey").to_string();
+    NoteKey { name, vkey }
 }
 
 impl World {
@@ -76,8 +85,8 @@ impl World {
                 endpoint: "https://node.baku.example:8443".to_owned(),
                 authority: "node.baku.example:8443".to_owned(),
                 keys: vec![listed("AZ/node/baku-1#sign-1")],
-                log: Some(NoteKey { name: "az.example/1".into(), vkey: "az.example/1+0+A".into() }),
-                witness: None,
+                log: Some(note_key(KeyKind::Ed25519, 1)),
+                witness: Some(note_key(KeyKind::CosignatureV1, 2)),
                 members: vec![member("AZ/GOV/SCC")],
             }],
         };
@@ -197,6 +206,10 @@ fn bad_lists_are_refused_for_their_own_reason() {
         ("`endpoint`", |list| list.nodes[0].endpoint = "http://node.baku.example:8443".to_owned()),
         ("served member", |list| list.nodes[0].members = vec![member("AZ/GOV/NONE")]),
         ("`vkey`", |list| list.nodes[0].log.as_mut().expect("log").name = "other".to_owned()),
+        ("kind of its entry", |list| list.nodes[0].log = Some(note_key(KeyKind::CosignatureV1, 3))),
+        ("serves nothing else", |list| {
+            list.nodes[0].witness = Some(note_key(KeyKind::CosignatureV1, 1));
+        }),
         ("role", |list| list.members[0].roles = vec!["Customs".to_owned()]),
         ("DER", |list| list.certificate_authorities = vec![Certificate(vec![1])]),
         ("control characters", |list| list.members[0].name = "a\nb".to_owned()),
