@@ -28,7 +28,8 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
-    /// The database or its disk failed; the transaction did not happen.
+    /// The database or its disk failed. Whether a transaction whose commit failed took effect is
+    /// known only after the next start; nothing was promised for it.
     #[error("{doing} failed: {cause}; check free space and the disk, then restart the node")]
     Backend {
         /// What was attempted.

@@ -1,4 +1,10 @@
-//! A connection with its statements, and reading through it.
+//! A connection with its settings and statements, and reading through it.
+//!
+//! The text of a statement is made once per table and shape and its preparation is kept by the
+//! connection. A session also remembers whether its disk or file failed: SQLite may then have
+//! rolled back on its own, so the transaction in hand must not be committed.
+//!
+//! Not here: writing (`super::tx`), the texts (`super::sql`).
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -237,5 +243,32 @@ impl ToSql for Value {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Bytes(bytes) => ValueRef::Blob(bytes),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lost setting would lose data only when the power fails, where no other test looks.
+    #[test]
+    fn connections_are_set_up_for_durability() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("state.db");
+        let writer = connect_writer(&path).expect("opens");
+        let reader = connect_reader(&path).expect("opens");
+        let check = |connection: &Connection, pragma: &str, expected: &str| {
+            let value: rusqlite::types::Value =
+                connection.pragma_query_value(None, pragma, |row| row.get(0)).expect("is set");
+            assert_eq!(format!("{value:?}"), expected, "{pragma}");
+        };
+        check(&writer, "journal_mode", r#"Text("wal")"#);
+        check(&writer, "synchronous", "Integer(2)");
+        check(&writer, "wal_autocheckpoint", "Integer(0)");
+        for connection in [&writer, &reader] {
+            check(connection, "mmap_size", "Integer(0)");
+            check(connection, "busy_timeout", "Integer(10000)");
+        }
+        assert!(reader.execute_batch("CREATE TABLE t (a)").is_err(), "a reader cannot write");
     }
 }

@@ -1,4 +1,8 @@
 //! Writing through the writer's connection, inside its transaction.
+//!
+//! Every statement undoes itself when it fails, so a refused row leaves the transaction as it was.
+//! SQLite says only that some constraint failed; which one is looked up afterwards, in a fixed
+//! order, so that every back end names the same.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OptionalExtension as _, ToSql, params_from_iter};
