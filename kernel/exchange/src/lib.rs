@@ -1,1 +1,27 @@
-//! karvan-exchange
+#![doc = include_str!("../README.md")]
+
+pub mod agreement;
+pub mod bundle;
+mod client;
+mod control;
+pub mod delivery;
+pub mod desk;
+mod error;
+pub mod evidence;
+pub mod handover;
+mod identity;
+mod inbox;
+pub mod local_api;
+pub mod network;
+mod node;
+mod peer_api;
+mod receipts;
+pub mod records;
+mod relay;
+pub mod streams;
+pub mod submit;
+pub mod wire;
+
+pub use error::Error;
+pub use node::{Faults, Node, NodeConfig, Parts};
+pub use relay::Retry;

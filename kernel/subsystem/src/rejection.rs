@@ -15,7 +15,7 @@ pub struct Pointer {
 }
 
 /// A sub-system refuses a document or an operation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[error("{text}")]
 pub struct Rejection {
     /// Kind, which fixes status and exit code.
@@ -25,6 +25,7 @@ pub struct Rejection {
     /// What is wrong and what to do, in plain words.
     pub text: String,
     /// The fields concerned, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pointers: Vec<Pointer>,
 }
 

@@ -1,0 +1,133 @@
+//! A pool of HTTP/1.1 connections to one peer.
+//!
+//! HTTP/1.1 and many pooled connections rather than HTTP/2: signatures do not compress, and the
+//! measured cost per exchange is lower.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use karvan_types::NodeId;
+
+use crate::network::Network;
+
+/// The body type of requests and answers.
+pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// Longest answer read from a peer, in bytes.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Most idle connections kept to one peer.
+const IDLE_MAX: usize = 64;
+/// How long connecting, with its handshake, may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The peer cannot be reached, or broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("{peer} cannot be reached: {cause}")]
+pub(crate) struct Unreachable {
+    pub(crate) peer: NodeId,
+    pub(crate) cause: String,
+}
+
+/// Connections to one peer that wait for their next request.
+#[derive(Default)]
+pub(crate) struct Pool {
+    idle: Mutex<Vec<SendRequest<Body>>>,
+}
+
+/// Makes a body of bytes in memory.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+impl Pool {
+    /// Sends a request and reads the whole answer within `timeout`.
+    ///
+    /// `make` may be called twice: an idle connection may turn out to be closed, and then the
+    /// request goes once more over a fresh one. Only requests that may be repeated come here.
+    pub(crate) async fn send(
+        &self,
+        network: &Arc<dyn Network>,
+        peer: &NodeId,
+        timeout: Duration,
+        mut make: impl FnMut() -> std::io::Result<Request<Body>>,
+    ) -> Result<Response<Bytes>, Unreachable> {
+        let fail = |cause: String| Unreachable { peer: peer.clone(), cause };
+        while let Some(mut idle) = self.take() {
+            let request = make().map_err(|error| fail(error.to_string()))?;
+            match tokio::time::timeout(timeout, exchange(&mut idle, request)).await {
+                Ok(Ok(answer)) => {
+                    self.give_back(idle);
+                    return Ok(answer);
+                }
+                Ok(Err(_)) => {}
+                Err(_) => return Err(fail(format!("no answer within {timeout:?}"))),
+            }
+        }
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(network, peer));
+        let mut fresh = connecting
+            .await
+            .map_err(|_| fail(format!("no connection within {CONNECT_TIMEOUT:?}")))?
+            .map_err(&fail)?;
+        let request = make().map_err(|error| fail(error.to_string()))?;
+        let answer = tokio::time::timeout(timeout, exchange(&mut fresh, request))
+            .await
+            .map_err(|_| fail(format!("no answer within {timeout:?}")))?
+            .map_err(fail)?;
+        self.give_back(fresh);
+        Ok(answer)
+    }
+
+    /// Closes all idle connections, for a peer that was distrusted or whose line broke.
+    pub(crate) fn clear(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn take(&self) -> Option<SendRequest<Body>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(connection) = idle.pop() {
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn give_back(&self, connection: SendRequest<Body>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX && !connection.is_closed() {
+            idle.push(connection);
+        }
+    }
+}
+
+async fn connect(network: &Arc<dyn Network>, peer: &NodeId) -> Result<SendRequest<Body>, String> {
+    let stream = network.connect(peer).await.map_err(|error| error.to_string())?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        // An error here shows again at the request in flight, where it is reported.
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+async fn exchange(
+    connection: &mut SendRequest<Body>,
+    request: Request<Body>,
+) -> Result<Response<Bytes>, String> {
+    connection.ready().await.map_err(|error| error.to_string())?;
+    let answer = connection.send_request(request).await.map_err(|error| error.to_string())?;
+    let (parts, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES_MAX)
+        .collect()
+        .await
+        .map_err(|error| error.to_string())?
+        .to_bytes();
+    Ok(Response::from_parts(parts, body))
+}

@@ -1,0 +1,369 @@
+//! What the agencies and operators of this nation may ask of the node: HTTP on loopback, with a
+//! bearer token (RFC 6750) that names a member, a person and permissions.
+//!
+//! | method and path | what it is | permission |
+//! |---|---|---|
+//! | `GET /health` | whether the node runs; no token | |
+//! | `GET /v1/status` | peers, queues, log, lists | `node.read` |
+//! | `GET /v1/alarms` | what an operator must look at | `node.read` |
+//! | `POST /v1/documents?recipient=&code=` | accept a document for sending | `documents.send` |
+//! | `GET /v1/documents` | list, `?direction=&state=&limit=` | `documents.read` |
+//! | `GET /v1/documents/{id}` | one document with its receipts | `documents.read` |
+//! | `GET /v1/documents/{id}/body` | its body | `documents.read` |
+//! | `GET /v1/documents/{id}/bundle` | its evidence bundle (ZIP) | `documents.read` |
+//! | `POST /v1/documents/{id}/resend` | send a dead letter again | `documents.send` |
+//! | `POST /v1/documents/next` | lease the next document for pull delivery | `documents.receive` |
+//! | `POST /v1/documents/{id}/ack?lease=` | confirm or refuse it | `documents.receive` |
+//! | `POST /v1/streams/compare` | compare with all peers now | `node.operate` |
+//! | `GET /v1/log/checkpoint`, `/entry/{n}`, `/proof/{n}` | the log | `node.read` |
+//! | `POST /v1/subsystems/{name}/{operation}` | an operation of a sub-system | its own |
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use karvan_subsystem::{Caller, Context, Rejection};
+use karvan_types::limits::{DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, JSON_BYTES_MAX};
+use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json as object};
+
+use crate::desk::{Direction, ListQuery};
+use crate::node::Inner;
+use crate::submit::{Content, NewDocument};
+use crate::wire;
+
+type Shared = State<Arc<Inner>>;
+type Reply = Result<Response, Refused>;
+
+/// A bearer token of the local interface, as the node keeps it: only its digest.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Token {
+    /// SHA-256 of the token's text.
+    pub sha256: Digest,
+    /// The member for which the holder acts.
+    pub member: MemberId,
+    /// Name of the person or program.
+    pub user: String,
+    /// Permissions; `*` is all.
+    pub permissions: Vec<String>,
+}
+
+/// A refusal on its way out.
+struct Refused(Rejection);
+
+impl<E: Into<Rejection>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl axum::response::IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(CONTENT_TYPE, wire::PROBLEM_JSON)], wire::problem(&self.0)).into_response()
+    }
+}
+
+/// Makes the routes of the local interface.
+pub(crate) fn router(inner: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/v1/status", get(status))
+        .route("/v1/alarms", get(alarms))
+        .route("/v1/documents", post(submit).get(list))
+        .route("/v1/documents/next", post(next))
+        .route("/v1/documents/{id}", get(show))
+        .route("/v1/documents/{id}/body", get(body))
+        .route("/v1/documents/{id}/bundle", get(bundle))
+        .route("/v1/documents/{id}/resend", post(resend))
+        .route("/v1/documents/{id}/ack", post(acknowledge))
+        .route("/v1/streams/compare", post(compare))
+        .route("/v1/log/checkpoint", get(checkpoint))
+        .route("/v1/log/entry/{index}", get(entry))
+        .route("/v1/log/proof/{index}", get(proof))
+        .route("/v1/subsystems/{name}/{operation}", post(operation))
+        .fallback(|| async {
+            Refused(Rejection::new(
+                ErrorKind::NotFound,
+                "path-unknown",
+                "there is no such path; see docs/use/local-api.md",
+            ))
+        })
+        .with_state(inner)
+}
+
+/// Checks the token and its permission.
+fn authorize(inner: &Inner, headers: &HeaderMap, permission: &str) -> Result<Caller, Rejection> {
+    let token = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or_else(|| {
+            Rejection::new(
+                ErrorKind::Unauthenticated,
+                "token-missing",
+                "send `Authorization: Bearer` with a token of this node",
+            )
+        })?;
+    // Looking digests up leaks no timing about the token itself.
+    let digest = Digest::of(token.trim().as_bytes());
+    let known = inner.config.tokens.iter().find(|known| known.sha256 == digest);
+    let Some(known) = known else {
+        return Err(Rejection::new(
+            ErrorKind::Unauthenticated,
+            "token-unknown",
+            "this node does not know the token; ask its operator",
+        ));
+    };
+    if !known.permissions.iter().any(|held| held == "*" || held == permission) {
+        return Err(Rejection::new(
+            ErrorKind::Forbidden,
+            "permission-missing",
+            format!("{} lacks the permission `{permission}`; ask the operator", known.user),
+        ));
+    }
+    Ok(Caller { member: known.member.clone(), user: known.user.clone() })
+}
+
+fn exchange_id(text: &str) -> Result<ExchangeId, Rejection> {
+    text.parse().map_err(|error: karvan_types::id::InvalidId| {
+        Rejection::new(ErrorKind::Invalid, "exchange-id", error.to_string())
+    })
+}
+
+async fn status(State(inner): Shared, headers: HeaderMap) -> Reply {
+    authorize(&inner, &headers, "node.read")?;
+    Ok(Json(inner.status().await?).into_response())
+}
+
+async fn alarms(State(inner): Shared, headers: HeaderMap) -> Reply {
+    authorize(&inner, &headers, "node.read")?;
+    Ok(Json(inner.alarms().await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubmitQuery {
+    recipient: MemberId,
+    code: String,
+    #[serde(default)]
+    exchange: Option<ExchangeId>,
+}
+
+async fn submit(
+    State(inner): Shared,
+    headers: HeaderMap,
+    query: Query<SubmitQuery>,
+    request: Request,
+) -> Reply {
+    let caller = authorize(&inner, &headers, "documents.send")?;
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("application/octet-stream")
+        .to_owned();
+    let content = take_body(&inner, request).await?;
+    let fresh = || ExchangeId::new(inner.clock.now(), inner.entropy.array());
+    let document = NewDocument {
+        exchange: query.exchange.unwrap_or_else(fresh),
+        sender: caller.member,
+        recipient: query.recipient.clone(),
+        code: query.code.clone(),
+        content_type,
+        content,
+    };
+    let sent = inner.submit(document).await?;
+    Ok((StatusCode::ACCEPTED, Json(inner.describe_sent(&sent))).into_response())
+}
+
+/// Reads a body, to memory while it is small, to disk beyond that.
+async fn take_body(inner: &Inner, request: Request) -> Result<Content, Rejection> {
+    let too_large = || {
+        Rejection::new(
+            ErrorKind::TooLarge,
+            "document-too-large",
+            format!("at most {DOCUMENT_BYTES_MAX} bytes are accepted; split the document"),
+        )
+    };
+    let storage = |error: karvan_store::Error| Rejection::from(error);
+    let mut body = request.into_body();
+    let (mut bytes, mut writer, mut size) = (Vec::new(), None, 0_u64);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Rejection::new(ErrorKind::Invalid, "body-incomplete", format!("broken off: {error}"))
+        })?;
+        let Some(data) = frame.data_ref() else { continue };
+        size += data.len() as u64;
+        if size > DOCUMENT_BYTES_MAX {
+            return Err(too_large());
+        }
+        if writer.is_none() && size <= INLINE_BODY_BYTES_MAX {
+            bytes.extend_from_slice(data);
+            continue;
+        }
+        let file = match &mut writer {
+            Some(file) => file,
+            None => {
+                let mut file = inner.blobs.writer().map_err(storage)?;
+                file.write(&bytes).map_err(storage)?;
+                bytes = Vec::new();
+                writer.insert(file)
+            }
+        };
+        file.write(data).map_err(storage)?;
+    }
+    let Some(file) = writer else { return Ok(Content::Inline(bytes)) };
+    let (digest, size) = file.finish().map_err(storage)?;
+    Ok(Content::Blob { digest, size })
+}
+
+async fn list(State(inner): Shared, headers: HeaderMap, query: Query<ListQuery>) -> Reply {
+    authorize(&inner, &headers, "documents.read")?;
+    Ok(Json(inner.list(query.0).await?).into_response())
+}
+
+async fn show(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    authorize(&inner, &headers, "documents.read")?;
+    Ok(Json(inner.show(exchange_id(&id)?).await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyQuery {
+    #[serde(default)]
+    direction: Option<Direction>,
+}
+
+async fn body(
+    State(inner): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    query: Query<BodyQuery>,
+) -> Reply {
+    authorize(&inner, &headers, "documents.read")?;
+    let (content_type, body) = inner.body_of(exchange_id(&id)?, query.direction).await?;
+    Ok(([(CONTENT_TYPE, content_type)], axum::body::Body::new(body)).into_response())
+}
+
+async fn bundle(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    authorize(&inner, &headers, "documents.read")?;
+    let bytes = inner.bundle(exchange_id(&id)?).await?;
+    Ok(([(CONTENT_TYPE, "application/zip")], bytes).into_response())
+}
+
+async fn resend(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
+    let caller = authorize(&inner, &headers, "documents.send")?;
+    let sent = inner.resend(exchange_id(&id)?, &caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(inner.describe_sent(&sent))).into_response())
+}
+
+async fn next(State(inner): Shared, headers: HeaderMap) -> Reply {
+    let caller = authorize(&inner, &headers, "documents.receive")?;
+    Ok(match inner.lease_next(&caller.member).await? {
+        Some(lease) => Json(lease).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AckQuery {
+    lease: String,
+    /// Refuses the document with this text.
+    #[serde(default)]
+    refuse: Option<String>,
+}
+
+async fn acknowledge(
+    State(inner): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    query: Query<AckQuery>,
+) -> Reply {
+    let caller = authorize(&inner, &headers, "documents.receive")?;
+    let outcome = match query.0.refuse {
+        None => Ok(()),
+        Some(text) => Err(Rejection::new(ErrorKind::Invalid, "refused-by-agency", text)),
+    };
+    let id = exchange_id(&id)?;
+    inner.acknowledge(id, &caller.member, &query.0.lease, outcome).await?;
+    Ok(Json(inner.show(id).await?).into_response())
+}
+
+async fn compare(State(inner): Shared, headers: HeaderMap) -> Reply {
+    authorize(&inner, &headers, "node.operate")?;
+    Ok(Json(inner.compare_all().await).into_response())
+}
+
+async fn checkpoint(State(inner): Shared, headers: HeaderMap) -> Reply {
+    authorize(&inner, &headers, "node.read")?;
+    Ok(inner.checkpoint()?.into_response())
+}
+
+async fn entry(State(inner): Shared, headers: HeaderMap, Path(index): Path<u64>) -> Reply {
+    authorize(&inner, &headers, "node.read")?;
+    Ok(Json(inner.entry(index)?).into_response())
+}
+
+async fn proof(State(inner): Shared, headers: HeaderMap, Path(index): Path<u64>) -> Reply {
+    authorize(&inner, &headers, "node.read")?;
+    Ok(inner.proof(index)?.into_response())
+}
+
+async fn operation(
+    State(inner): Shared,
+    headers: HeaderMap,
+    Path((name, operation)): Path<(String, String)>,
+    request: Request,
+) -> Reply {
+    let (subsystem, known) = inner.operation(&name, &operation)?;
+    let caller = authorize(&inner, &headers, known.permission)?;
+    let body = Limited::new(request.into_body(), JSON_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| {
+        Rejection::new(ErrorKind::TooLarge, "body-unreadable", format!("the input: {error}"))
+    })?;
+    let body = body.to_bytes();
+    let input = if body.is_empty() { object!({}) } else { parse(&body)? };
+    let now = inner.clock.now();
+    if !known.writes {
+        let output: Value = inner
+            .store
+            .read(move |view| subsystem.query(view, now, &caller, &operation, input))
+            .await?;
+        return Ok(Json(output).into_response());
+    }
+    let shared = Arc::clone(&inner);
+    let output: Value = inner
+        .store
+        .write(move |tx| -> Result<Value, Rejection> {
+            let mut ids = || ExchangeId::new(now, shared.entropy.array());
+            let mut cx = Context::new(&mut *tx, now, &mut ids);
+            let mut output = subsystem.operate(&mut cx, &caller, &operation, input)?;
+            let mut sent = Vec::new();
+            for (id, document) in cx.finish() {
+                shared.accept(tx, NewDocument::from_outgoing(id, document), now)?;
+                sent.push(id.to_string());
+            }
+            if let Value::Object(members) = &mut output {
+                members.insert("exchanges".to_owned(), object!(sent));
+            }
+            Ok(output)
+        })
+        .await?;
+    inner.wake.flush();
+    Ok(Json(output).into_response())
+}
+
+fn parse(body: &[u8]) -> Result<Value, Rejection> {
+    json::parse(body).map_err(|error| {
+        Rejection::new(ErrorKind::Invalid, "json", format!("the input is refused: {error}"))
+    })
+}

@@ -1,0 +1,371 @@
+//! A node: its parts, its peers, and the tasks that run it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use karvan_ledger::{Ledger, Witness};
+use karvan_store::{Blobs, Store};
+use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
+use karvan_system::{Clock, Entropy};
+use karvan_trust::keys::KeyProvider;
+use karvan_trust::lists::TrustStore;
+use karvan_types::{ErrorKind, MemberId, NodeId, Timestamp};
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::Error;
+use crate::agreement::AgreementBook;
+use crate::client::Pool;
+use crate::delivery::Delivery;
+use crate::local_api::Token;
+use crate::network::Network;
+use crate::relay::Retry;
+
+/// How often the lists are looked at for new peers.
+const PEER_CHECK: Duration = Duration::from_secs(5);
+
+/// Faults planted by the simulation to prove that it finds them. All off in every real node.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Answers with the relay receipt before the transaction.
+    pub receipt_before_commit: bool,
+    /// Forgets ids after this time, as systems with a duplicate window do.
+    pub duplicate_window: Option<Duration>,
+    /// Takes a document from the outbox queue when it is sent, not when its receipt is stored.
+    pub outbox_before_receipt: bool,
+}
+
+/// What an operator decides about a node.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// This node.
+    pub node: NodeId,
+    /// The agreements in force.
+    pub agreements: AgreementBook,
+    /// How documents reach members whose types no sub-system handles; pull when not named.
+    pub delivery: BTreeMap<MemberId, Delivery>,
+    /// Tokens of the local interface.
+    pub tokens: Vec<Token>,
+    /// How long a document is tried.
+    pub delivery_deadline: Duration,
+    /// Documents in flight to one peer.
+    pub relay_window: usize,
+    /// Pauses between attempts.
+    pub retry: Retry,
+    /// How long a stream may have a gap before an alarm.
+    pub gap_alarm_after: Duration,
+    /// How often streams are compared.
+    pub compare_every: Duration,
+    /// How often the peers' national lists are fetched.
+    pub list_refresh: Duration,
+    /// Planted faults; default is none.
+    pub faults: Faults,
+}
+
+impl NodeConfig {
+    /// Makes a configuration with the defaults for everything but the name.
+    pub fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            agreements: AgreementBook::default(),
+            delivery: BTreeMap::new(),
+            tokens: Vec::new(),
+            delivery_deadline: Duration::from_secs(30 * 86_400),
+            relay_window: 64,
+            retry: Retry::default(),
+            gap_alarm_after: Duration::from_secs(3600),
+            compare_every: Duration::from_secs(86_400),
+            list_refresh: Duration::from_secs(60),
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// The parts of a node.
+pub struct Parts {
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// State.
+    pub store: Store,
+    /// Large bodies.
+    pub blobs: Blobs,
+    /// The evidence log; its task runs elsewhere.
+    pub ledger: Ledger,
+    /// Cosigns the peers' logs.
+    pub witness: Witness,
+    /// Root and national lists.
+    pub trust: Arc<TrustStore>,
+    /// Private keys.
+    pub keys: Arc<dyn KeyProvider>,
+    /// Connections.
+    pub network: Arc<dyn Network>,
+    /// The fields of cooperation.
+    pub subsystems: Vec<Arc<dyn Subsystem>>,
+}
+
+/// A running node; cheap to clone.
+#[derive(Clone)]
+pub struct Node(pub(crate) Arc<Inner>);
+
+/// What all tasks of a node share.
+pub(crate) struct Inner {
+    pub(crate) config: NodeConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) store: Store,
+    pub(crate) blobs: Blobs,
+    pub(crate) ledger: Ledger,
+    pub(crate) witness: Witness,
+    pub(crate) trust: Arc<TrustStore>,
+    pub(crate) keys: Arc<dyn KeyProvider>,
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) subsystems: Vec<Arc<dyn Subsystem>>,
+    pub(crate) wake: Wake,
+    pub(crate) started: Timestamp,
+}
+
+/// Who sleeps and what for. Work marked inside a transaction is announced by [`Wake::flush`] after
+/// it: a sleeper woken earlier would look before there is anything to see.
+#[derive(Default)]
+pub(crate) struct Wake {
+    pub(crate) evidence: Notify,
+    pub(crate) streams: Notify,
+    peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
+}
+
+/// Another node, as this one knows it.
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    pub(crate) pool: Pool,
+    pub(crate) relay: Notify,
+    pub(crate) receipts: Notify,
+    pub(crate) compare: Notify,
+    pending: AtomicBool,
+    relay_marked: AtomicBool,
+    receipts_marked: AtomicBool,
+    reach: Mutex<Reach>,
+}
+
+/// Whether a peer answers.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Reach {
+    pub(crate) state: &'static str,
+    pub(crate) since: Timestamp,
+    pub(crate) cause: Option<String>,
+}
+
+impl Wake {
+    /// Returns the peer's shared state, made at first use.
+    pub(crate) fn peer(&self, id: &NodeId) -> Arc<Peer> {
+        let known = self.peers.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        known.unwrap_or_else(|| {
+            let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(peers.entry(id.clone()).or_insert_with(|| Arc::new(Peer::new(id.clone()))))
+        })
+    }
+
+    /// Returns all peers seen so far.
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        let peers = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        peers.values().cloned().collect()
+    }
+
+    /// Marks that documents wait for a peer.
+    pub(crate) fn relay(&self, id: &NodeId) {
+        self.peer(id).relay_marked.store(true, Ordering::Release);
+    }
+
+    /// Marks that receipts wait for a peer.
+    pub(crate) fn receipts(&self, id: &NodeId) {
+        self.peer(id).receipts_marked.store(true, Ordering::Release);
+    }
+
+    /// Wakes whoever has something to do.
+    pub(crate) fn flush(&self) {
+        self.evidence.notify_one();
+        for peer in self.peers.read().unwrap_or_else(PoisonError::into_inner).values() {
+            if peer.relay_marked.swap(false, Ordering::AcqRel) {
+                peer.set_pending();
+                peer.relay.notify_one();
+            }
+            if peer.receipts_marked.swap(false, Ordering::AcqRel) {
+                peer.receipts.notify_one();
+            }
+        }
+    }
+}
+
+impl Peer {
+    fn new(id: NodeId) -> Self {
+        let reach = Reach { state: "unknown", since: Timestamp::default(), cause: None };
+        Self {
+            id,
+            pool: Pool::default(),
+            relay: Notify::new(),
+            receipts: Notify::new(),
+            compare: Notify::new(),
+            pending: AtomicBool::new(true),
+            relay_marked: AtomicBool::new(false),
+            receipts_marked: AtomicBool::new(false),
+            reach: Mutex::new(reach),
+        }
+    }
+
+    /// Says that the outbox may hold more for this peer.
+    pub(crate) fn set_pending(&self) {
+        self.pending.store(true, Ordering::Release);
+    }
+
+    /// Returns whether the outbox is worth a look; `anyway` looks in any case.
+    pub(crate) fn take_pending(&self, anyway: bool) -> bool {
+        self.pending.swap(false, Ordering::AcqRel) || anyway
+    }
+
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_reachable(&self, now: Timestamp) {
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        if reach.state != "reachable" {
+            *reach = Reach { state: "reachable", since: now, cause: None };
+        }
+    }
+
+    pub(crate) fn set_unreachable(&self, now: Timestamp, cause: &str) {
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        if reach.state == "unreachable" {
+            reach.cause = Some(cause.to_owned());
+        } else {
+            *reach = Reach { state: "unreachable", since: now, cause: Some(cause.to_owned()) };
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn peer(&self, id: &NodeId) -> Arc<Peer> {
+        self.wake.peer(id)
+    }
+
+    /// Returns the sub-system that handles a document type.
+    pub(crate) fn subsystem_for(&self, code: &str) -> Option<Arc<dyn Subsystem>> {
+        let handles = |subsystem: &&Arc<dyn Subsystem>| {
+            subsystem.document_types().iter().any(|kind| kind.code == code)
+        };
+        self.subsystems.iter().find(handles).cloned()
+    }
+
+    /// Returns a document type that a sub-system handles.
+    pub(crate) fn document_type(&self, code: &str) -> Option<DocumentType> {
+        let kinds = self.subsystems.iter().flat_map(|subsystem| subsystem.document_types());
+        kinds.into_iter().find(|kind| kind.code == code).copied()
+    }
+
+    /// Returns a sub-system and one of its operations.
+    pub(crate) fn operation(
+        &self,
+        name: &str,
+        operation: &str,
+    ) -> Result<(Arc<dyn Subsystem>, Operation), Rejection> {
+        let unknown = |text| Rejection::new(ErrorKind::NotFound, "operation-unknown", text);
+        let subsystem = self
+            .subsystems
+            .iter()
+            .find(|subsystem| subsystem.name() == name)
+            .ok_or_else(|| unknown(format!("this node has no sub-system `{name}`")))?;
+        let known = subsystem.operations().iter().find(|known| known.name == operation);
+        let known = known.copied().ok_or_else(|| {
+            let names: Vec<_> = subsystem.operations().iter().map(|known| known.name).collect();
+            unknown(format!("`{name}` has no operation `{operation}`, but {}", names.join(", ")))
+        })?;
+        Ok((Arc::clone(subsystem), known))
+    }
+}
+
+impl Node {
+    /// Puts a node together. The store must have the migrations of the exchange and of all
+    /// sub-systems.
+    pub fn new(config: NodeConfig, parts: Parts) -> Result<Self, Error> {
+        let mut codes = BTreeSet::new();
+        for kind in parts.subsystems.iter().flat_map(|subsystem| subsystem.document_types()) {
+            if !codes.insert(kind.code) {
+                return Err(Error::Config(format!(
+                    "two sub-systems handle the document type `{}`",
+                    kind.code
+                )));
+            }
+        }
+        let started = parts.clock.now();
+        Ok(Self(Arc::new(Inner {
+            config,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            store: parts.store,
+            blobs: parts.blobs,
+            ledger: parts.ledger,
+            witness: parts.witness,
+            trust: parts.trust,
+            keys: parts.keys,
+            network: parts.network,
+            subsystems: parts.subsystems,
+            wake: Wake::default(),
+            started,
+        })))
+    }
+
+    /// Returns the routes of the local interface, for the listener that the application opens.
+    pub fn local_routes(&self) -> axum::Router {
+        crate::local_api::router(Arc::clone(&self.0))
+    }
+
+    /// Accepts a document for sending; durable when it resolves.
+    pub async fn submit(
+        &self,
+        document: crate::submit::NewDocument,
+    ) -> Result<crate::records::Sent, Rejection> {
+        self.0.submit(document).await
+    }
+
+    /// Compares all streams with all peers now.
+    pub async fn compare_all(&self) -> serde_json::Value {
+        self.0.compare_all().await
+    }
+
+    /// Runs the node until a part of it fails. Dropping the future stops it; whatever was
+    /// acknowledged is durable at every instant.
+    pub async fn run(&self) -> Result<(), Error> {
+        let inner = &self.0;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(inner).run_peer_api());
+        tasks.spawn(Arc::clone(inner).run_streams());
+        tasks.spawn(Arc::clone(inner).run_push());
+        tasks.spawn(Arc::clone(inner).run_lists());
+        let shared = Arc::clone(inner);
+        tasks.spawn(async move { shared.run_evidence().await });
+        let mut served = BTreeSet::new();
+        loop {
+            for id in inner.all_nodes() {
+                if served.insert(id.clone()) {
+                    let peer = inner.peer(&id);
+                    tasks.spawn(Arc::clone(inner).run_relay(Arc::clone(&peer)));
+                    tasks.spawn(Arc::clone(inner).run_receipts(Arc::clone(&peer)));
+                    tasks.spawn(Arc::clone(inner).run_compare(Arc::clone(&peer)));
+                    if id.instance() != inner.config.node.instance() {
+                        tasks.spawn(Arc::clone(inner).run_witnessing(peer));
+                    }
+                }
+            }
+            match tokio::time::timeout(PEER_CHECK, tasks.join_next()).await {
+                Err(_) => {}
+                Ok(Some(Ok(ended))) => ended?,
+                Ok(Some(Err(error))) => return Err(Error::Config(format!("a task died: {error}"))),
+                Ok(None) => return Ok(()),
+            }
+        }
+    }
+}
