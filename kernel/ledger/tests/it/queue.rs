@@ -1,0 +1,97 @@
+//! Entries that were committed elsewhere first are appended exactly once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use karvan_ledger::Error;
+
+use crate::memory_disk::MemoryDisk;
+use crate::world::{World, entry};
+
+fn queued(numbers: std::ops::Range<u64>) -> Vec<(u64, Vec<u8>)> {
+    numbers.map(|number| (number, entry(number))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_number_is_appended_once() {
+    let disk = MemoryDisk::default();
+    let world = World::new(Arc::new(disk.clone()), Path::new("/"));
+    let log = world.open().expect("opens");
+    assert_eq!(log.ledger.append_queued(queued(1..4)).await.expect("new"), [0, 1, 2]);
+    assert_eq!(log.ledger.append(b"between".to_vec()).await.expect("new"), 3);
+    // Part known, part new; a gap in the numbers is no harm.
+    let mut again = queued(2..5);
+    again.push((9, entry(9)));
+    assert_eq!(log.ledger.append_queued(again).await.expect("mixed"), [1, 2, 4, 5]);
+    assert_eq!((log.ledger.last_queued(), log.ledger.size()), (9, 6));
+    let bad = log.ledger.append_queued(vec![(2, b"other".to_vec())]).await;
+    assert!(matches!(bad, Err(Error::QueueContent { number: 2, index: 1 })));
+    let bad = log.ledger.append_queued(vec![(7, entry(7))]).await;
+    assert!(matches!(bad, Err(Error::QueueOrder { number: 7, last: 9 })));
+    for numbers in [vec![0], vec![10, 10], vec![11, 10]] {
+        let entries = numbers.into_iter().map(|number| (number, entry(number))).collect();
+        assert!(matches!(log.ledger.append_queued(entries).await, Err(Error::QueueOrder { .. })));
+    }
+    assert_eq!(log.ledger.append_queued(Vec::new()).await.expect("nothing"), [] as [u64; 0]);
+    assert_eq!(log.ledger.size(), 6);
+    log.ledger.checkpoint_now().await.expect("made");
+    world.verify();
+    log.kill().await;
+    disk.crash(1);
+    let log = world.open().expect("opens");
+    assert_eq!(log.ledger.last_queued(), 9);
+    assert_eq!(log.ledger.append_queued(queued(1..5)).await.expect("known"), [0, 1, 2, 4]);
+    log.stop().await.expect("ends well");
+    world.verify();
+}
+
+/// The numbers of earlier segments are found too, and those of a segment that has none.
+#[tokio::test(start_paused = true)]
+async fn numbers_are_found_across_segments() {
+    let disk = MemoryDisk::default();
+    let world = World::new(Arc::new(disk.clone()), Path::new("/"));
+    let log = world.open().expect("opens");
+    for first in (1..3_000).step_by(500) {
+        log.ledger.append_queued(queued(first..first + 500)).await.expect("new");
+    }
+    for _ in 0..6 {
+        log.ledger.append(vec![1; 60_000]).await.expect("new");
+    }
+    log.ledger.checkpoint_now().await.expect("made");
+    log.stop().await.expect("ends well");
+    world.verify();
+    let log = world.open().expect("opens");
+    assert_eq!((log.ledger.last_queued(), log.ledger.size()), (3_000, 3_006));
+    for number in [1, 499, 500, 501, 1_777, 3_000] {
+        let index = log.ledger.append_queued(queued(number..number + 1)).await.expect("known");
+        assert_eq!(index, [number - 1]);
+    }
+    assert_eq!(log.ledger.append_queued(queued(3_001..3_002)).await.expect("new"), [3_006]);
+    log.stop().await.expect("ends well");
+    world.verify();
+}
+
+/// Many callers at once: every entry gets its own index, and what was gathered is one batch.
+#[tokio::test(start_paused = true)]
+async fn callers_share_a_sync() {
+    let disk = MemoryDisk::default();
+    let world = World::new(Arc::new(disk.clone()), Path::new("/"));
+    let log = world.open().expect("opens");
+    let before = disk.acts();
+    let mut calls = tokio::task::JoinSet::new();
+    for number in 0..200_u64 {
+        let ledger = log.ledger.clone();
+        calls.spawn(async move { (ledger.append(entry(number)).await.expect("new"), number) });
+    }
+    let mut indexes = Vec::new();
+    while let Some(done) = calls.join_next().await {
+        let (index, number) = done.expect("no panic");
+        assert_eq!(log.ledger.entry(index).expect("there"), entry(number));
+        indexes.push(index);
+    }
+    indexes.sort_unstable();
+    assert_eq!(indexes, (0..200).collect::<Vec<_>>());
+    assert!(disk.acts() - before < 20, "{} acts for 200 entries", disk.acts() - before);
+    log.stop().await.expect("ends well");
+    world.verify();
+}
