@@ -14,10 +14,10 @@ mod ledger;
 mod number;
 
 pub(crate) use ledger::DEBITS;
-pub use ledger::{Debit, DebitKind, Entry, LedgerError, LedgerItem, debit, give_back};
+pub use ledger::{Debit, DebitKind, Entry, LedgerError, LedgerItem, debit, give_back, held};
 pub use number::{CertificateNumber, InvalidNumber, NUMBER_CHARS_MAX};
 
-use karvan_store::{Error, Index, Range, Record, Table, Tx, Value};
+use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
 use karvan_types::{Date, Decimal, Digest, ExchangeId, Instance, MemberId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,9 @@ const SUGGESTIONS_MAX: usize = 3;
 /// One version of a document, as it was signed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Version<T> {
-    /// The exchange that brought it.
-    pub exchange: ExchangeId,
+    /// The exchange that brought it; absent for what was handed in at this side and stays here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<ExchangeId>,
     /// When this side took it into account.
     pub at: Timestamp,
     /// What the message did: original, change or replacement.
@@ -185,12 +186,12 @@ impl Certificate {
     /// Returns certificates of the same nation whose number reads alike when O is taken for zero
     /// and I for one.
     pub fn near_misses(
-        tx: &dyn Tx,
+        view: &dyn Read,
         country: Instance,
         number: &CertificateNumber,
     ) -> Result<Vec<Self>, Error> {
         let prefix = vec![country.as_str().into(), number.folded().into()];
-        tx.select(&Range::of("by_folded", prefix, SUGGESTIONS_MAX))
+        view.select(&Range::of("by_folded", prefix, SUGGESTIONS_MAX))
     }
 }
 

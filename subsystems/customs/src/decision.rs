@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::explain;
 use crate::matching::{Light, Match, Rule, Severity};
 use crate::messages::Decision;
+use crate::relief::Payable;
 
 /// What the system proposes for a claimed item.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -226,6 +227,9 @@ pub struct DecisionRecord {
     pub proposal: Proposal,
     /// The light of the match at the moment of the decision.
     pub light: Light,
+    /// What is to be paid, when the claim states a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duty: Option<Payable>,
     /// Whether the preference was granted against a red match.
     #[serde(rename = "override")]
     pub overridden: bool,

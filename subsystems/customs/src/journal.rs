@@ -305,18 +305,20 @@ pub fn open_task(
     tx.add(&Task { number, kind, subject, text, opened_at: at, closed: None })
 }
 
-/// Closes the open tasks of a subject.
+/// Closes the open tasks of a subject that are of one of these kinds and whose text begins so.
 pub fn close_tasks(
     tx: &mut dyn Tx,
-    at: Timestamp,
     subject: &str,
-    by: &str,
-    text: &str,
+    kinds: &[TaskKind],
+    prefix: &str,
+    closing: &Closing,
 ) -> Result<(), Error> {
     let open = vec![subject.into(), "open".into()];
     for mut task in tx.select::<Task>(&Range::of("by_subject", open, OPEN_TASKS_MAX))? {
-        task.closed = Some(Closing { at, by: by.to_owned(), text: text.to_owned() });
-        tx.save(&task)?;
+        if kinds.contains(&task.kind) && task.text.starts_with(prefix) {
+            task.closed = Some(closing.clone());
+            tx.save(&task)?;
+        }
     }
     Ok(())
 }

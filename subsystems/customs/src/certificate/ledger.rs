@@ -4,7 +4,7 @@
 //! transaction, so two offices that debit at the same moment follow each other and the second one
 //! sees what the first one left.
 
-use karvan_store::{Error as StoreError, Index, Range, Record, Table, Tx, Value};
+use karvan_store::{Error as StoreError, Index, Range, Read, Record, Table, Tx, Value};
 use karvan_types::amount::decimal_text;
 use karvan_types::{Decimal, ErrorKind, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,11 @@ impl LedgerItem {
     /// Returns what is left; zero when an amendment certified less than was debited before.
     pub fn balance(&self) -> Decimal {
         (self.certified.value - self.debited).max(Decimal::ZERO).normalize()
+    }
+
+    /// Puts a part of what was debited back into the balance.
+    pub fn give_back(&mut self, quantity: Decimal) {
+        self.debited = (self.debited - quantity).max(Decimal::ZERO).normalize();
     }
 
     /// Returns what is left with its unit.
@@ -173,38 +178,48 @@ pub fn debit(
     Ok(balance)
 }
 
-/// Gives back to the certificate what `claim_item` still holds of it; returns how much that was.
+/// Returns what `claim_item` holds of each item of the certificate, in its unit.
+pub fn held(
+    view: &dyn Read,
+    certificate: &Certificate,
+    claim_item: &str,
+) -> Result<Vec<(u32, Decimal)>, StoreError> {
+    let prefix = vec![claim_item.into(), certificate.id().into()];
+    let lines: Vec<Debit> = view.select(&Range::of("by_claim_item", prefix, LINES_MAX))?;
+    let mut sums: Vec<(u32, Decimal)> = Vec::new();
+    for line in lines {
+        let change = match line.kind {
+            DebitKind::Debit => line.quantity.value,
+            DebitKind::Return => -line.quantity.value,
+        };
+        match sums.iter_mut().find(|(item, _)| *item == line.item) {
+            Some((_, sum)) => *sum += change,
+            None => sums.push((line.item, change)),
+        }
+    }
+    sums.retain(|(_, sum)| *sum > Decimal::ZERO);
+    Ok(sums)
+}
+
+/// Gives back to the certificate what `claim_item` still holds of it.
 pub fn give_back(
     tx: &mut dyn Tx,
     certificate: &mut Certificate,
     claim_item: &str,
     officer: &str,
     at: Timestamp,
-) -> Result<Decimal, LedgerError> {
-    let prefix = vec![claim_item.into(), certificate.id().into()];
-    let lines: Vec<Debit> = tx.select(&Range::of("by_claim_item", prefix, LINES_MAX))?;
-    let mut total = Decimal::ZERO;
-    let mut items: Vec<u32> = lines.iter().map(|line| line.item).collect();
-    items.sort_unstable();
-    items.dedup();
-    for item in items {
-        let held = (lines.iter().filter(|line| line.item == item))
-            .map(|line| match line.kind {
-                DebitKind::Debit => line.quantity.value,
-                DebitKind::Return => -line.quantity.value,
-            })
-            .sum::<Decimal>();
+) -> Result<(), LedgerError> {
+    for (item, held) in held(tx, certificate, claim_item)? {
         let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == item);
-        let Some(ledger) = ledger.filter(|_| held > Decimal::ZERO) else { continue };
-        ledger.debited = (ledger.debited - held).max(Decimal::ZERO).normalize();
+        let Some(ledger) = ledger else { continue };
+        ledger.give_back(held);
         let balance = ledger.balance();
         let quantity = Quantity { value: held.normalize(), unit: ledger.certified.unit.clone() };
         let (claim_item, officer) = (claim_item.to_owned(), officer.to_owned());
         let entry = Entry { item, claim_item, officer, at };
         journal(tx, certificate, entry, DebitKind::Return, quantity, balance)?;
-        total += held;
     }
-    Ok(total)
+    Ok(())
 }
 
 fn journal(

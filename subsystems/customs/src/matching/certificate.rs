@@ -123,22 +123,19 @@ fn look_at_amendment(case: &Case<'_>, certificate: &Certificate, findings: &mut 
 
 fn look_at_parties(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mut Findings<'_>) {
     let shipment = &case.claim.shipment;
-    if let Some(importer) = shipment.importer.as_ref().or(shipment.consignee.as_ref()) {
-        if differ(&content.consignee, importer) {
-            let papers = Papers::new().certificate(name(&content.consignee)).claim(name(importer));
-            if content.flags.contains(&CertificateFlag::BackToBack) {
-                findings.add_tolerated(Rule::Consignee, papers);
-            } else {
-                findings.add(Rule::Consignee, papers);
-            }
+    let importer = shipment.importer.as_ref().or(shipment.consignee.as_ref());
+    if let Some(importer) = importer.filter(|importer| differ(&content.consignee, importer)) {
+        let papers = Papers::new().certificate(name(&content.consignee)).claim(name(importer));
+        if content.flags.contains(&CertificateFlag::BackToBack) {
+            findings.add_tolerated(Rule::Consignee, papers);
+        } else {
+            findings.add(Rule::Consignee, papers);
         }
     }
-    if let Some(export) = case.export.and_then(|export| export.content()) {
-        if differ(&content.exporter, &export.exporter) {
-            let papers =
-                Papers::new().certificate(name(&content.exporter)).export(name(&export.exporter));
-            findings.add(Rule::Exporter, papers);
-        }
+    let exporter = case.export.and_then(|export| export.content()).map(|export| &export.exporter);
+    if let Some(exporter) = exporter.filter(|exporter| differ(&content.exporter, exporter)) {
+        let papers = Papers::new().certificate(name(&content.exporter)).export(name(exporter));
+        findings.add(Rule::Exporter, papers);
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Papers {
     pub claim: Option<String>,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what is written down is mostly a temporary")]
 impl Papers {
     /// Nothing said yet.
     pub fn new() -> Self {

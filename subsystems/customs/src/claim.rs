@@ -1,0 +1,240 @@
+//! Claims of preference as stored: the importer's declaration and, per item that quotes a
+//! certificate, how the match went, what is proposed and where the item stands.
+//!
+//! Invariants: an item is decided once, and again only after it was reopened; every assessment
+//! that was ever shown to an officer is kept.
+
+use karvan_store::{Index, Range, Record, Table, Value};
+use karvan_types::{Date, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::Version;
+use crate::decision::Proposal;
+use crate::matching::{Light, Match, Quote};
+use crate::messages::{GoodsItem, ImportClaim};
+use crate::relief::Relief;
+use crate::tariff::ImporterClass;
+
+/// Most claimed items looked at for one certificate, consignment or claim.
+pub const ITEMS_MAX: usize = 1000;
+
+/// An importer's declaration that claims a preference.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Claim {
+    /// Number of the import declaration.
+    pub number: String,
+    /// When this side received it.
+    pub received_at: Timestamp,
+    /// The day of the declaration, whose rates and rules apply.
+    pub filed: Date,
+    /// Who handed it in, as on the token.
+    pub by: String,
+    /// Class of the importer for taxes at import.
+    pub importer_class: ImporterClass,
+    /// Its versions, oldest first; never empty.
+    pub versions: Vec<Version<ImportClaim>>,
+}
+
+/// Where claims are kept.
+pub(crate) static CLAIMS: Table = Table {
+    name: "customs_claim",
+    columns: &["importer", "filed"],
+    indexes: &[
+        Index { name: "by_importer", columns: &["importer"], unique: false },
+        Index { name: "by_filed", columns: &["filed"], unique: false },
+    ],
+};
+
+impl Record for Claim {
+    const TABLE: &'static Table = &CLAIMS;
+
+    fn key(&self) -> Value {
+        self.id().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        let importer = self.content().and_then(|content| content.shipment.importer.as_ref());
+        let importer = importer.and_then(|party| party.id.as_deref().or(party.name.as_deref()));
+        vec![importer.into(), self.filed.to_string().into()]
+    }
+}
+
+/// Returns the key of a claim.
+pub fn claim_key(number: &str) -> String {
+    number.trim().to_ascii_uppercase()
+}
+
+/// Returns the key of a claimed item.
+pub fn item_key(claim: &str, item: u32) -> String {
+    format!("{claim}#{item:05}")
+}
+
+impl Claim {
+    /// Returns its key.
+    pub fn id(&self) -> String {
+        claim_key(&self.number)
+    }
+
+    /// Returns the content of the newest version.
+    pub fn content(&self) -> Option<&ImportClaim> {
+        self.versions.last().map(|version| &version.content)
+    }
+
+    /// Returns an item of the newest version.
+    pub fn item(&self, sequence: u32) -> Option<&GoodsItem> {
+        self.content()?.shipment.items.iter().find(|item| item.sequence == sequence)
+    }
+}
+
+/// Where a claimed item stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemState {
+    /// Matched, not decided.
+    Open,
+    /// A question is open; the goods may be released under security.
+    Query,
+    /// Granted.
+    Granted,
+    /// Granted for a part of the quantity.
+    GrantedInPart,
+    /// Denied.
+    Denied,
+    /// A decision was reopened and not made again yet.
+    Reopened,
+}
+
+impl ItemState {
+    /// Returns the stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Query => "query",
+            Self::Granted => "granted",
+            Self::GrantedInPart => "granted-in-part",
+            Self::Denied => "denied",
+            Self::Reopened => "reopened",
+        }
+    }
+
+    /// Whether a decision stands that must be reopened before another one.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Granted | Self::GrantedInPart | Self::Denied)
+    }
+}
+
+/// An item of a claim that quotes a certificate.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClaimItem {
+    /// The claim.
+    pub claim: String,
+    /// Its item.
+    pub item: u32,
+    /// Which certificate it quotes.
+    pub quote: Quote,
+    /// Key of that certificate, whether it has arrived or not.
+    pub certificate: String,
+    /// Unique consignment reference, if the claim has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ucr: Option<String>,
+    /// Where it stands.
+    pub state: ItemState,
+    /// How many assessments were made.
+    pub assessments: u32,
+    /// The newest assessment.
+    pub assessment: Assessment,
+    /// How many decisions were made.
+    pub decisions: u32,
+}
+
+/// Where claimed items are kept.
+pub(crate) static CLAIM_ITEMS: Table = Table {
+    name: "customs_claim_item",
+    columns: &["claim", "certificate", "ucr", "state"],
+    indexes: &[
+        Index { name: "by_claim", columns: &["claim"], unique: false },
+        Index { name: "by_certificate", columns: &["certificate"], unique: false },
+        Index { name: "by_ucr", columns: &["ucr"], unique: false },
+        Index { name: "by_state", columns: &["state"], unique: false },
+    ],
+};
+
+impl Record for ClaimItem {
+    const TABLE: &'static Table = &CLAIM_ITEMS;
+
+    fn key(&self) -> Value {
+        self.id().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![
+            self.claim.as_str().into(),
+            self.certificate.as_str().into(),
+            self.ucr.as_deref().into(),
+            self.state.name().into(),
+        ]
+    }
+}
+
+impl ClaimItem {
+    /// Returns its key.
+    pub fn id(&self) -> String {
+        item_key(&self.claim, self.item)
+    }
+
+    /// Returns the range of items in one state, of one claim, certificate or consignment.
+    pub fn range(index: &'static str, value: &str) -> Range {
+        Range::of(index, vec![value.into()], ITEMS_MAX)
+    }
+}
+
+/// How an item was matched and what follows.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Assessment {
+    /// When.
+    pub at: Timestamp,
+    /// Why it was made.
+    pub because: String,
+    /// The light that the officer sees.
+    pub light: Light,
+    /// What is proposed.
+    pub proposal: Proposal,
+    /// The match.
+    #[serde(flatten)]
+    pub matched: Match,
+    /// What the preference is worth; absent when the tariff has nothing on the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duty: Option<Relief>,
+}
+
+/// An assessment kept for ever.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct AssessmentRecord {
+    /// The claim.
+    pub claim: String,
+    /// Its item.
+    pub item: u32,
+    /// Which assessment of this item, counted from 1.
+    pub number: u32,
+    /// The assessment.
+    pub assessment: Assessment,
+}
+
+/// Where assessments are kept.
+pub(crate) static ASSESSMENTS: Table = Table {
+    name: "customs_match",
+    columns: &["claim"],
+    indexes: &[Index { name: "by_claim", columns: &["claim"], unique: false }],
+};
+
+impl Record for AssessmentRecord {
+    const TABLE: &'static Table = &ASSESSMENTS;
+
+    fn key(&self) -> Value {
+        format!("{}#{:05}", item_key(&self.claim, self.item), self.number).into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.claim.as_str().into()]
+    }
+}

@@ -1,0 +1,219 @@
+//! The plug-in: which documents and operations the customs sub-system has, and who may do what.
+//!
+//! A document from the partner and an operation of this side meet in one place
+//! (`apply`), so both sides keep certificates and declarations by the same rules. Every accepted
+//! or refused business message is answered by a VAL message; text that cannot be read, or comes
+//! from somebody who may not send it, is a refusal of the kernel instead.
+//!
+//! Invariants: a certificate comes only from a member with the role `certificate-issuer`; an
+//! export declaration and a result only from the partner's customs service; nothing that was
+//! decided is changed by a later document, which opens a task instead.
+//!
+//! Not here: transport, signatures, agreements and the permissions on tokens (the kernel).
+
+mod answer;
+mod apply;
+mod assess;
+mod config;
+mod decide;
+mod operate;
+mod receive;
+mod show;
+
+pub use config::Config;
+
+use karvan_store::{Migration, Read};
+use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
+use karvan_types::Timestamp;
+use serde_json::Value;
+
+use crate::certificate::{CERTIFICATES, DEBITS};
+use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
+use crate::decision::{DECISIONS, UTILISATIONS};
+use crate::export::{EXPORTS, LINKS};
+use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
+use crate::matching::{Rules, RulesError};
+
+/// The role, on a nation's list, of members that issue certificates of origin.
+pub const ISSUER_ROLE: &str = "certificate-issuer";
+
+/// Media type of every message.
+const CONTENT_TYPE: &str = "application/json";
+/// Longest message, in bytes.
+const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The customs sub-system of one side.
+pub struct Customs {
+    config: Config,
+    rules: Rules,
+}
+
+impl Customs {
+    /// Makes the sub-system with the shipped rules and tariffs.
+    pub fn new(config: Config) -> Result<Self, RulesError> {
+        Ok(Self { config, rules: Rules::shipped()? })
+    }
+
+    /// Returns who is who.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    id: "customs-0001",
+    creates: &[
+        &CERTIFICATES,
+        &DEBITS,
+        &EXPORTS,
+        &LINKS,
+        &CLAIMS,
+        &CLAIM_ITEMS,
+        &ASSESSMENTS,
+        &DECISIONS,
+        &UTILISATIONS,
+        &MESSAGES,
+        &EVENTS,
+        &PARKED,
+        &TASKS,
+    ],
+}];
+
+const fn document(code: &'static str, about: &'static str) -> DocumentType {
+    DocumentType { code, content_type: CONTENT_TYPE, bytes_max: MESSAGE_BYTES_MAX, about }
+}
+
+const DOCUMENTS: &[DocumentType] = &[
+    document("EXD", "Export declaration: what the exporting side's customs accepted for export."),
+    document("COO", "Certificate of origin: issued, changed or replaced by its issuer."),
+    document("CXL", "Cancellation of a certificate or an export declaration."),
+    document("UTL", "Result: what the importing side decided about the use of a certificate."),
+    document("VAL", "Validation: a message was accepted, or refused with pointers."),
+];
+
+const fn operation(
+    name: &'static str,
+    permission: &'static str,
+    writes: bool,
+    about: &'static str,
+) -> Operation {
+    Operation { name, permission, writes, about }
+}
+
+const OPERATIONS: &[Operation] = &[
+    operation(
+        "submit",
+        "customs.submit",
+        true,
+        "Submit, change or cancel an export declaration and send it to the partner.",
+    ),
+    operation(
+        "certificate",
+        "customs.issue",
+        true,
+        "Issue, change, replace or cancel a certificate of origin and send it to the partner.",
+    ),
+    operation(
+        "claim",
+        "customs.claim",
+        true,
+        "Claim a preference with an import declaration; it is matched at once.",
+    ),
+    operation(
+        "decide",
+        "customs.decide",
+        true,
+        "Grant, grant in part, deny or query the preference of a claimed item.",
+    ),
+    operation(
+        "reopen",
+        "customs.decide",
+        true,
+        "Reopen a decided item, so that it can be decided again.",
+    ),
+    operation("resolve", "customs.decide", true, "Close a task, saying what was done."),
+    operation(
+        "show",
+        "customs.read",
+        false,
+        "Show a certificate, export declaration, claim or consignment with its history.",
+    ),
+    operation(
+        "list",
+        "customs.read",
+        false,
+        "List claims, certificates, export declarations, tasks, parked messages or overrides.",
+    ),
+    operation(
+        "tariff",
+        "customs.read",
+        false,
+        "Explain the duty rates of a tariff line on a day, with source and status of each.",
+    ),
+];
+
+impl Subsystem for Customs {
+    fn name(&self) -> &'static str {
+        "customs"
+    }
+
+    fn migrations(&self) -> &'static [Migration] {
+        MIGRATIONS
+    }
+
+    fn document_types(&self) -> &'static [DocumentType] {
+        DOCUMENTS
+    }
+
+    fn operations(&self) -> &'static [Operation] {
+        OPERATIONS
+    }
+
+    fn receive(&self, cx: &mut Context<'_>, document: &Document<'_>) -> Result<(), Rejection> {
+        receive::receive(self, cx, document)
+    }
+
+    fn operate(
+        &self,
+        cx: &mut Context<'_>,
+        caller: &Caller,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Rejection> {
+        match operation {
+            "submit" => operate::submit(self, cx, caller, input),
+            "certificate" => operate::certificate(self, cx, caller, input),
+            "claim" => operate::claim(self, cx, caller, input),
+            "decide" => decide::decide(self, cx, caller, input),
+            "reopen" => decide::reopen(self, cx, caller, input),
+            "resolve" => operate::resolve(self, cx, caller, input),
+            other => Err(unknown_operation(other)),
+        }
+    }
+
+    fn query(
+        &self,
+        view: &dyn Read,
+        now: Timestamp,
+        _caller: &Caller,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Rejection> {
+        match operation {
+            "show" => show::show(self, view, now, input),
+            "list" => show::list(self, view, now, input),
+            "tariff" => show::tariff(self, now, input),
+            other => Err(unknown_operation(other)),
+        }
+    }
+}
+
+fn unknown_operation(name: &str) -> Rejection {
+    let names: Vec<_> = OPERATIONS.iter().map(|operation| operation.name).collect();
+    let shown: String = name.chars().take(40).collect();
+    Rejection::new(
+        karvan_types::ErrorKind::NotFound,
+        "customs.unknown-operation",
+        format!("`{shown}` is no operation of customs; use one of {}", names.join(", ")),
+    )
+}

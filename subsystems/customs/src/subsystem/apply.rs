@@ -1,0 +1,383 @@
+//! Takes a certificate, export declaration or cancellation into account, from whichever side.
+//!
+//! Nothing is written before the message is known to fit, so that a refused message leaves no
+//! trace but its record.
+
+use karvan_store::Tx;
+use karvan_subsystem::{Context, Rejection};
+use karvan_types::{Digest, ExchangeId, MemberId};
+
+use super::Customs;
+use super::assess::{self, Late};
+use crate::certificate::{
+    Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, standing_name,
+};
+use crate::claim::ClaimItem;
+use crate::export::{Export, export_key, quoted, ucr_of};
+use crate::journal::{TaskKind, note};
+use crate::messages::{
+    Cancellation, CertificateOfOrigin, CertificateStatus, ExportDeclaration, FunctionCode, Header,
+    Message, ValidationError,
+};
+
+/// From where a message comes.
+pub(super) struct Incoming<'a> {
+    pub(super) exchange: ExchangeId,
+    pub(super) sender: &'a MemberId,
+    pub(super) delivery: Delivery,
+    /// Member, and person where there is one, for the history.
+    pub(super) by: &'a str,
+    pub(super) digest: Digest,
+}
+
+/// What became of a message.
+pub(super) enum Effect {
+    /// It was taken into account.
+    Applied {
+        /// What it is about.
+        subject: String,
+    },
+    /// It breaks a rule.
+    Refused(Vec<ValidationError>),
+    /// It builds on a document that is not here yet.
+    Early {
+        /// Subject of that document.
+        waits_for: String,
+    },
+}
+
+/// Returns the subject of a certificate.
+pub(super) fn certificate_subject(key: &str) -> String {
+    format!("certificate {key}")
+}
+
+/// Returns the subject of an export declaration.
+pub(super) fn export_subject(key: &str) -> String {
+    format!("export {key}")
+}
+
+fn refused(pointer: &str, rule: &str, remedy: impl Into<String>) -> Effect {
+    let (pointer, rule) = (pointer.to_owned(), rule.to_owned());
+    Effect::Refused(vec![ValidationError { pointer, rule, remedy: remedy.into() }])
+}
+
+/// Takes a message into account.
+pub(super) fn apply(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    message: &Message,
+) -> Result<Effect, Rejection> {
+    match message {
+        Message::Certificate(content) => certificate(customs, cx, incoming, content),
+        Message::Export(content) => export(customs, cx, incoming, content),
+        Message::Cancellation(content) if content.document.document_type == "COO" => {
+            cancel_certificate(customs, cx, incoming, content)
+        }
+        Message::Cancellation(content) if content.document.document_type == "EXD" => {
+            cancel_export(customs, cx, incoming, content)
+        }
+        _ => {
+            let remedy = "only a COO or an EXD can be cancelled here";
+            Ok(refused("document/documentType", "TYPE", remedy))
+        }
+    }
+}
+
+fn version<T>(
+    cx: &Context<'_>,
+    incoming: &Incoming<'_>,
+    header: &Header,
+    content: T,
+) -> Version<T> {
+    Version {
+        exchange: Some(incoming.exchange),
+        at: cx.now,
+        function: header.function_code,
+        digest: incoming.digest,
+        content,
+    }
+}
+
+/// Checks that a message fits on top of the versions that are here; `latest` is `None` when none
+/// is. Returns what to answer if it does not.
+fn misfit(
+    header: &Header,
+    latest: Option<(u32, usize)>,
+    what: &str,
+    waits_for: String,
+) -> Option<Effect> {
+    let error = |pointer: &str, rule: &str, remedy: String| Some(refused(pointer, rule, remedy));
+    match (header.function_code, latest) {
+        (FunctionCode::Original, Some(_)) => error(
+            "ID",
+            "EXISTS",
+            format!("{what} {} is here already; use function 4 or 5 to change it", header.id),
+        ),
+        (FunctionCode::Original, None) => None,
+        (_, None) => Some(Effect::Early { waits_for }),
+        (_, Some((latest, _))) if header.version_id <= latest => error(
+            "VersionID",
+            "VERSION",
+            format!("version {latest} of {what} {} is here already; send a later one", header.id),
+        ),
+        (_, Some((_, count))) if count >= VERSIONS_MAX => error(
+            "VersionID",
+            "VERSION",
+            format!(
+                "{what} {} has {VERSIONS_MAX} versions, the most allowed; replace it",
+                header.id
+            ),
+        ),
+        _ => None,
+    }
+}
+
+fn certificate(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    content: &CertificateOfOrigin,
+) -> Result<Effect, Rejection> {
+    let header = &content.header;
+    let number = match CertificateNumber::parse(&header.id) {
+        Ok(number) => number,
+        Err(error) => return Ok(refused("ID", "NUMBER", error.to_string())),
+    };
+    let country = incoming.sender.instance();
+    if content.export_country.id != country.as_str() {
+        let remedy = format!("an issuer of {country} certifies goods exported from {country}");
+        return Ok(refused("ExportCountry/ID", "ISSUER", remedy));
+    }
+    let key = number.key(country);
+    let subject = certificate_subject(&key);
+    let existing: Option<Certificate> = cx.tx.find(key.as_str())?;
+    let latest = existing
+        .as_ref()
+        .and_then(|c| c.content().map(|latest| (latest.header.version_id, c.versions.len())));
+    if let Some(effect) = misfit(header, latest, "certificate", subject.clone()) {
+        return Ok(effect);
+    }
+    if let Some(error) = existing.as_ref().and_then(|c| not_changeable(c, incoming.sender)) {
+        return Ok(Effect::Refused(vec![error]));
+    }
+    let new = version(cx, incoming, header, content.clone());
+    let text = format!("certificate {number}, version {}: {}", header.version_id, deed(header));
+    note(cx.tx, cx.now, &subject, incoming.by, text)?;
+    let (stored, because) = if let Some(mut certificate) = existing {
+        let overdrawn = certificate.add_version(new);
+        certificate.delivery = incoming.delivery;
+        if !overdrawn.is_empty() {
+            note(
+                cx.tx,
+                cx.now,
+                &subject,
+                incoming.by,
+                format!("more is debited already than is now certified, items {overdrawn:?}"),
+            )?;
+        }
+        (certificate, "the certificate was amended")
+    } else {
+        let sender = incoming.sender.clone();
+        (Certificate::new(number, sender, incoming.delivery, new), "the certificate arrived")
+    };
+    cx.tx.save(&stored)?;
+    let late = Late { kind: TaskKind::AmendedAfterDecision, because };
+    assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)?;
+    if let Some(old) = content.replaces.as_deref() {
+        replace_certificate(customs, cx, incoming, old, &header.id)?;
+    }
+    Ok(Effect::Applied { subject })
+}
+
+fn deed(header: &Header) -> &'static str {
+    match header.function_code {
+        FunctionCode::Original => "issued",
+        FunctionCode::Change => "changed",
+        FunctionCode::Replace => "replaced by a new version",
+        FunctionCode::Cancellation => "cancelled",
+        FunctionCode::Response => "answered",
+    }
+}
+
+/// Says why a certificate takes no new version from this sender.
+fn not_changeable(certificate: &Certificate, sender: &MemberId) -> Option<ValidationError> {
+    let remedy = if certificate.issuer != *sender {
+        format!(
+            "the certificate was issued by {}; only that member may change it",
+            certificate.issuer
+        )
+    } else if matches!(
+        certificate.standing,
+        CertificateStatus::Cancelled | CertificateStatus::Replaced
+    ) {
+        let standing = standing_name(certificate.standing);
+        format!("the certificate is {standing} and stays so; issue a new one")
+    } else {
+        return None;
+    };
+    Some(ValidationError { pointer: "ID".to_owned(), rule: "ISSUED".to_owned(), remedy })
+}
+
+fn certificate_items(tx: &dyn Tx, key: &str) -> Result<Vec<ClaimItem>, Rejection> {
+    Ok(tx.select(&ClaimItem::range("by_certificate", key))?)
+}
+
+/// Marks the certificate that a new one replaces.
+fn replace_certificate(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    old: &str,
+    by: &str,
+) -> Result<(), Rejection> {
+    let Ok(number) = CertificateNumber::parse(old) else { return Ok(()) };
+    let key = number.key(incoming.sender.instance());
+    let found: Option<Certificate> = cx.tx.find(key.as_str())?;
+    let Some(certificate) = found.filter(|old| old.issuer == *incoming.sender) else {
+        return Ok(());
+    };
+    end_certificate(customs, cx, incoming, certificate, Some(by.to_owned()), "replaced")
+}
+
+fn cancel_certificate(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    content: &Cancellation,
+) -> Result<Effect, Rejection> {
+    let number = match CertificateNumber::parse(&content.document.id) {
+        Ok(number) => number,
+        Err(error) => return Ok(refused("document/ID", "NUMBER", error.to_string())),
+    };
+    let key = number.key(incoming.sender.instance());
+    let subject = certificate_subject(&key);
+    let Some(certificate) = cx.tx.find::<Certificate>(key.as_str())? else {
+        return Ok(Effect::Early { waits_for: subject });
+    };
+    if let Some(error) = not_changeable(&certificate, incoming.sender) {
+        return Ok(Effect::Refused(vec![error]));
+    }
+    end_certificate(
+        customs,
+        cx,
+        incoming,
+        certificate,
+        content.replaced_by.clone(),
+        &content.reason,
+    )?;
+    Ok(Effect::Applied { subject })
+}
+
+fn end_certificate(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    mut certificate: Certificate,
+    replaced_by: Option<String>,
+    reason: &str,
+) -> Result<(), Rejection> {
+    certificate.standing = if replaced_by.is_some() {
+        CertificateStatus::Replaced
+    } else {
+        CertificateStatus::Cancelled
+    };
+    certificate.replaced_by = replaced_by;
+    cx.tx.save(&certificate)?;
+    let key = certificate.id();
+    let mut text = format!("certificate {} cancelled: {reason}", certificate.number);
+    if let Some(by) = &certificate.replaced_by {
+        text = format!("certificate {} replaced by {by}", certificate.number);
+    }
+    note(cx.tx, cx.now, &certificate_subject(&key), incoming.by, text)?;
+    let late =
+        Late { kind: TaskKind::CancelledAfterDecision, because: "the certificate was cancelled" };
+    assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)
+}
+
+fn export(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    content: &ExportDeclaration,
+) -> Result<Effect, Rejection> {
+    let header = &content.header;
+    let country = incoming.sender.instance();
+    let key = export_key(country, &header.id);
+    let subject = export_subject(&key);
+    let existing: Option<Export> = cx.tx.find(key.as_str())?;
+    let latest = existing
+        .as_ref()
+        .and_then(|e| e.content().map(|latest| (latest.header.version_id, e.versions.len())));
+    if let Some(effect) = misfit(header, latest, "export declaration", subject.clone()) {
+        return Ok(effect);
+    }
+    if existing.as_ref().is_some_and(|export| export.cancelled) {
+        return Ok(refused("ID", "ENDED", "the declaration was cancelled; submit a new one"));
+    }
+    let new = version(cx, incoming, header, content.clone());
+    let (mut stored, because) = existing.map_or_else(
+        || {
+            let export = Export {
+                number: header.id.trim().to_owned(),
+                country,
+                sender: incoming.sender.clone(),
+                cancelled: false,
+                delivery: incoming.delivery,
+                versions: Vec::new(),
+            };
+            (export, "the export declaration arrived")
+        },
+        |export| (export, "the export declaration was amended"),
+    );
+    stored.delivery = incoming.delivery;
+    stored.versions.push(new);
+    stored.store(cx.tx)?;
+    let verb = if header.function_code == FunctionCode::Original { "declared" } else { "amended" };
+    let text = format!("export declaration {}, version {}: {verb}", header.id, header.version_id);
+    note(cx.tx, cx.now, &subject, incoming.by, text)?;
+    let late = Late { kind: TaskKind::AmendedAfterDecision, because };
+    assess::touch(customs, cx, export_items(cx.tx, &stored)?, &late)?;
+    Ok(Effect::Applied { subject })
+}
+
+/// Returns the claimed items that rest on a declaration: by its certificates and its reference.
+fn export_items(tx: &dyn Tx, export: &Export) -> Result<Vec<ClaimItem>, Rejection> {
+    let Some(content) = export.content() else { return Ok(Vec::new()) };
+    let mut items: Vec<ClaimItem> = Vec::new();
+    for (number, _) in quoted(content) {
+        items.extend(certificate_items(tx, &number.key(export.country))?);
+    }
+    if let Some(ucr) = ucr_of(content) {
+        items.extend(tx.select::<ClaimItem>(&ClaimItem::range("by_ucr", ucr))?);
+    }
+    items.sort_by_key(ClaimItem::id);
+    items.dedup_by_key(|item| item.id());
+    Ok(items)
+}
+
+fn cancel_export(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    incoming: &Incoming<'_>,
+    content: &Cancellation,
+) -> Result<Effect, Rejection> {
+    let key = export_key(incoming.sender.instance(), &content.document.id);
+    let subject = export_subject(&key);
+    let Some(mut export) = cx.tx.find::<Export>(key.as_str())? else {
+        return Ok(Effect::Early { waits_for: subject });
+    };
+    if export.cancelled {
+        return Ok(refused("document/ID", "ENDED", "the declaration was cancelled before"));
+    }
+    export.cancelled = true;
+    cx.tx.save(&export)?;
+    let text = format!("export declaration {} cancelled: {}", export.number, content.reason);
+    note(cx.tx, cx.now, &subject, incoming.by, text)?;
+    let late = Late {
+        kind: TaskKind::CancelledAfterDecision,
+        because: "the export declaration was cancelled",
+    };
+    assess::touch(customs, cx, export_items(cx.tx, &export)?, &late)?;
+    Ok(Effect::Applied { subject })
+}

@@ -1,0 +1,218 @@
+//! Matches claimed items, works out what the preference is worth, and proposes what to do.
+
+use karvan_store::Read;
+use karvan_subsystem::{Context, Rejection};
+use karvan_types::Timestamp;
+
+use super::Customs;
+use super::apply::export_subject;
+use crate::certificate::{Certificate, held};
+use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
+use crate::decision::propose;
+use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
+use crate::journal::{TaskKind, note, open_task};
+use crate::matching::{Case, Quote, Rule, compare};
+use crate::messages::{EXPORT_TYPE_CODE, GoodsItem, ImportClaim};
+use crate::relief;
+
+/// Returns the subject of a claim.
+pub(super) fn claim_subject(claim: &str) -> String {
+    format!("claim {claim}")
+}
+
+/// What to do about items that are decided already.
+pub(super) struct Late {
+    /// The task that opens.
+    pub(super) kind: TaskKind,
+    /// What happened, in words.
+    pub(super) because: &'static str,
+}
+
+/// When and why an item is matched.
+pub(super) struct Occasion<'a> {
+    pub(super) because: &'a str,
+    pub(super) now: Timestamp,
+}
+
+/// Matches one item.
+pub(super) fn assess(
+    customs: &Customs,
+    view: &dyn Read,
+    claim: &Claim,
+    quote: &Quote,
+    item: &GoodsItem,
+    occasion: &Occasion<'_>,
+) -> Result<Assessment, Rejection> {
+    let partner = customs.config.partner_nation();
+    let Some(content) = claim.content() else { return Err(nothing(claim)) };
+    let mut certificate: Option<Certificate> = view.find(quote.number.key(partner))?;
+    if let Some(certificate) = &mut certificate {
+        // What an earlier, reopened decision about this item took counts as available to it.
+        let own = item_key(&claim.id(), item.sequence);
+        for (number, quantity) in held(view, certificate, &own)? {
+            let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == number);
+            if let Some(ledger) = ledger {
+                ledger.give_back(quantity);
+            }
+        }
+    }
+    let near_miss = match &certificate {
+        Some(_) => None,
+        None => Certificate::near_misses(view, partner, &quote.number)?.into_iter().next(),
+    };
+    let export = export_for(customs, view, content, quote, item)?;
+    let case = Case {
+        rules: &customs.rules,
+        partner,
+        go_live: customs.config.go_live,
+        received_at: claim.received_at,
+        filed: claim.filed,
+        claim: content,
+        item,
+        quote,
+        certificate: certificate.as_ref(),
+        near_miss: near_miss.as_ref().map(|certificate| certificate.number.shown.as_str()),
+        export: export.as_ref(),
+    };
+    let mut matched = compare(&case);
+    let duty =
+        relief::weigh(&customs.rules, customs.config.nation(), partner, claim, item, &mut matched);
+    let proposal = propose(&matched);
+    Ok(Assessment {
+        at: occasion.now,
+        because: occasion.because.to_owned(),
+        light: matched.light(),
+        proposal,
+        matched,
+        duty,
+    })
+}
+
+fn nothing(claim: &Claim) -> Rejection {
+    let text =
+        format!("claim {} is stored without content; restore it from a backup", claim.number);
+    Rejection::new(karvan_types::ErrorKind::Storage, "customs.damaged", text)
+}
+
+/// Finds the export declaration of an item: the one that the claim names, or that has its
+/// consignment reference, or that quotes its certificate.
+fn export_for(
+    customs: &Customs,
+    view: &dyn Read,
+    claim: &ImportClaim,
+    quote: &Quote,
+    item: &GoodsItem,
+) -> Result<Option<Export>, Rejection> {
+    let partner = customs.config.partner_nation();
+    let shipment = &claim.shipment;
+    let named = item.previous_documents.iter().chain(&shipment.previous_documents);
+    for document in named.filter(|document| document.type_code == EXPORT_TYPE_CODE) {
+        if let Some(export) = view.find(export_key(partner, &document.id))? {
+            return Ok(Some(export));
+        }
+    }
+    let mut candidates: Vec<Export> = Vec::new();
+    if let Some(ucr) = ucr(claim, item) {
+        let range = karvan_store::Range::of("by_ucr", vec![ucr.into()], CANDIDATES_MAX);
+        candidates = view.select(&range)?;
+        candidates.retain(|export| export.country == partner);
+    }
+    if candidates.is_empty() {
+        for link in view.select::<Link>(&Link::range(&quote.number.key(partner)))? {
+            candidates.extend(view.find::<Export>(link.export)?);
+        }
+    }
+    let shares_invoice = |export: &Export| {
+        export.content().is_some_and(|content| {
+            let invoices = &content.shipment.invoices;
+            invoices.iter().any(|invoice| shipment.invoices.iter().any(|i| i.id == invoice.id))
+        })
+    };
+    let arrived = |export: &Export| export.versions.first().map(|version| version.at);
+    candidates.sort_by_key(|export| (!export.cancelled, shares_invoice(export), arrived(export)));
+    Ok(candidates.pop())
+}
+
+/// Returns the unique consignment reference of an item or its shipment.
+pub(super) fn ucr<'a>(claim: &'a ImportClaim, item: &'a GoodsItem) -> Option<&'a str> {
+    let own = item.ucr.as_ref().and_then(|ucr| ucr.id.as_deref());
+    own.or_else(|| claim.shipment.ucr.as_ref().and_then(|ucr| ucr.id.as_deref()))
+}
+
+/// Matches an item anew, keeps the result and stores the item.
+pub(super) fn reassess(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    claim: &Claim,
+    stored: &mut ClaimItem,
+    because: &str,
+) -> Result<(), Rejection> {
+    let Some(item) = claim.item(stored.item) else { return Err(nothing(claim)) };
+    let occasion = Occasion { because, now: cx.now };
+    let assessment = assess(customs, cx.tx, claim, &stored.quote, item, &occasion)?;
+    stored.assessment = assessment;
+    keep(cx, stored)
+}
+
+/// Stores an item with its newest assessment, and what follows from it.
+pub(super) fn keep(cx: &mut Context<'_>, stored: &mut ClaimItem) -> Result<(), Rejection> {
+    stored.assessments += 1;
+    let assessment = &stored.assessment;
+    cx.tx.add(&AssessmentRecord {
+        claim: stored.claim.clone(),
+        item: stored.item,
+        number: stored.assessments,
+        assessment: assessment.clone(),
+    })?;
+    cx.tx.save(stored)?;
+    let subject = claim_subject(&stored.claim);
+    let text = format!(
+        "item {} matched because {}. {}",
+        stored.item, assessment.because, assessment.proposal.text
+    );
+    note(cx.tx, cx.now, &subject, "match", text)?;
+    if let Some(difference) = assessment.matched.find(Rule::ValueHard) {
+        let text = format!("item {}: {}", stored.item, difference.text);
+        open_task(cx.tx, cx.now, TaskKind::Valuation, &subject, text)?;
+    }
+    Ok(())
+}
+
+/// Matches undecided items anew; opens a task for each decided one and leaves it as it is.
+pub(super) fn touch(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    items: Vec<ClaimItem>,
+    late: &Late,
+) -> Result<(), Rejection> {
+    for mut item in items {
+        let Some(claim) = cx.tx.find::<Claim>(item.claim.as_str())? else { continue };
+        if item.state.is_final() {
+            let text = format!(
+                "item {}: {} after it was decided ({}). Look whether the decision still stands; \
+                 reopen it if not.",
+                item.item,
+                late.because,
+                item.state.name()
+            );
+            let subject = claim_subject(&item.claim);
+            note(cx.tx, cx.now, &subject, "match", text.clone())?;
+            open_task(cx.tx, cx.now, late.kind, &subject, text)?;
+        } else {
+            reassess(customs, cx, &claim, &mut item, late.because)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns what happened to an export declaration, for the history of a claim.
+pub(super) fn related_subjects(
+    view: &dyn Read,
+    item: &ClaimItem,
+) -> Result<Vec<String>, Rejection> {
+    let mut subjects = vec![super::apply::certificate_subject(&item.certificate)];
+    for link in view.select::<Link>(&Link::range(&item.certificate))? {
+        subjects.push(export_subject(&link.export));
+    }
+    Ok(subjects)
+}

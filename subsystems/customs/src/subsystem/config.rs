@@ -1,0 +1,34 @@
+//! Who is who on this side of the exchange.
+
+use karvan_types::{Date, Instance, MemberId};
+use serde::{Deserialize, Serialize};
+
+/// The members and the day that the sub-system needs to know.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Our customs service, which submits declarations, takes claims and decides.
+    pub customs: MemberId,
+    /// Our members that issue certificates through this node.
+    #[serde(default)]
+    pub issuers: Vec<MemberId>,
+    /// The partner's customs service.
+    pub partner: MemberId,
+    /// The agreement under which preference is claimed.
+    pub agreement: String,
+    /// The day on which the exchange with the partner began. A certificate from before it cannot
+    /// be here, which is no sign against it.
+    pub go_live: Date,
+}
+
+impl Config {
+    /// Returns our nation.
+    pub fn nation(&self) -> Instance {
+        self.customs.instance()
+    }
+
+    /// Returns the partner's nation.
+    pub fn partner_nation(&self) -> Instance {
+        self.partner.instance()
+    }
+}

@@ -1,0 +1,450 @@
+//! The officer decides, and reopens what was decided.
+//!
+//! In one transaction: the item is matched anew, the certificate is debited, the decision is
+//! recorded and the result goes to the partner's customs and to the issuer of the certificate.
+
+use karvan_subsystem::{Caller, Context, Rejection};
+use karvan_types::{Decimal, ErrorKind, ExchangeId, Quantity};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answer::{self, refuse};
+use super::assess::{self, Occasion, claim_subject};
+use super::operate::{must_act_for, read, signed_by};
+use super::{Customs, show};
+use crate::certificate::{Certificate, Entry, LedgerError, debit, give_back};
+use crate::claim::{Claim, ClaimItem, ItemState, claim_key, item_key};
+use crate::codes::units;
+use crate::decision::{DecisionRecord, Proposal, Reason};
+use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
+use crate::matching::{Light, Match, Rule, local_date};
+use crate::messages::{
+    Decision, DocumentReference, Header, Message, UtilisationItem, UtilisationResult, WriteOff,
+};
+use crate::relief;
+
+/// Shortest text that counts as a reason in words, in characters.
+const TEXT_CHARS_MIN: usize = 10;
+/// Longest text, in characters (WCO Data Model 225, an..512).
+const TEXT_CHARS_MAX: usize = 512;
+/// Longest officer id in a message, in characters (an..17).
+const OFFICER_CHARS_MAX: usize = 17;
+
+/// Rules whose breach no officer can override: there is nothing that could be granted.
+const NOT_GRANTABLE: [Rule; 6] = [
+    Rule::CertificateUnknown,
+    Rule::CertificateCancelled,
+    Rule::CertificateReplaced,
+    Rule::CertificateItem,
+    Rule::NoConcession,
+    Rule::BalanceUsedUp,
+];
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Choice {
+    Grant,
+    GrantInPart,
+    Deny,
+    Query,
+}
+
+impl Choice {
+    const fn decision(self) -> Decision {
+        match self {
+            Self::Grant => Decision::Granted,
+            Self::GrantInPart => Decision::GrantedInPart,
+            Self::Deny => Decision::Denied,
+            Self::Query => Decision::Query,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deciding {
+    claim: String,
+    item: Option<u32>,
+    decision: Choice,
+    reason: Option<Reason>,
+    text: Option<String>,
+    quantity: Option<Quantity>,
+}
+
+/// Decides about one claimed item.
+pub(super) fn decide(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    input: Value,
+) -> Result<Value, Rejection> {
+    must_act_for(caller, &customs.config.customs)?;
+    let input: Deciding = read("decide", input)?;
+    let (claim, mut item) = find_item(cx, &input.claim, input.item)?;
+    if item.state.is_final() {
+        return Err(already_decided(cx, &item)?);
+    }
+    refresh(customs, cx, &claim, &mut item)?;
+    let decision = input.decision.decision();
+    let words = justify(&item.assessment.matched, &item.assessment.proposal, &input, decision)?;
+    let mut certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
+    let debited = settle(cx, caller, &item, certificate.as_mut(), &input, decision)?;
+    item.decisions += 1;
+    let ledger = certificate.as_ref().and_then(|c| c.ledger_of(item.quote.item));
+    let light = item.assessment.light;
+    let grants = matches!(decision, Decision::Granted | Decision::GrantedInPart);
+    let mut record = DecisionRecord {
+        claim: item.claim.clone(),
+        item: item.item,
+        number: item.decisions,
+        decision,
+        reason: words.reason,
+        text: Some(words.text),
+        debited,
+        balance: ledger.map(crate::certificate::LedgerItem::balance_quantity),
+        proposal: item.assessment.proposal.clone(),
+        light,
+        duty: None,
+        overridden: grants && light == Light::Red,
+        officer: signed_by(caller),
+        at: cx.now,
+        day: local_date(cx.now, customs.config.nation()),
+        results: Vec::new(),
+    };
+    record.duty = claim.item(item.item).and_then(|goods| {
+        let (nation, partner) = (customs.config.nation(), customs.config.partner_nation());
+        let claimed = item.assessment.matched.claimed.as_ref();
+        relief::payable(nation, partner, &claim, goods, record.debited.as_ref(), claimed)
+    });
+    let certificate = certificate.as_ref();
+    let settled = Settled { claim: &claim, item: &item, certificate, record: &record };
+    record.results = inform(customs, cx, caller, &settled)?;
+    finish(cx, &mut item, &record)?;
+    Ok(show::decided(&item, &record))
+}
+
+fn find_item(
+    cx: &Context<'_>,
+    claim: &str,
+    item: Option<u32>,
+) -> Result<(Claim, ClaimItem), Rejection> {
+    let key = claim_key(claim);
+    let Some(found) = cx.tx.find::<Claim>(key.as_str())? else {
+        let text = format!("there is no claim {key} here; check the declaration number");
+        return Err(refuse(ErrorKind::NotFound, "no-claim", text));
+    };
+    let sequence = if let Some(sequence) = item {
+        sequence
+    } else {
+        let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
+        let [only] = items.as_slice() else {
+            let text = format!("claim {key} has {} claimed items; name one", items.len());
+            return Err(refuse(ErrorKind::Invalid, "which-item", text));
+        };
+        only.item
+    };
+    let Some(item) = cx.tx.find(item_key(&key, sequence))? else {
+        let text = format!("item {sequence} of claim {key} claims no preference");
+        return Err(refuse(ErrorKind::NotFound, "no-item", text));
+    };
+    Ok((found, item))
+}
+
+fn already_decided(cx: &Context<'_>, item: &ClaimItem) -> Result<Rejection, Rejection> {
+    let key = format!("{}#{:05}", item.id(), item.decisions);
+    let last: Option<DecisionRecord> = cx.tx.find(key)?;
+    let by = last.map(|last| format!(" by {} on {}", last.officer, last.day)).unwrap_or_default();
+    let text = format!(
+        "item {} of claim {} is {}{by}; reopen it first, saying why",
+        item.item,
+        item.claim,
+        item.state.name()
+    );
+    Ok(refuse(ErrorKind::Conflict, "already-decided", text))
+}
+
+/// Matches the item as things stand now, and keeps the result when it is another one.
+fn refresh(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    claim: &Claim,
+    item: &mut ClaimItem,
+) -> Result<(), Rejection> {
+    let Some(goods) = claim.item(item.item) else { return Ok(()) };
+    let occasion = Occasion { because: "it was about to be decided", now: cx.now };
+    let fresh = assess::assess(customs, cx.tx, claim, &item.quote, goods, &occasion)?;
+    if fresh.matched != item.assessment.matched {
+        item.assessment = fresh;
+        assess::keep(cx, item)?;
+    }
+    Ok(())
+}
+
+struct Words {
+    reason: Reason,
+    text: String,
+}
+
+/// Finds reason and text: those of the proposal when it is followed, the officer's own otherwise.
+fn justify(
+    matched: &Match,
+    proposal: &Proposal,
+    input: &Deciding,
+    decision: Decision,
+) -> Result<Words, Rejection> {
+    let grants = matches!(decision, Decision::Granted | Decision::GrantedInPart);
+    if grants {
+        let blocked = NOT_GRANTABLE.into_iter().find_map(|rule| matched.find(rule));
+        if let Some(difference) = blocked {
+            let text = format!("this cannot be granted, not even by override: {}", difference.text);
+            return Err(refuse(ErrorKind::Conflict, "not-grantable", text));
+        }
+    }
+    if decision == proposal.verdict.decision() {
+        let text = match &input.text {
+            Some(text) => required_text(Some(text), "why")?,
+            None => proposal.text.clone(),
+        };
+        return Ok(Words { reason: input.reason.unwrap_or(proposal.reason), text });
+    }
+    let Some(reason) = input.reason else {
+        let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        let text = format!(
+            "this goes against the proposal ({}); give a reason, one of {}",
+            proposal.text,
+            codes.join(", ")
+        );
+        return Err(refuse(ErrorKind::Invalid, "reason-required", text));
+    };
+    let what = if grants && matched.light() == Light::Red {
+        "why the preference is granted against a red match"
+    } else {
+        "why the proposal is not followed"
+    };
+    Ok(Words { reason, text: required_text(input.text.as_deref(), what)? })
+}
+
+/// Checks a text that a person must give.
+pub(super) fn required_text(text: Option<&str>, what: &str) -> Result<String, Rejection> {
+    let text = text.map(str::trim).unwrap_or_default();
+    let length = text.chars().count();
+    if (TEXT_CHARS_MIN..=TEXT_CHARS_MAX).contains(&length) {
+        return Ok(text.to_owned());
+    }
+    let text = format!(
+        "say {what} in `text`, in {TEXT_CHARS_MIN} to {TEXT_CHARS_MAX} characters; it has {length}"
+    );
+    Err(refuse(ErrorKind::Invalid, "text-required", text))
+}
+
+/// Takes back what an earlier decision debited and debits what this one grants.
+fn settle(
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    item: &ClaimItem,
+    certificate: Option<&mut Certificate>,
+    input: &Deciding,
+    decision: Decision,
+) -> Result<Option<Quantity>, Rejection> {
+    let grants = matches!(decision, Decision::Granted | Decision::GrantedInPart);
+    let Some(certificate) = certificate else {
+        // Only a certificate from before the exchange can be granted unseen; it has no ledger.
+        return Ok(None);
+    };
+    let ledger = |error: LedgerError| refuse(error.kind(), "ledger", error.to_string());
+    let key = item.id();
+    give_back(cx.tx, certificate, &key, &signed_by(caller), cx.now).map_err(ledger)?;
+    if !grants {
+        return Ok(None);
+    }
+    let quantity = granted_quantity(item, certificate, input, decision)?;
+    let entry =
+        Entry { item: item.quote.item, claim_item: key, officer: signed_by(caller), at: cx.now };
+    match debit(cx.tx, certificate, entry, quantity.value) {
+        Ok(_) => Ok(Some(quantity)),
+        Err(error @ LedgerError::Exceeds { .. }) => {
+            Err(refuse(ErrorKind::Conflict, "balance-exceeded", error.to_string()))
+        }
+        Err(error) => Err(ledger(error)),
+    }
+}
+
+/// Returns how much is to be debited, in the unit of the certificate.
+fn granted_quantity(
+    item: &ClaimItem,
+    certificate: &Certificate,
+    input: &Deciding,
+    decision: Decision,
+) -> Result<Quantity, Rejection> {
+    let Some(ledger) = certificate.ledger_of(item.quote.item) else {
+        let text = LedgerError::NoItem(item.quote.item).to_string();
+        return Err(refuse(ErrorKind::NotFound, "ledger", text));
+    };
+    let unit = ledger.certified.unit.clone();
+    let stated = match &input.quantity {
+        Some(quantity) => Some(
+            units::convert(quantity, &unit)
+                .map_err(|error| refuse(ErrorKind::Invalid, "quantity-unit", error.to_string()))?,
+        ),
+        None => None,
+    };
+    let stated = stated.map(|converted| converted.quantity.value);
+    let claimed = item.assessment.matched.claimed.as_ref().map(|claimed| claimed.value);
+    let value: Option<Decimal> = match decision {
+        Decision::GrantedInPart => {
+            stated.or_else(|| claimed.map(|claimed| claimed.min(ledger.balance())))
+        }
+        _ => claimed.or(stated),
+    };
+    let Some(value) = value else {
+        let text = format!("state the `quantity` to debit in {unit}, the unit of the certificate");
+        return Err(refuse(ErrorKind::Invalid, "quantity-required", text));
+    };
+    let full = claimed.is_some_and(|claimed| stated.is_some_and(|stated| stated != claimed));
+    if matches!(decision, Decision::Granted) && full {
+        let text = "a full grant debits what is claimed; use grant-in-part for another quantity";
+        return Err(refuse(ErrorKind::Invalid, "quantity-differs", text));
+    }
+    if claimed.is_some_and(|claimed| value > claimed) {
+        let text = "more cannot be granted than is claimed; give a smaller `quantity`";
+        return Err(refuse(ErrorKind::Invalid, "quantity-differs", text));
+    }
+    Ok(Quantity { value, unit })
+}
+
+/// What a decision is about.
+struct Settled<'a> {
+    claim: &'a Claim,
+    item: &'a ClaimItem,
+    certificate: Option<&'a Certificate>,
+    record: &'a DecisionRecord,
+}
+
+/// Sends the result to the partner's customs and to the issuer of the certificate.
+fn inform(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    settled: &Settled<'_>,
+) -> Result<Vec<ExchangeId>, Rejection> {
+    let Settled { claim, item, certificate, record } = *settled;
+    let grants = matches!(record.decision, Decision::Granted | Decision::GrantedInPart);
+    if grants && record.debited.is_none() {
+        // Nothing was debited, and the partner has no data of this certificate either.
+        return Ok(Vec::new());
+    }
+    let Some(content) = claim.content() else { return Ok(Vec::new()) };
+    let known = certificate.and_then(Certificate::content);
+    let reference = answer::next_reference(cx.tx, "UTL")?;
+    let header: &Header = known.map_or(&content.header, |content| &content.header);
+    let result = UtilisationResult {
+        header: answer::answer_header(cx, header, reference),
+        certificate: DocumentReference {
+            document_type: "COO".to_owned(),
+            id: known.map_or(&item.quote.number.shown, |content| &content.header.id).clone(),
+            version_id: known.map(|content| content.header.version_id),
+            functional_reference_id: None,
+            effective_date: item.quote.date,
+        },
+        claim: DocumentReference {
+            document_type: "IMP".to_owned(),
+            id: claim.id(),
+            version_id: Some(content.header.version_id),
+            functional_reference_id: None,
+            effective_date: None,
+        },
+        decision_date: record.day,
+        officer_id: caller.user.chars().take(OFFICER_CHARS_MAX).collect(),
+        items: vec![UtilisationItem {
+            sequence: item.item,
+            certificate_item: item.quote.item,
+            decision: record.decision,
+            write_off: WriteOff { quantity: record.debited.clone(), amount: None },
+            balance: record.balance.clone(),
+            reason_codes: vec![record.reason.code()],
+            reason: record.text.clone(),
+        }],
+    };
+    let message = Message::Utilisation(Box::new(result));
+    let subject = claim_subject(&item.claim);
+    let mut recipients = vec![customs.config.partner.clone()];
+    recipients.extend(certificate.map(|certificate| certificate.issuer.clone()));
+    recipients.dedup();
+    recipients
+        .iter()
+        .map(|to| answer::send(cx, &customs.config.customs, to, &message, &subject))
+        .collect()
+}
+
+fn finish(
+    cx: &mut Context<'_>,
+    item: &mut ClaimItem,
+    record: &DecisionRecord,
+) -> Result<(), Rejection> {
+    item.state = match record.decision {
+        Decision::Granted => ItemState::Granted,
+        Decision::GrantedInPart => ItemState::GrantedInPart,
+        Decision::Denied => ItemState::Denied,
+        Decision::Query => ItemState::Query,
+    };
+    cx.tx.save(item)?;
+    cx.tx.add(record)?;
+    let subject = claim_subject(&item.claim);
+    let debited = record.debited.as_ref().map(|quantity| format!(", {quantity} debited"));
+    let mark = if record.overridden { ", against a red match" } else { "" };
+    let text = format!(
+        "item {} {}{}{mark} ({}): {}",
+        item.item,
+        item.state.name(),
+        debited.unwrap_or_default(),
+        record.reason.code(),
+        record.text.as_deref().unwrap_or_default()
+    );
+    note(cx.tx, cx.now, &subject, &record.officer, text)?;
+    if record.decision == Decision::Query {
+        let text = format!("item {}: waiting for the partner's answer about the claim", item.item);
+        open_task(cx.tx, cx.now, TaskKind::PartnerQuery, &subject, text)?;
+    } else {
+        let kinds = [
+            TaskKind::PartnerQuery,
+            TaskKind::AmendedAfterDecision,
+            TaskKind::CancelledAfterDecision,
+        ];
+        let prefix = format!("item {}:", item.item);
+        let (at, by) = (cx.now, record.officer.clone());
+        let closing = Closing { at, by, text: format!("decided: {}", item.state.name()) };
+        close_tasks(cx.tx, &subject, &kinds, &prefix, &closing)?;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reopening {
+    claim: String,
+    item: Option<u32>,
+    text: String,
+}
+
+/// Reopens a decided item. What was debited stays debited until the next decision.
+pub(super) fn reopen(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    input: Value,
+) -> Result<Value, Rejection> {
+    must_act_for(caller, &customs.config.customs)?;
+    let input: Reopening = read("reopen", input)?;
+    let text = required_text(Some(&input.text), "why the decision is reopened")?;
+    let (claim, mut item) = find_item(cx, &input.claim, input.item)?;
+    if !item.state.is_final() {
+        let text =
+            format!("item {} is {}; there is nothing to reopen", item.item, item.state.name());
+        return Err(refuse(ErrorKind::Conflict, "not-decided", text));
+    }
+    item.state = ItemState::Reopened;
+    let note_text = format!("item {} reopened: {text}", item.item);
+    note(cx.tx, cx.now, &claim_subject(&item.claim), &signed_by(caller), note_text)?;
+    assess::reassess(customs, cx, &claim, &mut item, "it was reopened")?;
+    show::claim_by_key(cx.tx, &item.claim, false)
+}

@@ -1,0 +1,432 @@
+//! Documents from other members: who may send what, duplicates, validation, parking, answers.
+
+use karvan_store::Range;
+use karvan_subsystem::{Context, Document, Rejection};
+use karvan_types::{Digest, ErrorKind, MemberId};
+
+use super::answer::{self, refuse};
+use super::apply::{self, Effect, Incoming, certificate_subject, export_subject};
+use super::{Customs, ISSUER_ROLE};
+use crate::certificate::{
+    Certificate, CertificateNumber, Delivery, Entry, LedgerError, debit, give_back,
+};
+use crate::claim::item_key;
+use crate::decision::Utilisation;
+use crate::export::{Export, export_key};
+use crate::journal::{Direction, MessageRecord, MessageState, Parked, TaskKind, note, open_task};
+use crate::messages::{
+    Decision, Message, Outcome, UtilisationItem, UtilisationResult, Validation, ValidationError,
+};
+use crate::validate;
+
+/// Most messages that may wait for one document.
+const PARKED_MAX: usize = 100;
+
+/// Takes effect of a document.
+pub(super) fn receive(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    document: &Document<'_>,
+) -> Result<(), Rejection> {
+    let message =
+        Message::parse(document.code, document.body).map_err(|error| answer::unreadable(&error))?;
+    check_sender(customs, document, &message)?;
+    if let Message::Validation(content) = &message {
+        return validation(cx, document, content);
+    }
+    let reference = &message.header().functional_reference_id;
+    let mut record = MessageRecord {
+        exchange: document.exchange,
+        direction: Direction::In,
+        code: document.code.to_owned(),
+        sender: document.sender.clone(),
+        recipient: document.recipient.clone(),
+        reference: reference.clone(),
+        subject: subject_of(document.sender, &message),
+        at: cx.now,
+        state: MessageState::Accepted,
+        errors: Vec::new(),
+        digest: Digest::of(document.body),
+        raw: String::from_utf8_lossy(document.body).into_owned(),
+    };
+    if let Some((state, errors)) = seen_before(cx, &record)? {
+        (record.state, record.errors) = (state, errors);
+    } else {
+        let errors = refusals(&message, cx.now);
+        if errors.is_empty() {
+            take(customs, cx, &mut record, &message, document.sender_roles)?;
+        } else {
+            (record.state, record.errors) = (MessageState::Rejected, errors);
+        }
+    }
+    cx.tx.add(&record)?;
+    answer_and_release(customs, cx, &record, &message)
+}
+
+/// Returns what the receiver's rules want changed before the message is accepted.
+pub(super) fn refusals(message: &Message, now: karvan_types::Timestamp) -> Vec<ValidationError> {
+    let problems = validate::validate(message, now).into_iter();
+    problems
+        .filter(|problem| problem.severity == validate::Severity::Refuse)
+        .map(ValidationError::from)
+        .collect()
+}
+
+/// Who may send which document. A refusal here is an alarm for the operators of both sides.
+fn check_sender(
+    customs: &Customs,
+    document: &Document<'_>,
+    message: &Message,
+) -> Result<(), Rejection> {
+    let config = &customs.config;
+    let sender = document.sender;
+    let about = match message {
+        Message::Cancellation(content) => content.document.document_type.as_str(),
+        other => other.document_type().code(),
+    };
+    let forbidden = |text: String| Err(refuse(ErrorKind::Forbidden, "wrong-sender", text));
+    if sender.instance() != config.partner_nation() {
+        return forbidden(format!("{sender} does not belong to the partner of this exchange"));
+    }
+    match about {
+        "COO" if !document.sender_roles.iter().any(|role| role == ISSUER_ROLE) => {
+            return Err(refuse(
+                ErrorKind::Forbidden,
+                "not-an-issuer",
+                format!(
+                    "{sender} may not sign certificates of origin: its nation's list does not \
+                     give it the role {ISSUER_ROLE}; have the certificate sent by its issuer"
+                ),
+            ));
+        }
+        "EXD" | "UTL" if *sender != config.partner => {
+            return forbidden(format!("only {} may send {about} documents here", config.partner));
+        }
+        "COO" | "EXD" | "UTL" | "VAL" => {}
+        other => {
+            let text = format!("{other} documents are not exchanged; use EXD, COO, CXL, UTL, VAL");
+            return Err(refuse(ErrorKind::Invalid, "wrong-document", text));
+        }
+    }
+    let for_customs = matches!(about, "COO" | "EXD");
+    if for_customs && *document.recipient != config.customs {
+        let text = format!("{about} documents are for {}, not for another member", config.customs);
+        return Err(refuse(ErrorKind::Invalid, "wrong-recipient", text));
+    }
+    Ok(())
+}
+
+/// Returns what a message is about, for its record.
+pub(super) fn subject_of(sender: &MemberId, message: &Message) -> String {
+    let certificate = |country, id: &str| match CertificateNumber::parse(id) {
+        Ok(number) => certificate_subject(&number.key(country)),
+        Err(_) => "certificate".to_owned(),
+    };
+    let country = sender.instance();
+    match message {
+        Message::Certificate(content) => certificate(country, &content.header.id),
+        Message::Export(content) => export_subject(&export_key(country, &content.header.id)),
+        Message::Cancellation(content) if content.document.document_type == "COO" => {
+            certificate(country, &content.document.id)
+        }
+        Message::Cancellation(content) => {
+            export_subject(&export_key(country, &content.document.id))
+        }
+        other => format!("{} {}", other.document_type(), other.header().id),
+    }
+}
+
+/// Looks whether the sender used this reference before: with the same content, it is a duplicate
+/// and gets the answer of the first; with another one, it is refused, unless the first was.
+fn seen_before(
+    cx: &mut Context<'_>,
+    record: &MessageRecord,
+) -> Result<Option<(MessageState, Vec<ValidationError>)>, Rejection> {
+    let earlier = MessageRecord::of_reference(cx.tx, &record.sender, &record.reference)?;
+    let earlier: Vec<_> = (earlier.into_iter())
+        .filter(|old| old.direction == Direction::In && old.code == record.code)
+        .collect();
+    if let Some(same) = earlier.iter().find(|old| old.digest == record.digest) {
+        let errors = same.errors.clone();
+        let state =
+            if errors.is_empty() { MessageState::Duplicate } else { MessageState::Rejected };
+        return Ok(Some((state, errors)));
+    }
+    if earlier.iter().all(|old| old.state == MessageState::Rejected) {
+        return Ok(None);
+    }
+    let text = format!(
+        "{} sent the reference {} twice with different content; only the first was taken into \
+         account",
+        record.sender, record.reference
+    );
+    note(cx.tx, cx.now, &record.subject, record.sender.as_str(), text.clone())?;
+    open_task(cx.tx, cx.now, TaskKind::SameReferenceOtherContent, &record.subject, text)?;
+    let error = ValidationError {
+        pointer: "FunctionalReferenceID".to_owned(),
+        rule: "REUSED".to_owned(),
+        remedy: "the reference was used before for another content; give each message its own"
+            .to_owned(),
+    };
+    Ok(Some((MessageState::Rejected, vec![error])))
+}
+
+/// Applies a message and writes into its record what became of it.
+fn take(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    record: &mut MessageRecord,
+    message: &Message,
+    sender_roles: &[String],
+) -> Result<(), Rejection> {
+    if let Message::Utilisation(content) = message {
+        record.subject = utilisation(customs, cx, record, content)?;
+        return Ok(());
+    }
+    let by = record.sender.to_string();
+    let incoming = Incoming {
+        exchange: record.exchange,
+        sender: &record.sender,
+        delivery: Delivery::Received,
+        by: &by,
+        digest: record.digest,
+    };
+    match apply::apply(customs, cx, &incoming, message)? {
+        Effect::Applied { subject } => {
+            (record.state, record.subject) = (MessageState::Accepted, subject);
+        }
+        Effect::Refused(errors) => {
+            (record.state, record.errors) = (MessageState::Rejected, errors);
+        }
+        Effect::Early { waits_for } => park(cx, record, &waits_for, sender_roles)?,
+    }
+    Ok(())
+}
+
+fn park(
+    cx: &mut Context<'_>,
+    record: &mut MessageRecord,
+    waits_for: &str,
+    sender_roles: &[String],
+) -> Result<(), Rejection> {
+    let range = Range::of("by_subject", vec![waits_for.into()], PARKED_MAX);
+    if cx.tx.select::<Parked>(&range)?.len() >= PARKED_MAX {
+        let text = format!("{PARKED_MAX} messages wait for {waits_for} already; send it first");
+        return Err(refuse(ErrorKind::Overloaded, "parked-full", text));
+    }
+    record.state = MessageState::Parked;
+    cx.tx.save(&Parked {
+        exchange: record.exchange,
+        waits_for: waits_for.to_owned(),
+        sender_roles: sender_roles.to_vec(),
+        at: cx.now,
+    })?;
+    let text = format!(
+        "{} {} arrived before the document that it changes and waits for it",
+        record.code, record.reference
+    );
+    note(cx.tx, cx.now, waits_for, record.sender.as_str(), text)?;
+    Ok(())
+}
+
+/// Sends the validation, and takes up what waited for this message.
+fn answer_and_release(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    record: &MessageRecord,
+    message: &Message,
+) -> Result<(), Rejection> {
+    if record.state == MessageState::Parked {
+        return Ok(());
+    }
+    let errors = record.errors.clone();
+    if !errors.is_empty() {
+        let first = errors.first().map(|error| error.remedy.as_str()).unwrap_or_default();
+        let text = format!("{} {} refused: {first}", record.code, record.reference);
+        note(cx.tx, cx.now, &record.subject, record.sender.as_str(), text)?;
+    }
+    let (us, them) = (&record.recipient, &record.sender);
+    answer::validate(cx, us, them, message, &record.subject, errors)?;
+    if record.state == MessageState::Accepted {
+        release(customs, cx, &record.subject)
+    } else {
+        Ok(())
+    }
+}
+
+/// Takes up the messages that waited for `subject`, oldest first.
+fn release(customs: &Customs, cx: &mut Context<'_>, subject: &str) -> Result<(), Rejection> {
+    let range = Range::of("by_subject", vec![subject.into()], PARKED_MAX);
+    for parked in cx.tx.select::<Parked>(&range)? {
+        cx.tx.remove::<Parked>(parked.exchange.to_string())?;
+        let key = format!("{}:in", parked.exchange);
+        let Some(mut record) = cx.tx.find::<MessageRecord>(key)? else { continue };
+        let message = Message::parse(&record.code, record.raw.as_bytes())
+            .map_err(|error| answer::unreadable(&error))?;
+        take(customs, cx, &mut record, &message, &parked.sender_roles)?;
+        cx.tx.save(&record)?;
+        if record.state == MessageState::Parked {
+            continue;
+        }
+        let (us, them) = (record.recipient.clone(), record.sender.clone());
+        answer::validate(cx, &us, &them, &message, subject, record.errors.clone())?;
+    }
+    Ok(())
+}
+
+/// A receiver's answer to a message of ours.
+fn validation(
+    cx: &mut Context<'_>,
+    document: &Document<'_>,
+    content: &Validation,
+) -> Result<(), Rejection> {
+    let reference = content.document.functional_reference_id.as_deref().unwrap_or_default();
+    let ours = MessageRecord::of_reference(cx.tx, document.recipient, reference)?;
+    let accepted = content.outcome == Outcome::Accepted;
+    let mut record = MessageRecord {
+        exchange: document.exchange,
+        direction: Direction::In,
+        code: document.code.to_owned(),
+        sender: document.sender.clone(),
+        recipient: document.recipient.clone(),
+        reference: content.header.functional_reference_id.clone(),
+        subject: format!("VAL {}", content.document.id),
+        at: cx.now,
+        state: MessageState::Accepted,
+        errors: content.errors.clone(),
+        digest: Digest::of(document.body),
+        raw: String::from_utf8_lossy(document.body).into_owned(),
+    };
+    let sent = ours.into_iter().find(|sent| {
+        sent.direction == Direction::Out
+            && sent.recipient == *document.sender
+            && sent.code == content.document.document_type
+    });
+    if let Some(mut sent) = sent {
+        record.subject.clone_from(&sent.subject);
+        sent.state = if accepted { MessageState::Accepted } else { MessageState::Rejected };
+        sent.errors.clone_from(&content.errors);
+        cx.tx.save(&sent)?;
+        let verb = if accepted { "accepted" } else { "refused" };
+        let text = format!("{} {} was {verb} by {}", sent.code, reference, document.sender);
+        note(cx.tx, cx.now, &sent.subject, document.sender.as_str(), text)?;
+        let delivery = if accepted { Delivery::Accepted } else { Delivery::Rejected };
+        delivered(cx, &sent.subject, delivery)?;
+        if !accepted {
+            let wanted: Vec<_> = content.errors.iter().map(|error| error.remedy.as_str()).collect();
+            let text = format!("{} {reference} was refused: {}", sent.code, wanted.join("; "));
+            open_task(cx.tx, cx.now, TaskKind::RefusedByPartner, &sent.subject, text)?;
+        }
+    }
+    cx.tx.add(&record)?;
+    Ok(())
+}
+
+/// Notes on our own copy how far it has come.
+fn delivered(cx: &mut Context<'_>, subject: &str, delivery: Delivery) -> Result<(), Rejection> {
+    if let Some(key) = subject.strip_prefix("certificate ")
+        && let Some(mut certificate) = cx.tx.find::<Certificate>(key)?
+        && certificate.delivery != Delivery::Received
+    {
+        certificate.delivery = delivery;
+        cx.tx.save(&certificate)?;
+    } else if let Some(key) = subject.strip_prefix("export ")
+        && let Some(mut export) = cx.tx.find::<Export>(key)?
+        && export.delivery != Delivery::Received
+    {
+        export.delivery = delivery;
+        cx.tx.save(&export)?;
+    }
+    Ok(())
+}
+
+/// The partner's decision about a certificate of ours. Our ledger follows theirs.
+fn utilisation(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    record: &MessageRecord,
+    content: &UtilisationResult,
+) -> Result<String, Rejection> {
+    let Ok(number) = CertificateNumber::parse(&content.certificate.id) else {
+        return Ok(record.subject.clone());
+    };
+    let key = number.key(customs.config.nation());
+    let subject = certificate_subject(&key);
+    let mut certificate: Option<Certificate> = cx.tx.find(key.as_str())?;
+    for item in &content.items {
+        let claim_item =
+            format!("{}:{}", record.sender.instance(), item_key(&content.claim.id, item.sequence));
+        if let Some(certificate) = &mut certificate {
+            follow(cx, certificate, &claim_item, item, content)?;
+        }
+        cx.tx.save(&Utilisation {
+            certificate: key.clone(),
+            claim_item: claim_item.clone(),
+            item: item.certificate_item,
+            decision: item.decision,
+            debited: item.write_off.quantity.clone(),
+            balance: item.balance.clone(),
+            reason_codes: item.reason_codes.clone(),
+            reason: item.reason.clone(),
+            day: content.decision_date,
+            at: cx.now,
+        })?;
+        let text = told(item, &claim_item);
+        note(cx.tx, cx.now, &subject, record.sender.as_str(), text)?;
+    }
+    Ok(subject)
+}
+
+fn told(item: &UtilisationItem, claim_item: &str) -> String {
+    let verb = match item.decision {
+        Decision::Granted => "granted",
+        Decision::GrantedInPart => "granted in part",
+        Decision::Denied => "denied",
+        Decision::Query => "queried",
+    };
+    let debited = item.write_off.quantity.as_ref().filter(|quantity| !quantity.value.is_zero());
+    let debited = debited.map(|quantity| format!(", {quantity} debited")).unwrap_or_default();
+    let codes = item.reason_codes.join(", ");
+    format!("claimed item {claim_item} was {verb}{debited} ({codes})")
+}
+
+fn follow(
+    cx: &mut Context<'_>,
+    certificate: &mut Certificate,
+    claim_item: &str,
+    item: &UtilisationItem,
+    content: &UtilisationResult,
+) -> Result<(), Rejection> {
+    let trouble = |error: LedgerError| refuse(error.kind(), "ledger", error.to_string());
+    give_back(cx.tx, certificate, claim_item, &content.officer_id, cx.now).map_err(trouble)?;
+    let granted = matches!(item.decision, Decision::Granted | Decision::GrantedInPart);
+    let Some(quantity) = item.write_off.quantity.as_ref().filter(|_| granted) else {
+        return Ok(());
+    };
+    let entry = Entry {
+        item: item.certificate_item,
+        claim_item: claim_item.to_owned(),
+        officer: content.officer_id.clone(),
+        at: cx.now,
+    };
+    let unit_is_ours = certificate
+        .ledger_of(item.certificate_item)
+        .is_some_and(|ledger| ledger.certified.unit == quantity.unit);
+    let followed = if unit_is_ours {
+        debit(cx.tx, certificate, entry, quantity.value)
+    } else {
+        Err(LedgerError::NoItem(item.certificate_item))
+    };
+    match followed {
+        Ok(_) => Ok(()),
+        Err(LedgerError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let subject = certificate_subject(&certificate.id());
+            let text = format!(
+                "the partner debited {quantity} for {claim_item}, which our ledger does not \
+                 follow: {error}. Compare both ledgers."
+            );
+            Ok(open_task(cx.tx, cx.now, TaskKind::Overdrawn, &subject, text)?)
+        }
+    }
+}

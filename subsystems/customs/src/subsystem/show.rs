@@ -1,0 +1,448 @@
+//! Operations that only read: show, list, tariff, and the JSON in which things are shown.
+
+use karvan_store::{Range, Read, Record};
+use karvan_subsystem::Rejection;
+use karvan_types::{Amount, Date, ErrorKind, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Customs;
+use super::answer::refuse;
+use super::apply::{certificate_subject, export_subject};
+use super::assess::{self, claim_subject};
+use super::operate::read;
+use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
+use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
+use crate::decision::{DecisionRecord, Utilisation};
+use crate::duty;
+use crate::export::{CANDIDATES_MAX, Export, Link, export_key, quoted, ucr_of};
+use crate::journal::{Event, MessageRecord, Parked, Task};
+use crate::matching::local_date;
+use crate::messages::Header;
+use crate::tariff::{self, ImporterClass, Query};
+
+/// Most lines of a history, ledger or list that are shown when nothing is said.
+const SHOWN: usize = 200;
+/// Most that can be asked for.
+const SHOWN_MAX: usize = 1000;
+
+/// Writes anything that has a JSON form.
+pub(super) fn json_of<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Showing {
+    certificate: Option<String>,
+    export: Option<String>,
+    claim: Option<String>,
+    consignment: Option<String>,
+}
+
+/// Shows one thing with everything known about it.
+pub(super) fn show(
+    customs: &Customs,
+    view: &dyn Read,
+    now: Timestamp,
+    input: Value,
+) -> Result<Value, Rejection> {
+    let input: Showing = read("show", input)?;
+    match (input.certificate, input.export, input.claim, input.consignment) {
+        (Some(number), None, None, None) => show_certificate(customs, view, now, &number),
+        (None, Some(number), None, None) => show_export(customs, view, &number),
+        (None, None, Some(number), None) => show_claim(view, &claim_key(&number)),
+        (None, None, None, Some(ucr)) => show_consignment(view, now, customs, &ucr),
+        _ => {
+            let text = "give exactly one of `certificate`, `export`, `claim` and `consignment`";
+            Err(refuse(ErrorKind::Invalid, "bad-input", text))
+        }
+    }
+}
+
+/// Returns the rows of `index` that equal `value`, at most [`SHOWN_MAX`].
+fn rows<R: Record>(view: &dyn Read, index: &'static str, value: &str) -> Result<Vec<R>, Rejection> {
+    Ok(view.select(&Range::of(index, vec![value.into()], SHOWN_MAX))?)
+}
+
+/// The history, messages and tasks of a subject, the messages without their bodies.
+fn papers(view: &dyn Read, subject: &str) -> Result<Value, Rejection> {
+    let messages: Vec<MessageRecord> = rows(view, "by_subject", subject)?;
+    let messages: Vec<Value> = messages.iter().map(message_summary).collect();
+    Ok(json!({
+        "history": json_of(&rows::<Event>(view, "by_subject", subject)?),
+        "messages": messages,
+        "tasks": json_of(&rows::<Task>(view, "by_subject", subject)?),
+    }))
+}
+
+fn message_summary(message: &MessageRecord) -> Value {
+    let mut shown = json_of(message);
+    if let Some(members) = shown.as_object_mut() {
+        members.remove("raw");
+    }
+    shown
+}
+
+fn merge(mut into: Value, from: Value) -> Value {
+    if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
+        into.extend(from);
+    }
+    into
+}
+
+fn version<T: Serialize>(version: &Version<T>, header: &Header) -> Value {
+    json!({
+        "version": header.version_id,
+        "at": version.at,
+        "function": version.function.code(),
+        "digest": version.digest,
+        "exchange": version.exchange,
+        "content": json_of(&version.content),
+    })
+}
+
+fn show_certificate(
+    customs: &Customs,
+    view: &dyn Read,
+    now: Timestamp,
+    number: &str,
+) -> Result<Value, Rejection> {
+    let number = CertificateNumber::parse(number)
+        .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
+    let nations = [customs.config.partner_nation(), customs.config.nation()];
+    let mut found: Option<Certificate> = None;
+    for nation in nations {
+        if found.is_none() {
+            found = view.find(number.key(nation))?;
+        }
+    }
+    let Some(certificate) = found else {
+        let text = format!("no certificate {number} is here; check the number and its issuer");
+        return Err(refuse(ErrorKind::NotFound, "unknown-certificate", text));
+    };
+    let key = certificate.id();
+    let versions: Vec<Value> =
+        certificate.versions.iter().map(|v| version(v, &v.content.header)).collect();
+    let claims: Vec<ClaimItem> = rows(view, "by_certificate", &key)?;
+    let exports: Vec<String> =
+        view.select::<Link>(&Link::range(&key))?.into_iter().map(|link| link.export).collect();
+    let day = local_date(now, customs.config.nation());
+    let shown = json!({
+        "certificate": certificate_summary(&certificate, day),
+        "versions": versions,
+        "debits": json_of(&rows::<Debit>(view, "by_certificate", &key)?),
+        "utilisations": json_of(&rows::<Utilisation>(view, "by_certificate", &key)?),
+        "claims": claims.iter().map(item_summary).collect::<Vec<_>>(),
+        "exports": exports,
+    });
+    Ok(merge(shown, papers(view, &certificate_subject(&key))?))
+}
+
+fn certificate_summary(certificate: &Certificate, day: Date) -> Value {
+    let content = certificate.content();
+    json!({
+        "number": certificate.number.shown,
+        "key": certificate.id(),
+        "country": certificate.country,
+        "issuer": certificate.issuer,
+        "state": certificate.state(day),
+        "delivery": json_of(&certificate.delivery),
+        "replacedBy": certificate.replaced_by,
+        "version": content.map(|content| content.header.version_id),
+        "issued": content.map(|c| local_date(c.header.issue_date_time, certificate.country)),
+        "validUntil": content.map(|content| content.valid_until),
+        "exporter": content.map(|content| json_of(&content.exporter)),
+        "consignee": content.map(|content| json_of(&content.consignee)),
+        "ledger": certificate.ledger.iter().map(ledger_line).collect::<Vec<_>>(),
+    })
+}
+
+fn ledger_line(ledger: &LedgerItem) -> Value {
+    json!({
+        "item": ledger.item,
+        "certified": ledger.certified,
+        "debited": ledger.debited.to_string(),
+        "balance": ledger.balance().to_string(),
+        "unit": ledger.certified.unit,
+    })
+}
+
+fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value, Rejection> {
+    let nations = [customs.config.partner_nation(), customs.config.nation()];
+    let mut found: Option<Export> = None;
+    for nation in nations {
+        if found.is_none() {
+            found = view.find(export_key(nation, number))?;
+        }
+    }
+    let Some(export) = found else {
+        let text = "no export declaration of this number is here; check the number";
+        return Err(refuse(ErrorKind::NotFound, "unknown-export", text));
+    };
+    let versions: Vec<Value> =
+        export.versions.iter().map(|v| version(v, &v.content.header)).collect();
+    let shown = json!({ "export": export_summary(&export), "versions": versions });
+    Ok(merge(shown, papers(view, &export_subject(&export.id()))?))
+}
+
+fn export_summary(export: &Export) -> Value {
+    let content = export.content();
+    let certificates: Vec<String> = content
+        .iter()
+        .flat_map(|content| quoted(content))
+        .map(|(number, _)| number.key(export.country))
+        .collect();
+    json!({
+        "number": export.number,
+        "key": export.id(),
+        "country": export.country,
+        "sender": export.sender,
+        "state": export.state(),
+        "delivery": json_of(&export.delivery),
+        "version": content.map(|content| content.header.version_id),
+        "ucr": content.and_then(ucr_of),
+        "certificates": certificates,
+    })
+}
+
+fn show_claim(view: &dyn Read, key: &str) -> Result<Value, Rejection> {
+    let shown = claim_by_key(view, key, false)?;
+    let claim: Option<Claim> = view.find(key)?;
+    let versions: Vec<Value> = claim
+        .iter()
+        .flat_map(|claim| &claim.versions)
+        .map(|v| version(v, &v.content.header))
+        .collect();
+    let mut related = Vec::new();
+    for item in rows::<ClaimItem>(view, "by_claim", key)? {
+        for subject in assess::related_subjects(view, &item)? {
+            related.push(subject);
+        }
+    }
+    related.sort();
+    related.dedup();
+    let extra = json!({
+        "versions": versions,
+        "decisions": json_of(&rows::<DecisionRecord>(view, "by_claim", key)?),
+        "assessments": json_of(&rows::<AssessmentRecord>(view, "by_claim", key)?),
+        "related": related,
+    });
+    Ok(merge(merge(shown, extra), papers(view, &claim_subject(key))?))
+}
+
+/// Shows a claim and the newest assessment of each item.
+pub(super) fn claim_by_key(
+    view: &dyn Read,
+    key: &str,
+    duplicate: bool,
+) -> Result<Value, Rejection> {
+    let Some(claim) = view.find::<Claim>(key)? else {
+        let text = format!("there is no claim {key} here; check the declaration number");
+        return Err(refuse(ErrorKind::NotFound, "no-claim", text));
+    };
+    let items: Vec<ClaimItem> = rows(view, "by_claim", key)?;
+    let content = claim.content();
+    Ok(json!({
+        "claim": claim.id(),
+        "version": content.map(|content| content.header.version_id),
+        "filed": claim.filed,
+        "importerClass": json_of(&claim.importer_class),
+        "importer": content.map(|content| json_of(&content.shipment.importer)),
+        "duplicate": duplicate,
+        "items": items.iter().map(item_view).collect::<Vec<_>>(),
+    }))
+}
+
+fn item_summary(item: &ClaimItem) -> Value {
+    json!({
+        "claim": item.claim,
+        "item": item.item,
+        "certificate": item.quote.number.shown,
+        "certificateItem": item.quote.item,
+        "state": item.state.name(),
+        "light": json_of(&item.assessment.light),
+        "proposal": json_of(&item.assessment.proposal.verdict),
+        "reason": item.assessment.proposal.reason.code(),
+    })
+}
+
+fn item_view(item: &ClaimItem) -> Value {
+    let assessment = &item.assessment;
+    let matched = &assessment.matched;
+    json!({
+        "item": item.item,
+        "state": item.state.name(),
+        "certificate": {
+            "number": item.quote.number.shown,
+            "date": item.quote.date,
+            "item": item.quote.item,
+            "key": item.certificate,
+            "version": matched.certificate_version,
+        },
+        "export": { "key": matched.export, "version": matched.export_version },
+        "light": json_of(&assessment.light),
+        "proposal": json_of(&assessment.proposal),
+        "rules": matched.differences.iter().map(|found| found.rule.id()).collect::<Vec<_>>(),
+        "differences": json_of(&matched.differences),
+        "claimed": json_of(&matched.claimed),
+        "balance": json_of(&matched.balance),
+        "duty": json_of(&assessment.duty),
+        "assessments": item.assessments,
+        "decisions": item.decisions,
+    })
+}
+
+/// Shows what a decision made of an item.
+pub(super) fn decided(item: &ClaimItem, record: &DecisionRecord) -> Value {
+    json!({
+        "claim": item.claim,
+        "item": item.item,
+        "state": item.state.name(),
+        "decision": json_of(record),
+    })
+}
+
+fn show_consignment(
+    view: &dyn Read,
+    now: Timestamp,
+    customs: &Customs,
+    ucr: &str,
+) -> Result<Value, Rejection> {
+    let exports: Vec<Export> =
+        view.select(&Range::of("by_ucr", vec![ucr.into()], CANDIDATES_MAX))?;
+    let items: Vec<ClaimItem> = rows(view, "by_ucr", ucr)?;
+    if exports.is_empty() && items.is_empty() {
+        let text = "nothing of this consignment reference is here; check the UCR";
+        return Err(refuse(ErrorKind::NotFound, "unknown-consignment", text));
+    }
+    let mut keys: Vec<String> = items.iter().map(|item| item.certificate.clone()).collect();
+    for export in &exports {
+        let content = export.content();
+        let numbers = content.iter().flat_map(|content| quoted(content));
+        keys.extend(numbers.map(|(number, _)| number.key(export.country)));
+    }
+    keys.sort();
+    keys.dedup();
+    let day = local_date(now, customs.config.nation());
+    let mut certificates = Vec::new();
+    for key in keys {
+        certificates.extend(view.find::<Certificate>(key)?);
+    }
+    Ok(json!({
+        "consignment": ucr,
+        "exports": exports.iter().map(export_summary).collect::<Vec<_>>(),
+        "certificates": (certificates.iter())
+            .map(|certificate| certificate_summary(certificate, day))
+            .collect::<Vec<_>>(),
+        "claims": items.iter().map(item_summary).collect::<Vec<_>>(),
+    }))
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum What {
+    Claims,
+    Certificates,
+    Exports,
+    Tasks,
+    Parked,
+    Overrides,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    what: What,
+    state: Option<String>,
+    #[serde(default = "shown")]
+    limit: usize,
+}
+
+fn shown() -> usize {
+    SHOWN
+}
+
+/// Lists things of one kind.
+pub(super) fn list(
+    customs: &Customs,
+    view: &dyn Read,
+    now: Timestamp,
+    input: Value,
+) -> Result<Value, Rejection> {
+    let input: Listing = read("list", input)?;
+    let limit = input.limit.min(SHOWN_MAX);
+    let day = local_date(now, customs.config.nation());
+    let by = |index, value: &str| Range::of(index, vec![value.into()], limit);
+    let state = input.state.as_deref();
+    let all: Vec<Value> = match input.what {
+        What::Claims => {
+            let range = state.map_or_else(|| Range::all(limit), |state| by("by_state", state));
+            view.select(&range)?.iter().map(item_summary).collect()
+        }
+        What::Certificates => {
+            let found: Vec<Certificate> = view.select(&Range::all(limit))?;
+            let mut shown: Vec<Value> =
+                found.iter().map(|certificate| certificate_summary(certificate, day)).collect();
+            shown.retain(|row| state.is_none_or(|state| row.get("state") == Some(&json!(state))));
+            shown
+        }
+        What::Exports => {
+            let found: Vec<Export> = view.select(&Range::all(limit))?;
+            let fits = |export: &&Export| state.is_none_or(|state| export.state() == state);
+            found.iter().filter(fits).map(export_summary).collect()
+        }
+        What::Tasks => {
+            let range = by("by_state", state.unwrap_or("open"));
+            view.select::<Task>(&range)?.iter().map(json_of).collect()
+        }
+        What::Parked => view.select::<Parked>(&Range::all(limit))?.iter().map(json_of).collect(),
+        What::Overrides => {
+            let range = Range::of("by_overridden", vec![1_i64.into()], limit);
+            view.select::<DecisionRecord>(&range)?.iter().map(json_of).collect()
+        }
+    };
+    Ok(json!({ "count": all.len(), "limit": limit, "rows": all }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Asking {
+    code: String,
+    day: Option<Date>,
+    origin: Option<String>,
+    country: Option<String>,
+    importer_class: Option<ImporterClass>,
+    value: Option<Amount>,
+}
+
+/// Explains the rates of a tariff line, and the amounts when a value is given.
+pub(super) fn tariff(customs: &Customs, now: Timestamp, input: Value) -> Result<Value, Rejection> {
+    let input: Asking = read("tariff", input)?;
+    let country = input.country.as_deref().unwrap_or(customs.config.nation().as_str()).to_owned();
+    let Some(tariff) = tariff::of(&country) else {
+        let text = format!("there is no tariff of {country} here; ask for AZ or PK");
+        return Err(refuse(ErrorKind::NotFound, "unknown-tariff", text));
+    };
+    let nations = [customs.config.nation(), customs.config.partner_nation()];
+    let other = nations.iter().find(|nation| nation.as_str() != country);
+    let origin = input.origin.as_deref().or(other.map(karvan_types::Instance::as_str));
+    let code: String = input.code.chars().filter(|c| *c != '.' && *c != ' ').collect();
+    let query = Query {
+        code: &code,
+        day: input.day.unwrap_or_else(|| local_date(now, customs.config.nation())),
+        origin: origin.unwrap_or_default(),
+        importer: input.importer_class.unwrap_or(crate::relief::DEFAULT_IMPORTER),
+    };
+    let explanation =
+        tariff.explain(query).map_err(|error| refuse(error.kind(), "tariff", error.to_string()))?;
+    let duty = match &input.value {
+        None => Value::Null,
+        Some(value) => {
+            let found = duty::assess(tariff, query, value)
+                .map_err(|error| refuse(error.kind(), "tariff", error.to_string()))?;
+            json_of(&found)
+        }
+    };
+    Ok(json!({ "rates": json_of(&explanation), "duty": duty, "sources": json_of(&tariff.sources) }))
+}
