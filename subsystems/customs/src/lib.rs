@@ -14,4 +14,3 @@ pub mod relief;
 pub mod subsystem;
 pub mod tariff;
 pub mod validate;
-pub mod wco;
