@@ -30,8 +30,8 @@ pub enum Error {
          the file, if it was altered)", .0.display()
     )]
     Locked(PathBuf),
-    /// A sealed file was changed since it was written, or belongs to another folder.
-    #[error("{} is damaged or belongs to another key folder; restore it from backup", .0.display())]
+    /// A stored file was changed since it was written, or belongs elsewhere.
+    #[error("{} is damaged or out of place; restore it from backup", .0.display())]
     Altered(PathBuf),
     /// The key folder was made already.
     #[error("{} is a key folder already; open it instead of creating it", .0.display())]

@@ -89,10 +89,24 @@ pub struct NationalList {
     /// Authorities that certify the nation's nodes; empty: the root's.
     #[serde(default)]
     pub certificate_authorities: Vec<Certificate>,
+    /// Time-stamping authorities whose tokens the nation recognises.
+    #[serde(default)]
+    pub timestamp_authorities: Vec<TimestampAuthority>,
     /// The members.
     pub members: Vec<Member>,
     /// The nodes.
     pub nodes: Vec<Node>,
+}
+
+/// A time-stamping authority (RFC 3161).
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TimestampAuthority {
+    /// Its name, for people.
+    pub name: String,
+    /// Where tokens are asked for: `https://…` or `http://…` (tokens are signed themselves).
+    pub url: String,
+    /// The certificate its tokens chain to.
+    pub certificate: Certificate,
 }
 
 /// A member: a ministry, agency or company.

@@ -2,7 +2,7 @@
 //!
 //! A request is signed by the client's member, an answer by the provider's, and the answer's
 //! signature covers the request's: one answer is therefore also the receipt of the request. Covered
-//! components and their order are fixed, so that a base is built by one pass and compared by text:
+//! components and their order are fixed: a base is built in one pass and compared by text.
 //!
 //! - request: `@method`, `@authority`, `@path`, `@query`?, `content-type`, `content-digest`,
 //!   `karvan-exchange-id`, `karvan-agreement`, `karvan-client`, `karvan-service`,

@@ -1,4 +1,4 @@
-//! TLS between nodes: version 1.3, both sides authenticated, nothing accepted because of an address.
+//! TLS between nodes: version 1.3, mutual, and nothing is accepted because of an address.
 //!
 //! A certificate counts when it chains to an authority of the nation its node id names, and that
 //! node is on that nation's list in force. Lists are read at each handshake, so a node that is
@@ -99,8 +99,8 @@ impl Tls {
 
     /// Returns which node the other end of a connection is, by the lists and the time of now.
     ///
-    /// `certificates` are the connection's `peer_certificates()`. Ask once per connection, and again
-    /// when the lists have changed.
+    /// `certificates` are the connection's `peer_certificates()`. Ask once per connection, and
+    /// again when the lists have changed.
     pub fn peer(&self, certificates: Option<&[CertificateDer<'_>]>) -> Result<NodeId, Error> {
         let (leaf, rest) = certificates
             .and_then(|certificates| certificates.split_first())

@@ -383,7 +383,8 @@ def altered(message, covered):
             others.append(re.sub(r"(karvan-\w+)/1", r"\1/2", value))
             others.extend(value.replace(f"{item} ", "", 1) for item in covered[:-1])
         for other in others:
-            yield change(f"{name} = {other[:60]!r}", lambda m: m["headers"][at].__setitem__(1, other))
+            what = f"{name} = {other[:60]!r}"
+            yield change(what, lambda m: m["headers"][at].__setitem__(1, other))
         yield change(f"without {name}", lambda m: m["headers"].pop(at))
         yield change(f"{name} twice", lambda m: m["headers"].append(m["headers"][at]))
     for part in ("method", "authority", "target", "status"):

@@ -95,7 +95,8 @@ pub struct SealedKeys {
 
 /// Makes the content of a new key file: 32 random bytes in base64 and a line end.
 pub fn new_key_file(entropy: &dyn Entropy) -> Zeroizing<String> {
-    let secret = Zeroizing::new(entropy.array::<32>());
+    let mut secret = Zeroizing::new([0; 32]);
+    entropy.fill(secret.as_mut());
     Zeroizing::new(STANDARD.encode(secret.as_ref()) + "\n")
 }
 
@@ -121,7 +122,8 @@ impl SealedKeys {
             },
         };
         let wrapping = wrapping_key(&wrap, unlock, &path)?;
-        let master = Zeroizing::new(entropy.array::<32>());
+        let mut master = Zeroizing::new([0; 32]);
+        entropy.fill(master.as_mut());
         let header = MasterHeader { format: MASTER_FORMAT.to_owned(), wrap };
         write_sealed(&*disk, &path, &wrapping, header, &master, entropy)?;
         let master = aead(master.as_ref())?;
@@ -254,9 +256,11 @@ fn unseal<H: Serialize>(file: &Sealed<H>, key: &LessSafeKey) -> Option<Zeroizing
     let mut sealed = Zeroizing::new(STANDARD.decode(&file.ciphertext).ok()?);
     let aad = Aad::from(json::canonical(&file.header).ok()?);
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let secret = key.open_in_place(nonce, aad, &mut sealed).ok()?;
-    let secret: [u8; 32] = (&*secret).try_into().ok()?;
-    Some(Zeroizing::new(secret))
+    let opened = key.open_in_place(nonce, aad, &mut sealed).ok()?;
+    let mut secret = Zeroizing::new([0; 32]);
+    // Copied into place, so that no copy is left on the stack.
+    (opened.len() == secret.len()).then(|| secret.copy_from_slice(opened))?;
+    Some(secret)
 }
 
 fn write_sealed<H: Serialize>(

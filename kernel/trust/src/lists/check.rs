@@ -73,6 +73,17 @@ impl NationalList {
         require(self.issue_date_time < self.next_update, "nextUpdate", "is after issueDateTime")?;
         name("schemeOperatorName", &self.scheme_operator_name)?;
         authorities(&self.certificate_authorities)?;
+        let known = &self.timestamp_authorities;
+        require(known.len() <= AUTHORITIES_MAX, "timestampAuthorities", "holds at most 16")?;
+        for authority in known {
+            name("timestampAuthorities", &authority.name)?;
+            let url = &authority.url;
+            let fits = (url.starts_with("https://") || url.starts_with("http://"))
+                && url.len() <= NAME_BYTES_MAX
+                && url.bytes().all(|b| b.is_ascii_graphic());
+            require(fits, &authority.name, "`url` is https:// or http:// and at most 512 bytes")?;
+            authorities(std::slice::from_ref(&authority.certificate))?;
+        }
         let mut seen = Seen::default();
         for member in &self.members {
             member.check(self.scheme_territory, &mut seen)?;
@@ -180,12 +191,12 @@ fn keys(
 }
 
 fn authorities(certificates: &[Certificate]) -> Result<(), ListError> {
-    const FIELD: &str = "certificateAuthorities";
-    require(certificates.len() <= AUTHORITIES_MAX, FIELD, "holds at most 16 certificates")?;
+    const FIELD: &str = "an authority";
+    require(certificates.len() <= AUTHORITIES_MAX, FIELD, "is one of at most 16")?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         let parsed = roots.add(CertificateDer::from(certificate.0.as_slice()));
-        require(parsed.is_ok(), FIELD, "holds X.509 certificates in DER")?;
+        require(parsed.is_ok(), FIELD, "is named by its X.509 certificate in DER")?;
     }
     Ok(())
 }

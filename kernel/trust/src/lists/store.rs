@@ -45,6 +45,18 @@ struct Stored {
     digest: Digest,
 }
 
+impl Stored {
+    /// Takes a list that was accepted before; whether it still counts, the root says.
+    fn read(document: Vec<u8>, nation: Instance) -> Result<Self, Error> {
+        let payload = unverified_payload(&document, LIST_BYTES_MAX)?;
+        let list: NationalList = json::from_slice(&payload)?;
+        if list.scheme_territory != nation {
+            return Err(ListError::NationUnknown(list.scheme_territory).into());
+        }
+        Ok(Self { sequence: list.sequence_number, digest: Digest::of(&payload), document })
+    }
+}
+
 /// What [`TrustStore::accept`] did.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Accepted {
@@ -66,21 +78,16 @@ impl TrustStore {
         let root = dir.join(ROOT_FILE);
         if disk.exists(&root) {
             let document = disk.read(&root).map_err(Error::io("read", &root))?;
-            state.root = Some(verify_root(&document, None)?);
+            let verified = verify_root(&document, None).map_err(|_| Error::Altered(root))?;
+            state.root = Some(verified);
         }
         for name in disk.list(dir).map_err(Error::io("list", dir))? {
             let nation = name.strip_prefix("list-").and_then(|rest| rest.strip_suffix(".json"));
             let Some(nation) = nation.and_then(|nation| nation.parse().ok()) else { continue };
             let path = dir.join(name);
             let document = disk.read(&path).map_err(Error::io("read", &path))?;
-            let payload = unverified_payload(&document, LIST_BYTES_MAX)?;
-            let list: NationalList = json::from_slice(&payload)?;
-            let digest = Digest::of(&payload);
-            if list.scheme_territory != nation {
-                return Err(Error::Altered(path));
-            }
-            let sequence = list.sequence_number;
-            state.lists.insert(nation, Stored { document, sequence, digest });
+            let stored = Stored::read(document, nation).map_err(|_| Error::Altered(path))?;
+            state.lists.insert(nation, stored);
         }
         let snapshot = RwLock::new(Arc::new(state.snapshot()));
         Ok(Self { dir: dir.to_owned(), disk, state: Mutex::new(state), snapshot })
@@ -201,6 +208,24 @@ const ROOT_FILE: &str = "root.json";
 #[serde(rename_all = "camelCase")]
 struct Kind {
     scheme_territory: Option<Instance>,
+}
+
+impl Snapshot {
+    /// Verifies a root and lists that were kept as evidence, without a store: as of their own time,
+    /// so neither has to be in force now. Whether it is the right root is for the caller to say, by
+    /// its digest.
+    pub fn of_documents(root: &[u8], lists: &[&[u8]]) -> Result<Self, Error> {
+        let (root, _) = verify_root(root, None)?;
+        let verify = |document: &&[u8]| {
+            let payload = unverified_payload(document, LIST_BYTES_MAX)?;
+            let kind: Kind = json::from_slice(&payload)?;
+            let nation = kind.scheme_territory.ok_or(Error::DocumentMalformed("not a list"))?;
+            let (list, verified) = signed_list(document, nation, &root)?;
+            Ok((list, verified.digest))
+        };
+        let lists = lists.iter().map(verify).collect::<Result<_, Error>>()?;
+        Ok(Self::new(Some(root), lists))
+    }
 }
 
 impl State {

@@ -69,6 +69,7 @@ impl World {
             issue_date_time: NOW,
             next_update: NOW.plus(DAY),
             certificate_authorities: Vec::new(),
+            timestamp_authorities: Vec::new(),
             members: vec![Member {
                 id: member("AZ/GOV/SCC"),
                 name: "Dövlət Gömrük Komitəsi".to_owned(),
@@ -156,6 +157,21 @@ fn older(list: &NationalList) -> NationalList {
 }
 
 #[test]
+fn a_damaged_store_does_not_open() {
+    let (world, dir) = (World::new(), folder());
+    world.store(&dir).accept(&world.sign_list(&world.list), NOW).expect("accepted");
+    for name in ["root.json", "list-AZ.json"] {
+        let path = dir.path().join(name);
+        let good = OsDisk.read(&path).expect("read");
+        OsDisk.replace(&path, good.get(..good.len() / 2).expect("half")).expect("cut");
+        let opened = TrustStore::open(dir.path(), Arc::new(OsDisk)).map(|_| "opened");
+        check_refused(opened, name);
+        OsDisk.replace(&path, &good).expect("mended");
+    }
+    assert!(TrustStore::open(dir.path(), Arc::new(OsDisk)).is_ok());
+}
+
+#[test]
 fn keys_are_found_while_they_and_their_list_are_valid() {
     let (world, dir) = (World::new(), folder());
     let store = world.store(&dir);
@@ -212,6 +228,13 @@ fn bad_lists_are_refused_for_their_own_reason() {
         }),
         ("role", |list| list.members[0].roles = vec!["Customs".to_owned()]),
         ("DER", |list| list.certificate_authorities = vec![Certificate(vec![1])]),
+        ("`url`", |list| {
+            list.timestamp_authorities = vec![TimestampAuthority {
+                name: "TSA".to_owned(),
+                url: "ftp://tsa.example".to_owned(),
+                certificate: Certificate(vec![1]),
+            }];
+        }),
         ("control characters", |list| list.members[0].name = "a\nb".to_owned()),
     ];
     let (world, dir) = (World::new(), folder());
@@ -299,6 +322,21 @@ fn roots_need_every_nation() {
     let fresh = folder();
     let store = TrustStore::open(fresh.path(), Arc::new(OsDisk)).expect("opened");
     assert!(store.install_root(&all, NOW).expect("installed").new);
+}
+
+#[test]
+fn kept_documents_verify_without_a_store_at_any_later_time() {
+    let world = World::new();
+    let root = world.sign_root(&world.root, &["AZ#root-1", "PK#root-1"]);
+    let list = world.sign_list(&world.list);
+    let lists = Snapshot::of_documents(&root, &[&list]).expect("verified");
+    let key = id("AZ/GOV/SCC/customs#sign-1");
+    assert_eq!(lists.key(&key, NOW, NOW).map(|entry| &entry.id), Ok(&key));
+    let mut forged = world.list.clone();
+    forged.scheme_territory = "PK".parse().expect("PK");
+    check_refused(Snapshot::of_documents(&root, &[&world.sign_list(&forged)]), "key");
+    check_refused(Snapshot::of_documents(&list, &[]), "missing field");
+    check_refused(Snapshot::of_documents(&root, &[&root]), "not a list");
 }
 
 #[test]

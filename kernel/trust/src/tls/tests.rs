@@ -103,6 +103,7 @@ impl World {
             issue_date_time: START,
             next_update: START.plus(DAY * 30),
             certificate_authorities: vec![self.authorities[authority].certificate().clone()],
+            timestamp_authorities: Vec::new(),
             members: Vec::new(),
             nodes: listed.collect(),
         };
