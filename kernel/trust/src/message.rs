@@ -8,7 +8,7 @@
 //!   `karvan-exchange-id`, `karvan-agreement`, `karvan-client`, `karvan-service`,
 //!   `karvan-document`?, `karvan-consent`?, `karvan-purpose` (? = exactly when present);
 //! - answer: `@status`, `content-type`, `content-digest`, `karvan-exchange-id`,
-//!   `"signature";req;key="kvn"` (absent only when a request without readable signature is refused);
+//!   `"signature";req;key="kvn"` (absent only when an unsigned request is refused);
 //! - label `kvn`; parameters `created`, `expires` (requests), `keyid`, `tag`, and no others. The
 //!   algorithm is the key's.
 //!
