@@ -62,7 +62,8 @@ pub struct SqliteStore {
     reads: Queue<ReadWork>,
     failure: Arc<Failure>,
     counters: Arc<Counters>,
-    threads: Vec<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
+    writers: Vec<JoinHandle<()>>,
 }
 
 /// How much the writer did since the store was opened.
@@ -94,7 +95,7 @@ impl SqliteStore {
         let catalog = Arc::new(Catalog::of(&migrations)?);
         let opening = |error: &std::io::Error| Error::io("opening the store", folder, error);
         OsDisk.create_dir_all(folder).map_err(|error| opening(&error))?;
-        let lock = Arc::new(lock(folder)?);
+        let lock = Arc::new(Lock::acquire(folder)?);
         let path = folder.join(DATABASE);
         let mut connection = session::connect_writer(&path)?;
         migrate::run(&mut connection, &migrations)?;
@@ -102,14 +103,13 @@ impl SqliteStore {
 
         let failure = Arc::new(watch::Sender::new(None));
         let counters = Arc::new(Counters::default());
-        let mut threads = Vec::new();
-
         let (reads, queue) = mpsc::channel(READ_QUEUE_MAX);
         let queue = Arc::new(Mutex::new(queue));
+        let mut readers = Vec::new();
         for _ in 0..READERS {
             let session = session::Session::new(session::connect_reader(&path)?, &catalog);
             let queue = Arc::clone(&queue);
-            threads.push(start("store-reader", move || reader::run(&session, &queue))?);
+            readers.push(start("store-reader", move || reader::run(&session, &queue))?);
         }
 
         let (log, checkpointer) = checkpoint::new(&mut connection, &path, &failure, &lock)?;
@@ -122,13 +122,16 @@ impl SqliteStore {
             counters: Arc::clone(&counters),
             lock,
         };
-        threads.push(start("store-writer", move || writer.run())?);
-        threads.push(start("store-checkpoint", move || checkpointer.run())?);
-        Ok(Self { writes: Some(writes), reads: Some(reads), failure, counters, threads })
+        let writers = vec![
+            start("store-writer", move || writer.run())?,
+            start("store-checkpoint", move || checkpointer.run())?,
+        ];
+        Ok(Self { writes: Some(writes), reads: Some(reads), failure, counters, readers, writers })
     }
 
     /// Returns a watch that holds the text of the first fatal failure. From then on every write
-    /// fails with [`Error::Stopped`] and the process should end.
+    /// fails with [`Error::Stopped`] and the process should end. The watch closes once the store is
+    /// dropped and its file closed.
     pub fn failed(&self) -> watch::Receiver<Option<String>> {
         self.failure.subscribe()
     }
@@ -142,15 +145,32 @@ impl SqliteStore {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join(LOCK);
-    let opening = |error| Error::io("locking the store", &path, &error);
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(opening)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { folder: folder.display().to_string() }),
-        Err(TryLockError::Error(error)) => Err(opening(error)),
+/// The hold on a folder; released when the last thread that may write has ended.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    fn acquire(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(LOCK);
+        let opening = |error| Error::io("locking the store", &path, &error);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(opening)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => {
+                Err(Error::InUse { folder: folder.display().to_string() })
+            }
+            Err(TryLockError::Error(error)) => Err(opening(error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing would not do: a child process that is just being started may share the file.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the store stays until the process ends");
+        }
     }
 }
 
@@ -195,17 +215,23 @@ impl Drop for SqliteStore {
     /// Finishes the works already handed in and closes the file.
     fn drop(&mut self) {
         self.reads = None;
-        self.writes = None;
         // A work may hold the last handle; its thread must not wait for itself, nor for a thread
         // that waits for it. Then the threads end on their own.
         let here = thread::current().id();
-        if self.threads.iter().any(|thread| thread.thread().id() == here) {
+        if self.readers.iter().chain(&self.writers).any(|thread| thread.thread().id() == here) {
             return;
         }
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store panicked");
-            }
+        // Readers first: whoever closes last empties the write-ahead log, and they may not.
+        join(&mut self.readers);
+        self.writes = None;
+        join(&mut self.writers);
+    }
+}
+
+fn join(threads: &mut Vec<JoinHandle<()>>) {
+    for thread in threads.drain(..) {
+        if thread.join().is_err() {
+            tracing::error!("a thread of the store panicked");
         }
     }
 }

@@ -4,7 +4,6 @@
 //! while the writer goes on. Under steady load that never catches up entirely, so the log could
 //! not start over; past [`PAGES_MAX`] the writer itself copies the short rest between two commits.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,8 +11,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
 
-use super::Failure;
 use super::session::{Session, connect_writer};
+use super::{Failure, Lock};
 use crate::Error;
 
 /// Pages of growth after which the log is copied in the background (4 MiB).
@@ -28,14 +27,13 @@ pub(super) struct Log {
     signal: SyncSender<()>,
 }
 
-/// The thread's side.
+/// The thread's side; its fields drop in the order of the writer's.
 pub(super) struct Checkpointer {
     connection: Connection,
     signals: Receiver<()>,
+    #[expect(dead_code, reason = "held as long as this thread may write")]
+    lock: Arc<Lock>,
     failure: Arc<Failure>,
-    /// Held as long as this thread may write.
-    #[expect(dead_code, reason = "held, not used")]
-    lock: Arc<File>,
 }
 
 /// Makes both sides; `writer` is the connection whose commits are counted.
@@ -43,7 +41,7 @@ pub(super) fn new(
     writer: &mut Connection,
     path: &Path,
     failure: &Arc<Failure>,
-    lock: &Arc<File>,
+    lock: &Arc<Lock>,
 ) -> Result<(Log, Checkpointer), Error> {
     let pages = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&pages);

@@ -6,7 +6,7 @@
 //!
 //! Not here: writing (`super::tx`), the texts (`super::sql`).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::path::Path;
@@ -85,26 +85,32 @@ pub(super) struct Session {
     connection: Connection,
     catalog: Arc<Catalog>,
     texts: RefCell<HashMap<(&'static str, Shape), Arc<str>>>,
-    /// Whether the disk or the file failed, so that the transaction in hand cannot be trusted.
-    broken: Cell<bool>,
+    /// What failed of the disk or the file, so that the transaction in hand cannot be trusted.
+    broken: RefCell<Option<(&'static str, String)>>,
 }
 
 impl Session {
     pub(super) fn new(connection: Connection, catalog: &Arc<Catalog>) -> Self {
         let catalog = Arc::clone(catalog);
-        Self { connection, catalog, texts: RefCell::default(), broken: Cell::new(false) }
+        Self { connection, catalog, texts: RefCell::default(), broken: RefCell::default() }
     }
 
-    /// Returns whether the transaction in hand is lost.
-    pub(super) fn is_broken(&self) -> bool {
-        self.broken.get() || self.connection.is_autocommit()
+    /// Fails when the transaction in hand is lost.
+    pub(super) fn unbroken(&self) -> Result<(), Error> {
+        if let Some((doing, cause)) = self.broken.borrow().as_ref() {
+            return Err(Error::backend(doing, cause));
+        }
+        if self.connection.is_autocommit() {
+            return Err(Error::backend("writing", "SQLite rolled the transaction back"));
+        }
+        Ok(())
     }
 
     /// Runs a statement of transaction control.
     pub(super) fn control(&self, sql: &'static str) -> Result<(), Error> {
         let run = || self.connection.prepare_cached(sql)?.execute([]);
         run().map(drop).map_err(|error| {
-            self.broken.set(true);
+            self.broken.borrow_mut().get_or_insert((sql, error.to_string()));
             Error::backend(sql, error)
         })
     }
@@ -149,7 +155,7 @@ impl Session {
             )
         );
         if lost {
-            self.broken.set(true);
+            self.broken.borrow_mut().get_or_insert((doing, error.to_string()));
         }
         Error::backend(doing, error)
     }

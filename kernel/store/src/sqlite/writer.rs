@@ -1,6 +1,5 @@
 //! The one thread that writes.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::checkpoint::Log;
 use super::session::Session;
 use super::tx::SqliteTx;
-use super::{Counters, Failure, Job};
+use super::{Counters, Failure, Job, Lock};
 use crate::{Error, WriteWork};
 
 /// Most works of one commit.
@@ -20,15 +19,16 @@ const BATCH_WORKS_MAX: usize = 256;
 /// earlier, not even a refusal: it may rest on what a neighbour in the batch wrote.
 type Answers = Vec<(oneshot::Sender<Result<(), Error>>, Result<(), Error>)>;
 
+/// Its fields drop in this order: the file closes, then the lock opens, then the watch of failures
+/// closes.
 pub(super) struct Writer {
     pub(super) session: Session,
     pub(super) queue: mpsc::Receiver<Job<WriteWork>>,
     pub(super) log: Log,
+    #[expect(dead_code, reason = "held as long as this thread may write")]
+    pub(super) lock: Arc<Lock>,
     pub(super) failure: Arc<Failure>,
     pub(super) counters: Arc<Counters>,
-    /// Held as long as this thread may write.
-    #[expect(dead_code, reason = "held, not used")]
-    pub(super) lock: Arc<File>,
 }
 
 impl Writer {
@@ -37,38 +37,54 @@ impl Writer {
         let mut answers = Answers::new();
         while let Some(first) = self.queue.blocking_recv() {
             let outcome = self.commit(first, &mut answers);
-            let outcome = outcome.and_then(|()| self.log.keep_short(self.session.connection()));
-            let Err(error) = outcome else {
-                for (answer, result) in answers.drain(..) {
-                    // A waiter that gave up is no concern: its work stands.
-                    let _ = answer.send(result);
-                }
-                continue;
-            };
-            let cause = error.to_string();
-            tracing::error!(cause, "the store stops");
-            for (answer, _) in answers.drain(..) {
-                let _ = answer.send(Err(Error::backend("committing", &cause)));
+            if let Err(error) = &outcome {
+                // Before any waiter learns of it.
+                self.stop(error);
             }
-            super::record(&self.failure, cause);
-            return;
+            for (answer, result) in answers.drain(..) {
+                let result = match &outcome {
+                    Ok(()) => result,
+                    Err(Error::Backend { doing, cause }) => Err(Error::backend(doing, cause)),
+                    Err(_) => Err(Error::Stopped),
+                };
+                // A waiter that gave up is no concern: its work stands.
+                let _ = answer.send(result);
+            }
+            if outcome.is_err() {
+                return;
+            }
+            if let Err(error) = self.log.keep_short(self.session.connection()) {
+                self.stop(&error);
+                return;
+            }
         }
+    }
+
+    fn stop(&self, error: &Error) {
+        tracing::error!(%error, "the store stops");
+        super::record(&self.failure, error.to_string());
     }
 
     /// Runs `first` and all that waits behind it in one transaction.
     fn commit(&mut self, first: Job<WriteWork>, answers: &mut Answers) -> Result<(), Error> {
-        let mut next = Some(first);
+        // First of all, so that it is answered whatever happens.
+        answers.push((first.answer, Ok(())));
         if self.failure.borrow().is_some() {
             return Err(Error::Stopped);
         }
         self.session.control("BEGIN IMMEDIATE")?;
-        while let Some(job) = next {
-            answers.push((job.answer, Ok(())));
-            let result = self.run_work(job.work)?;
+        let mut work = first.work;
+        loop {
+            let result = self.run_work(work)?;
             if let Some((_, answer)) = answers.last_mut() {
                 *answer = result;
             }
-            next = if answers.len() < BATCH_WORKS_MAX { self.queue.try_recv().ok() } else { None };
+            if answers.len() >= BATCH_WORKS_MAX {
+                break;
+            }
+            let Ok(job) = self.queue.try_recv() else { break };
+            answers.push((job.answer, Ok(())));
+            work = job.work;
         }
         self.session.control("COMMIT")?;
         self.counters.works.fetch_add(answers.len() as u64, Ordering::Relaxed);
@@ -82,10 +98,8 @@ impl Writer {
         let mut tx = SqliteTx(&self.session);
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut tx)))
             .unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())));
-        if self.session.is_broken() {
-            let cause = result.err().map_or_else(|| "see above".to_owned(), |e| e.to_string());
-            return Err(Error::backend("writing", cause));
-        }
+        // The work may have hidden it.
+        self.session.unbroken()?;
         if result.is_err() {
             self.session.control("ROLLBACK TO work")?;
         }

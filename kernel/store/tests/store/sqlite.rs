@@ -106,7 +106,7 @@ async fn damage_is_fatal() {
     let error: Error = hidden.await.expect_err("the file is damaged");
     assert!(matches!(error, Error::Backend { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Storage);
-    assert!(failed.borrow().is_some());
+    assert_eq!(*failed.borrow(), Some(error.to_string()));
     assert!(matches!(insert(&store, row(3, Vec::new())).await, Err(Error::Stopped)));
 }
 
