@@ -4,7 +4,8 @@
 //! reads all three, lets two copies outvote the third, rebuilds the tree from what they agree on
 //! and compares it with every tile file and with every signed root.
 //!
-//! Invariant: the audit changes nothing. It needs the log to stand still: a copy, or a stopped node.
+//! Invariant: the audit changes nothing. It needs a log that stands still: a copy, or that of a
+//! stopped node.
 //!
 //! Not here: mending. Tiles and bundles can be rebuilt from segments, segments from bundles.
 

@@ -3,8 +3,8 @@
 //! Order of one entry: segment synced, then answered; at the next checkpoint tiles and bundles
 //! synced, then the size recorded in the second place, then the checkpoint signed and stored.
 //!
-//! Invariants: a checkpoint is never signed before its tiles are on disk; the tree size never
-//! shrinks; no checkpoint is signed below the largest ever signed.
+//! Invariants: a checkpoint is never signed before its tiles are durable (INV-3); the tree never
+//! shrinks or forks (INV-4): no checkpoint is signed below the largest ever signed.
 //!
 //! Not here: queueing and timing (`crate::task`), reading by others (`crate::ledger`).
 
@@ -123,7 +123,7 @@ impl Log {
         Ok(Ok(indexes))
     }
 
-    fn find_queued(&self, number: u64, entry: &[u8]) -> Result<u64, Error> {
+    fn find_queued(&mut self, number: u64, entry: &[u8]) -> Result<u64, Error> {
         let last = self.segments.last_queue();
         let index = self.segments.find_queued(number)?;
         let index = index.ok_or(Error::QueueOrder { number, last })?;

@@ -50,6 +50,8 @@ pub(crate) struct Segments {
     last_queue: u64,
     /// Newest queue numbers with their indexes, both rising.
     recent: VecDeque<(u64, u64)>,
+    /// All queue numbers of the segment in which one was looked up last.
+    older: Vec<(u64, u64)>,
     spare: Option<Spare>,
 }
 
@@ -126,6 +128,7 @@ impl Segments {
             next_index,
             last_queue,
             recent,
+            older: Vec::new(),
             spare,
         })
     }
@@ -151,6 +154,7 @@ impl Segments {
             next_index: 0,
             last_queue: 0,
             recent: VecDeque::new(),
+            older: Vec::new(),
             spare: None,
         })
     }
@@ -230,28 +234,37 @@ impl Segments {
     }
 
     /// Returns the index of the entry with a queue number, if it was appended.
-    pub(crate) fn find_queued(&self, queue: u64) -> Result<Option<u64>, Error> {
-        if let Some((oldest, _)) = self.recent.front()
-            && *oldest <= queue
-        {
-            let found = self.recent.binary_search_by_key(&queue, |(number, _)| *number);
+    pub(crate) fn find_queued(&mut self, queue: u64) -> Result<Option<u64>, Error> {
+        let by_number = |pair: &(u64, u64)| pair.0;
+        if self.recent.front().is_some_and(|(oldest, _)| *oldest <= queue) {
+            let found = self.recent.binary_search_by_key(&queue, by_number);
             return Ok(found.ok().and_then(|at| self.recent.get(at)).map(|(_, index)| *index));
         }
+        let within = self.older.first().zip(self.older.last());
+        if !within.is_some_and(|(first, last)| (first.0..=last.0).contains(&queue)) {
+            self.older = self.numbers_around(queue)?;
+        }
+        let found = self.older.binary_search_by_key(&queue, by_number);
+        Ok(found.ok().and_then(|at| self.older.get(at)).map(|(_, index)| *index))
+    }
+
+    /// Reads the queue numbers and indexes of the segment that a number would be in.
+    fn numbers_around(&self, queue: u64) -> Result<Vec<(u64, u64)>, Error> {
+        let mut numbers = Vec::new();
         for first in self.firsts.iter().rev() {
             let path = segment_path(&self.dir, *first);
             let (file, header) = open_segment(&*self.disk, &path, &self.origin, *first)?;
             if header.queue_before >= queue {
                 continue;
             }
-            let mut found = None;
             Ended::default().scan(&path, &*file, *first, |index, number, _| {
-                if number == queue {
-                    found = Some(index);
+                if number > 0 {
+                    numbers.push((number, index));
                 }
             })?;
-            return Ok(found);
+            break;
         }
-        Ok(None)
+        Ok(numbers)
     }
 }
 

@@ -6,7 +6,7 @@
 //! stored checkpoint it proves, to anyone, that the log showed two histories.
 //!
 //! Invariants: check and save are one step under one lock; what is saved is durable before the
-//! cosignature leaves; the size seen of a log never shrinks.
+//! cosignature leaves; the size seen of a log never shrinks (INV-4).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -40,7 +40,7 @@ async fn run_until_death(world: &World, from: u64) -> (u64, u64) {
 }
 
 /// Dies at every stage of work many times over: nothing acknowledged is lost, nothing signed is
-/// taken back, and the log verifies each time.
+/// taken back, and the log verifies each time (INV-3, INV-4).
 #[tokio::test(start_paused = true)]
 async fn no_crash_loses_an_acknowledged_entry() {
     for seed in 1..=120_u64 {
@@ -96,7 +96,7 @@ async fn a_failed_sync_stops_the_log() {
     world.verify();
 }
 
-/// A folder that was put back to an earlier state is refused, whatever state that is.
+/// A folder that was put back to an earlier state is refused, whatever state that is (INV-4).
 #[tokio::test(start_paused = true)]
 async fn a_rolled_back_log_does_not_open() {
     let (disk, world) = world();
@@ -154,7 +154,7 @@ async fn damage_is_not_mistaken_for_a_torn_write() {
     world.open().expect("mended").stop().await.expect("ends well");
 }
 
-/// The planted fault is one that a crash brings to light.
+/// The planted fault is one that a crash brings to light (INV-3).
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_before_its_tiles_is_found_out() {
     let (disk, world) = world();
