@@ -14,3 +14,4 @@ pub mod relief;
 pub mod subsystem;
 pub mod tariff;
 pub mod validate;
+pub mod wco;

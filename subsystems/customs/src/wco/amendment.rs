@@ -1,0 +1,98 @@
+//! Maps a `Declaration` of type COR or INV to an amendment or a cancellation.
+
+use super::read::Element;
+use super::take::{Taker, has};
+use super::{Error, Loss, Rule};
+use crate::messages::{
+    AmendedValue, Amendment, AmendmentReason, Cancellation, DocumentReference, DocumentType,
+    Header, Message, Pointer,
+};
+
+/// Reads an amendment; every value that stands in it is a new value.
+pub(super) fn amendment(
+    taker: &mut Taker,
+    mut element: Element,
+    header: Header,
+    subject: DocumentType,
+) -> Result<Message, Error> {
+    let e = &mut element;
+    let reason = reason(taker, e)?;
+    let amendments = taker.all(e, "Amendment", |taker, e| {
+        Ok(Some(AmendmentReason {
+            change_reason_code: taker.required_text(e, "ChangeReasonCode")?,
+            pointers: taker.all(e, "Pointer", |taker, e| {
+                if !has(e, &["DocumentSectionCode"]) {
+                    return Ok(None);
+                }
+                let sequence = taker.number(e, "SequenceNumeric")?;
+                let tag = taker.text(e, "TagID")?;
+                let section = taker.text(e, "DocumentSectionCode")?;
+                Ok(section.map(|section| Pointer { sequence, section, tag }))
+            })?,
+        }))
+    })?;
+    if amendments.is_empty() {
+        return Err(taker.missing(e, "Amendment"));
+    }
+    let mut rest = Taker::of_whole_values();
+    let document = reference(&header, subject);
+    // Everything else that the declaration holds is a new value.
+    for child in std::mem::take(&mut element.children) {
+        if child.name == "AdditionalInformation" {
+            element.children.push(child);
+        } else {
+            rest.lose(child);
+        }
+    }
+    if rest.losses_unlisted > 0 {
+        return Err(element.position().error(Rule::Changes));
+    }
+    let value = |loss: Loss| AmendedValue { path: loss.path, value: loss.value };
+    let values = rest.losses.into_iter().map(value).collect();
+    taker.lose_content(element);
+    let message = Amendment { header, document, reason, amendments, values };
+    Ok(Message::Amendment(Box::new(message)))
+}
+
+/// Reads a cancellation.
+pub(super) fn cancellation(
+    taker: &mut Taker,
+    mut element: Element,
+    header: Header,
+    subject: DocumentType,
+) -> Result<Message, Error> {
+    let e = &mut element;
+    let reason = reason(taker, e)?;
+    let code = taker.one(e, "Amendment", |taker, e| taker.text(e, "ChangeReasonCode"))?;
+    let change_reason_code = code.ok_or_else(|| taker.missing(e, "Amendment/ChangeReasonCode"))?;
+    taker.lose_content(element);
+    let document = reference(&header, subject);
+    let message = Cancellation { header, document, change_reason_code, reason, replaced_by: None };
+    Ok(Message::Cancellation(Box::new(message)))
+}
+
+/// Joins the statements; each is the reason of one change.
+fn reason(taker: &mut Taker, e: &mut Element) -> Result<String, Error> {
+    let statements: Vec<Element> = std::mem::take(&mut e.children);
+    let mut reasons = Vec::new();
+    for mut child in statements {
+        if child.name == "AdditionalInformation" {
+            reasons.extend(taker.text(&mut child, "StatementDescription")?);
+        }
+        e.children.push(child);
+    }
+    if reasons.is_empty() {
+        return Err(taker.missing(e, "AdditionalInformation/StatementDescription"));
+    }
+    Ok(reasons.join("; "))
+}
+
+fn reference(header: &Header, subject: DocumentType) -> DocumentReference {
+    DocumentReference {
+        document_type: subject.code().to_owned(),
+        id: header.id.clone(),
+        version_id: None,
+        functional_reference_id: None,
+        effective_date: None,
+    }
+}
