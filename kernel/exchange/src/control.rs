@@ -2,7 +2,6 @@
 //! about the log.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -21,9 +20,6 @@ use crate::node::{Inner, Peer};
 use crate::records::{RECEIVED, ReceivedState, SENT, SentState};
 use crate::wire;
 
-/// How long a peer may take to answer a small question.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
 impl Inner {
     /// Posts a control message to a peer; returns the body of a good answer, or the cause.
     pub(crate) async fn control(
@@ -31,10 +27,9 @@ impl Inner {
         peer: &Arc<Peer>,
         path: &str,
         body: Vec<u8>,
-        timeout: Duration,
     ) -> Result<Bytes, String> {
         let body = Bytes::from(body);
-        let answer = self.ask(peer, "POST", path, &body, timeout).await?;
+        let answer = self.ask(peer, "POST", path, &body).await?;
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
@@ -47,8 +42,8 @@ impl Inner {
         method: &str,
         path: &str,
         body: &Bytes,
-        timeout: Duration,
     ) -> Result<http::Response<Bytes>, String> {
+        let timeout = self.config.answer_timeout;
         let authority = self.authority_of(&peer.id).map_err(|rejection| rejection.text)?;
         let make = || {
             Request::builder()
@@ -65,7 +60,7 @@ impl Inner {
     }
 
     pub(crate) async fn fetch(&self, peer: &Arc<Peer>, path: &str) -> Result<Bytes, String> {
-        let answer = self.ask(peer, "GET", path, &Bytes::new(), ANSWER_TIMEOUT).await?;
+        let answer = self.ask(peer, "GET", path, &Bytes::new()).await?;
         if answer.status().is_success() {
             return Ok(answer.into_body());
         }
@@ -385,7 +380,7 @@ impl WitnessClient for PeerWitness {
             let body = Bytes::from(request);
             let answer = self
                 .inner
-                .ask(&self.peer, "POST", wire::WITNESS_PATH, &body, ANSWER_TIMEOUT)
+                .ask(&self.peer, "POST", wire::WITNESS_PATH, &body)
                 .await
                 .map_err(|cause| WitnessRefusal { status: 0, body: cause })?;
             let text = String::from_utf8_lossy(answer.body()).into_owned();

@@ -51,6 +51,8 @@ pub struct NodeConfig {
     pub tokens: Vec<Token>,
     /// How long a document is tried.
     pub delivery_deadline: Duration,
+    /// How long a peer may take to answer.
+    pub answer_timeout: Duration,
     /// Documents in flight to one peer.
     pub relay_window: usize,
     /// Pauses between attempts.
@@ -74,6 +76,7 @@ impl NodeConfig {
             delivery: BTreeMap::new(),
             tokens: Vec::new(),
             delivery_deadline: Duration::from_secs(30 * 86_400),
+            answer_timeout: Duration::from_secs(60),
             relay_window: 64,
             retry: Retry::default(),
             gap_alarm_after: Duration::from_secs(3600),

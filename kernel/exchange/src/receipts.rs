@@ -20,8 +20,6 @@ use crate::wire;
 pub(crate) const BATCH_MAX: usize = 256;
 /// How long a receipts task sleeps when nobody wakes it.
 const IDLE: Duration = Duration::from_secs(5);
-/// How long a peer may take to answer a batch.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A batch of handover receipts.
 #[derive(Debug, Deserialize, Serialize)]
@@ -79,7 +77,7 @@ impl Inner {
         let batch = Batch { receipts: rows.iter().map(|row| row.receipt.clone()).collect() };
         let body = serde_json::to_vec(&batch).unwrap_or_default();
         let digest = Digest::of(&body);
-        let answer = match self.control(peer, wire::RECEIPTS_PATH, body, ANSWER_TIMEOUT).await {
+        let answer = match self.control(peer, wire::RECEIPTS_PATH, body).await {
             Ok(answer) => answer,
             Err(cause) => return Ok(Err(cause)),
         };

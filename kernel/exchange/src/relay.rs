@@ -29,8 +29,6 @@ use crate::wire;
 const PAGE: usize = 128;
 /// Bytes of bodies that one page may load before it ends early.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// How long a peer may take to answer a document.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a relay task sleeps when nobody wakes it.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -164,7 +162,7 @@ impl Inner {
         }
         let answer = peer
             .pool
-            .send(&self.network, &peer.id, ANSWER_TIMEOUT, || {
+            .send(&self.network, &peer.id, self.config.answer_timeout, || {
                 let body = self.open_body(&loaded)?;
                 wire::document_request(&sent.envelope, &sent.signed, &authority, body)
             })

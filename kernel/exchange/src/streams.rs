@@ -21,8 +21,6 @@ use crate::wire;
 const STREAMS_MAX: usize = 1000;
 /// Most void numbers or missing ranges told per stream.
 const RANGES_MAX: usize = 1000;
-/// How long a peer may take to compare.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often open gaps are looked at.
 const GAP_CHECK: Duration = Duration::from_secs(10);
 
@@ -110,9 +108,9 @@ impl Inner {
         let claim = Claim { kind: CLAIM_TYPE.to_owned(), streams };
         let body = self.sign_jws_as_node(&claim)?.into_bytes();
         let digest = Digest::of(&body);
-        let answer = self.control(peer, wire::STREAMS_PATH, body, ANSWER_TIMEOUT).await.map_err(
-            |cause| Rejection::new(ErrorKind::PeerUnavailable, "peer-unavailable", cause),
-        )?;
+        let answer = self.control(peer, wire::STREAMS_PATH, body).await.map_err(|cause| {
+            Rejection::new(ErrorKind::PeerUnavailable, "peer-unavailable", cause)
+        })?;
         let findings: Findings = self.verify_jws_of_node(&peer.id, &answer)?;
         if findings.kind != FINDINGS_TYPE || findings.claim != digest {
             return Err(Rejection::new(
