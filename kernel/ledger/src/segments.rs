@@ -12,6 +12,8 @@
 //!
 //! Not here: the layout of a file (`crate::segment`).
 
+mod spare;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,16 +25,13 @@ use crate::Error;
 use crate::error::disk;
 use crate::segment::{FRAME_BYTES, HEADER_BYTES, Header, Item, Scanner, last_used, push_frame};
 
+use spare::Spare;
+
 /// Longest single write, in bytes: two full batches with their frames.
 const WRITE_BYTES_MAX: usize = 2_304 * 1024;
-/// How much of the next segment is filled and synced at once, in bytes.
-const FILL_BYTES: usize = 4 * 1024 * 1024;
 /// Queue numbers whose index is kept in memory; older ones are looked up in their segment.
 const RECENT_QUEUE_MAX: usize = 64 * 1024;
 const EXTENSION: &str = ".segment";
-/// The next segment while it is being filled.
-const SPARE: &str = "spare";
-
 /// An entry with its queue number; 0 for none.
 pub(crate) type Queued = (u64, Bytes);
 
@@ -53,11 +52,6 @@ pub(crate) struct Segments {
     /// All queue numbers of the segment in which one was looked up last.
     older: Vec<(u64, u64)>,
     spare: Option<Spare>,
-}
-
-struct Spare {
-    file: Box<dyn DiskFile>,
-    filled: u64,
 }
 
 impl Segments {
@@ -265,43 +259,6 @@ impl Segments {
             break;
         }
         Ok(numbers)
-    }
-}
-
-impl Spare {
-    fn new(storage: &dyn Disk, dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(SPARE);
-        let mut file = storage.open(&path).map_err(disk("open", &path))?;
-        file.set_len(0).map_err(disk("empty", &path))?;
-        Ok(Self { file, filled: 0 })
-    }
-
-    /// Writes zeros until `goal` or the whole length is reached, in synced slices.
-    fn fill(&mut self, dir: &Path, segment_bytes: u64, goal: u64) -> Result<(), Error> {
-        let path = dir.join(SPARE);
-        while self.filled < goal.min(segment_bytes) {
-            let rest = usize::try_from(segment_bytes - self.filled).unwrap_or(usize::MAX);
-            let zeros = vec![0; rest.min(FILL_BYTES)];
-            self.file.write_at(self.filled, &zeros).map_err(disk("write", &path))?;
-            self.file.sync().map_err(disk("sync", &path))?;
-            self.filled += zeros.len() as u64;
-        }
-        Ok(())
-    }
-
-    /// Gives the filled file its header and its name, durably.
-    fn activate(
-        mut self,
-        storage: &dyn Disk,
-        dir: &Path,
-        header: &Header,
-    ) -> Result<Box<dyn DiskFile>, Error> {
-        let (from, to) = (dir.join(SPARE), segment_path(dir, header.first_index));
-        self.file.write_at(0, &header.encode()).map_err(disk("write", &from))?;
-        self.file.sync().map_err(disk("sync", &from))?;
-        storage.rename(&from, &to).map_err(disk("rename", &from))?;
-        storage.sync_dir(dir).map_err(disk("sync", dir))?;
-        Ok(self.file)
     }
 }
 
