@@ -328,13 +328,11 @@ fn header(
             functional_reference_id.clone()
         }
     };
-    let issue_date_time = match taker.instant(element, "IssueDateTime")? {
-        Some(issued) => issued,
-        None => {
-            taker.note("IssueDateTime", "not stated; the time of receipt is used");
-            context.received_at
-        }
-    };
+    let issued = taker.instant(element, "IssueDateTime")?;
+    if issued.is_none() {
+        taker.note("IssueDateTime", "not stated; the time of receipt is used");
+    }
+    let issue_date_time = issued.unwrap_or(context.received_at);
     let version_id = match taker.number(element, "VersionID")? {
         Some(version) => version,
         None if function_code == FunctionCode::Original => 1,

@@ -71,7 +71,7 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn move_to(&mut self, byte: usize) -> Position {
         let passed = self.text.as_bytes().get(self.at.byte..byte).unwrap_or_default();
-        self.at.line += passed.iter().filter(|b| **b == b'\n').count();
+        self.at.line += passed.split(|b| *b == b'\n').count() - 1;
         self.at.byte = self.at.byte.max(byte);
         self.at
     }

@@ -51,7 +51,7 @@ impl Taker {
         name: &str,
         part: impl FnOnce(&mut Self, &mut Element) -> Result<Option<T>, Error>,
     ) -> Result<Option<T>, Error> {
-        match self.remove(parent, name) {
+        match remove(parent, name) {
             Some(child) => self.read(child, part),
             None => Ok(None),
         }
@@ -125,12 +125,6 @@ impl Taker {
         }
         let value = value.chars().take(self.value_max).collect();
         self.losses.push(Loss { path, line, value });
-    }
-
-    /// Removes the first child of this name.
-    fn remove(&mut self, parent: &mut Element, name: &str) -> Option<Element> {
-        let index = parent.children.iter().position(|child| is_named(child, name))?;
-        Some(parent.children.remove(index))
     }
 
     /// Takes the trimmed text of a child; nothing when it is absent or empty.
@@ -297,6 +291,12 @@ impl Taker {
             })
         })
     }
+}
+
+/// Removes the first child of this name.
+fn remove(parent: &mut Element, name: &str) -> Option<Element> {
+    let index = parent.children.iter().position(|child| is_named(child, name))?;
+    Some(parent.children.remove(index))
 }
 
 /// Returns whether an element has this name in a namespace of the declaration.

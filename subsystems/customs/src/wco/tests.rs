@@ -166,12 +166,20 @@ fn refuse(xml: &[u8], line: usize, rule: &str) {
     assert!(error.byte <= xml.len(), "{rule}: {error}");
 }
 
+/// Returns `before0after before1after` and so on, without spaces.
+fn numbered(count: usize, before: &str, after: &str) -> String {
+    (0..count).fold(String::new(), |mut text, number| {
+        write!(text, "{before}{number}{after}").expect("writing to a string");
+        text
+    })
+}
+
 #[test]
 fn hostile_texts_are_refused_with_their_place() {
     let bomb = "<!DOCTYPE d [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;\">]>";
     let external = "<!DOCTYPE d SYSTEM \"file:///etc/passwd\">";
     let deep = "<a>".repeat(10_000) + &"</a>".repeat(10_000);
-    let attributes: String = (0..40).map(|i| format!(" a{i}=\"\"")).collect();
+    let attributes = numbered(40, " a", "=\"\"");
     let long = "x".repeat(TEXT_BYTES_MAX + 1);
     let name = "n".repeat(NAME_BYTES_MAX + 1);
     for (prolog, inside, line, rule) in [
@@ -244,7 +252,7 @@ fn texts_that_are_no_declaration_are_refused() {
 #[test]
 fn the_longest_text_is_read_in_one_pass() {
     // Two shapes that punish a reader which scans its siblings again for each element.
-    let distinct: String = (0..100_000).map(|i| format!("<a{i}/>")).collect();
+    let distinct = numbered(100_000, "<a", "/>");
     let items = "<AdditionalDocument/>".repeat(ELEMENTS_MAX / 2);
     for inside in [distinct, items] {
         assert!(import(declaration("", &inside).as_bytes(), context()).is_ok());
