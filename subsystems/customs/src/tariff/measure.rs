@@ -181,6 +181,8 @@ pub struct ConcessionLine {
     pub number: u32,
     /// The goods, in short.
     pub description: String,
+    /// How sure the words are.
+    pub status: Status,
     /// Codes or beginnings of codes.
     pub codes: Vec<String>,
     /// How sure the mapping from words to codes is.

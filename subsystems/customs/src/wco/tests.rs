@@ -2,6 +2,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::validate::{Severity, validate};
 
@@ -259,4 +261,24 @@ fn the_longest_text_is_read_in_one_pass() {
     }
     let many = "<a/>".repeat(ELEMENTS_MAX);
     refuse(declaration("", &many).as_bytes(), 4, "more than 200000 elements");
+}
+
+proptest! {
+    /// Whatever arrives is read or refused with a place inside the text, and never a panic.
+    #[test]
+    fn damaged_texts_never_panic(
+        cut in 0_usize..900,
+        length in 0_usize..40,
+        insert in prop::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let mut xml = declaration("", "<InvoiceAmount currencyID=\"USD\">5.10</InvoiceAmount>")
+            .into_bytes();
+        let from = cut.min(xml.len());
+        let to = (from + length).min(xml.len());
+        xml.splice(from..to, insert);
+        match import(&xml, context()) {
+            Ok(imported) => drop(validate(&imported.message, context().received_at)),
+            Err(error) => prop_assert!(error.byte <= xml.len() && error.line >= 1, "{error}"),
+        }
+    }
 }
