@@ -16,8 +16,10 @@ pub type ReadWork = Box<dyn FnOnce(&dyn Read) -> Result<(), Error> + Send>;
 /// What a storage engine must do. Every back end passes [`crate::contract`].
 pub trait Backend: Send + Sync {
     /// Runs `work` in a transaction and resolves once it is durable, or with its error once it is
-    /// undone. Transactions take effect in the order in which they were handed in, which is the
-    /// first poll of the future; dropping it after that does not take the work back.
+    /// undone. Transactions take effect in the order in which they were handed in.
+    ///
+    /// Handing in is the first poll of the future, or, while the back end's queue is full, a later
+    /// one that finds a place. Dropping the future after that does not take the work back.
     fn write(&self, work: WriteWork) -> Pending<'_, Result<(), Error>>;
 
     /// Runs `work` on the newest durable state.

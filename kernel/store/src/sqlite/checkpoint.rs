@@ -53,8 +53,8 @@ pub(super) fn new(
         .map_err(super::session::opening)?;
     let (signal, signals) = sync_channel(1);
     let connection = connect_writer(path)?;
-    let (failure, lock) = (Arc::clone(failure), Arc::clone(lock));
-    Ok((Log { pages, asked_at: 0, signal }, Checkpointer { connection, signals, failure, lock }))
+    let (lock, failure) = (Arc::clone(lock), Arc::clone(failure));
+    Ok((Log { pages, asked_at: 0, signal }, Checkpointer { connection, signals, lock, failure }))
 }
 
 impl Log {
