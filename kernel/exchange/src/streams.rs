@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use karvan_store::{Error, Range, Tx};
 use karvan_subsystem::Rejection;
-use karvan_types::{Digest, ErrorKind, MemberId, NodeId};
+use karvan_types::{Digest, ErrorKind, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::node::{Inner, Peer};
@@ -101,6 +101,7 @@ impl Inner {
         peer: &Arc<Peer>,
     ) -> Result<Vec<StreamFinding>, Rejection> {
         let id = peer.id.clone();
+        let asked_at = self.clock.now();
         let streams = self.store.read(move |view| claims(view, &id)).await?;
         if streams.is_empty() {
             return Ok(Vec::new());
@@ -123,7 +124,7 @@ impl Inner {
         let inner = Arc::clone(self);
         self.store
             .write(move |tx| -> Result<(), Error> {
-                findings.streams.iter().try_for_each(|finding| inner.settle(tx, finding))
+                findings.streams.iter().try_for_each(|finding| inner.settle(tx, finding, asked_at))
             })
             .await?;
         self.wake.relay(&peer.id);
@@ -132,7 +133,15 @@ impl Inner {
     }
 
     /// Acts on what the receiver of one of our streams found.
-    fn settle(&self, tx: &mut dyn Tx, finding: &StreamFinding) -> Result<(), Error> {
+    ///
+    /// Documents that were relayed only after `asked_at` may have been under way while the peer
+    /// looked: they are no finding.
+    fn settle(
+        &self,
+        tx: &mut dyn Tx,
+        finding: &StreamFinding,
+        asked_at: Timestamp,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         let at = |number: u64| {
             Range::of("stream", vec![finding.stream.as_str().into()], 1).from(number).to(number)
@@ -153,7 +162,8 @@ impl Inner {
             let prefix = vec![finding.stream.as_str().into()];
             let range = Range::of("stream", prefix, RANGES_MAX).from(first).to(last);
             for mut sent in tx.select::<Sent>(&range)? {
-                if matches!(sent.state, SentState::Relayed | SentState::Delivered) {
+                let relayed = matches!(sent.state, SentState::Relayed | SentState::Delivered);
+                if relayed && sent.updated_at < asked_at {
                     let text = format!(
                         "document {} had a relay receipt, but the peer lacks it; it is sent again",
                         sent.envelope.exchange

@@ -51,6 +51,9 @@ pub enum Planted {
     OutboxBeforeReceipt,
 }
 
+/// Why a machine cannot run.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// What an agency has been promised so far; survives all crashes, as paper would.
 #[derive(Default)]
 pub(crate) struct Promises {
@@ -177,27 +180,27 @@ impl Machine {
         }
     }
 
-    fn store(&self, disk: &dyn Disk) -> Store {
+    fn store(&self, disk: &dyn Disk) -> Result<Store, Failure> {
         let faults = karvan_store::Faults { skip_sync: self.planted == Planted::FsyncSkipped };
         let store = JournalStore::open(Path::new(STATE), disk, migrations());
-        Store::new(store.expect("the journal opens after any crash").with_faults(faults))
+        Ok(Store::new(store?.with_faults(faults)))
     }
 
-    fn parts(&self) -> (Parts, karvan_ledger::LedgerTask) {
+    fn parts(&self) -> Result<(Parts, karvan_ledger::LedgerTask), Failure> {
         let nation = self.nation();
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        disk.create_dir_all(Path::new("/safe"))?;
         let clock: Arc<dyn Clock> = Arc::new(SimClock);
         let keys: Arc<dyn KeyProvider> = nation.keys.clone();
-        let trust = TrustStore::open(Path::new("/data/trust"), Arc::clone(&disk)).expect("opens");
-        trust.install_root(&self.federation.root, clock.now()).expect("a good root");
+        let trust = TrustStore::open(Path::new("/data/trust"), Arc::clone(&disk))?;
+        trust.install_root(&self.federation.root, clock.now())?;
         for nation in &self.federation.nations {
-            trust.accept(&nation.list, clock.now()).expect("a good list");
+            trust.accept(&nation.list, clock.now())?;
         }
         let signer = notes::log_signer(&nation.origin, &nation.log_key, Arc::clone(&keys));
         let signer = Arc::new(signer.expect("an Ed25519 key"));
         let (ledger, task) =
-            Ledger::open(self.log_config(), Arc::clone(&disk), Arc::clone(&clock), signer)
-                .expect("the log opens after any crash");
+            Ledger::open(self.log_config(), Arc::clone(&disk), Arc::clone(&clock), signer)?;
         let cosigner =
             notes::cosigner(&nation.witness_name, &nation.witness_key, Arc::clone(&keys));
         let witness = Witness::open(
@@ -208,12 +211,12 @@ impl Machine {
         );
         let nodes = self.federation.nations.iter();
         let parts = Parts {
-            store: self.store(&*disk),
-            blobs: Blobs::open(Path::new("/data/bodies"), Arc::clone(&disk)).expect("opens"),
+            store: self.store(&*disk)?,
+            blobs: Blobs::open(Path::new("/data/bodies"), Arc::clone(&disk))?,
             clock,
             entropy: self.dice.clone(),
             ledger,
-            witness: witness.expect("opens"),
+            witness: witness?,
             trust: Arc::new(trust),
             keys,
             network: Arc::new(SimNetwork {
@@ -224,24 +227,29 @@ impl Machine {
             }),
             subsystems: vec![Arc::new(Probe)],
         };
-        (parts, task)
+        Ok((parts, task))
     }
 
     /// Runs the machine until it crashes.
     pub(crate) async fn run(self) -> turmoil::Result {
-        let (parts, task) = self.parts();
+        // A disk that fails stops the node; fate then crashes the machine.
+        let ended = self.run_node().await;
+        let ended = format!("{:?}: {}: {ended:?}", turmoil::sim_elapsed(), self.nation().host);
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
+        std::future::pending().await
+    }
+
+    async fn run_node(&self) -> Result<(), Failure> {
+        let (parts, task) = self.parts()?;
         let node = Node::new(self.node_config(), parts)?;
         let logging = tokio::spawn(task.run(std::future::pending()));
         let agency = tokio::spawn(self.clone().feed(node.clone()));
         let ended = tokio::select! {
-            ended = node.run() => ended.map_err(|error| format!("{error:?}")),
-            ended = logging => Err(format!("the log ended: {ended:?}")),
+            ended = node.run() => ended.map_err(Failure::from),
+            ended = logging => Err(format!("the log ended: {ended:?}").into()),
         };
         agency.abort();
-        // A disk that fails stops the node; fate then crashes the machine.
-        let ended = format!("{:?}: {}: {ended:?}", turmoil::sim_elapsed(), self.nation().host);
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
-        std::future::pending().await
+        ended
     }
 
     /// Hands documents in until all are acknowledged, the same one again after a failure.
