@@ -6,8 +6,8 @@
 //! what had to be filled in is noted. `TypeCode` decides the message: `EX…` or 830 an export
 //! declaration, `IM…` or 929 an import claim, `COR` an amendment, `INV` a cancellation.
 //!
-//! Invariants: no DOCTYPE, no entity beyond the five of XML, no external access; memory and time are
-//! bounded by [`BYTES_MAX`]; every refusal says line, byte, rule and remedy.
+//! Invariants: no DOCTYPE, no entity beyond the five of XML, no external access; memory and time
+//! are bounded by [`BYTES_MAX`]; every refusal says line, byte, rule and remedy.
 //!
 //! Not here: rules on the content (`crate::validate`), writing XML.
 

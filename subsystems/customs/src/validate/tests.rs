@@ -130,7 +130,10 @@ fn declaration_rules() {
 #[test]
 fn item_rules() {
     use Severity::{Flag, Refuse};
-    let code = |id: &str, edition: u16| json!({"ID": id, "IdentificationTypeCode": "HS", "edition": edition});
+    let code = |id: &str, edition: u16| {
+        let kind = "HS";
+        json!({"ID": id, "IdentificationTypeCode": kind, "edition": edition})
+    };
     for (field, up, value, rule, severity) in [
         ("SequenceNumeric", 0, json!(2), "SEQUENCE", Refuse),
         ("Origin", 0, Value::Null, "REQUIRED", Refuse),
