@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use crate::{test, tidy, workspace};
+use crate::{picture, test, tidy, workspace};
 
 /// One generated file.
 struct Generator {
@@ -14,8 +14,10 @@ struct Generator {
     make: fn() -> Result<String>,
 }
 
-const GENERATORS: &[Generator] =
-    &[Generator { path: "docs/reference/checks.md", make: || Ok(checks_page()) }];
+const GENERATORS: &[Generator] = &[
+    Generator { path: "docs/overview.svg", make: || Ok(picture::overview()) },
+    Generator { path: "docs/reference/checks.md", make: || Ok(checks_page()) },
+];
 
 /// Writes what is stale, or with `check` only tells; returns whether the tree is as it should be.
 pub(crate) fn run(check: bool) -> Result<bool> {

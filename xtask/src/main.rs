@@ -2,6 +2,7 @@
 
 mod bench;
 mod generate;
+mod picture;
 mod test;
 mod tidy;
 mod workspace;
