@@ -141,6 +141,12 @@ impl Certificate {
         self.latest().map(|version| &version.content)
     }
 
+    /// Returns the number of the certificate that this one took the place of.
+    pub fn replaces(&self) -> Option<CertificateNumber> {
+        let number = self.content()?.replaces.as_deref()?;
+        CertificateNumber::parse(number).ok()
+    }
+
     /// Puts a newer version on top and sets the certified quantities by it. Returns the items of
     /// which more is debited already than the new version certifies.
     pub fn add_version(&mut self, version: Version<CertificateOfOrigin>) -> Vec<u32> {

@@ -62,6 +62,9 @@ pub enum Reason {
     /// Expired, cancelled, replaced, or dated after the claim.
     #[serde(rename = "cert-invalid")]
     CertificateInvalid,
+    /// More was claimed than was declared for export.
+    #[serde(rename = "export-exceeded")]
+    ExportExceeded,
     /// Nothing is left on the certificate.
     #[serde(rename = "cert-used-up")]
     CertificateUsedUp,
@@ -99,10 +102,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::InOrder,
         Self::FlagsAccepted,
         Self::BalanceExceeded,
+        Self::ExportExceeded,
         Self::CertificateInvalid,
         Self::CertificateUsedUp,
         Self::OriginNotShown,
@@ -159,6 +163,8 @@ pub fn propose(matched: &Match) -> Proposal {
         (Verdict::GeneralRate, Reason::GeneralRateLower, Some(rule))
     } else if matched.find(Rule::QuantityBalance).is_some() {
         (Verdict::GrantInPart, Reason::BalanceExceeded, Some(Rule::QuantityBalance))
+    } else if matched.find(Rule::QuantityExport).is_some() && matched.exported.is_some() {
+        (Verdict::GrantInPart, Reason::ExportExceeded, Some(Rule::QuantityExport))
     } else if let Some(difference) = heaviest(Severity::Flag) {
         (Verdict::Grant, Reason::FlagsAccepted, Some(difference.rule))
     } else {
@@ -166,11 +172,17 @@ pub fn propose(matched: &Match) -> Proposal {
     };
     let quantity = match verdict {
         Verdict::Grant => matched.claimed.clone(),
-        Verdict::GrantInPart => matched.balance.clone(),
+        Verdict::GrantInPart => covered(matched),
         Verdict::Deny | Verdict::Query | Verdict::GeneralRate => None,
     };
     let text = sentence(verdict, reason, quantity.as_ref());
     Proposal { verdict, reason, rule, quantity, text }
+}
+
+/// Returns what certificate and export declaration both cover.
+fn covered(matched: &Match) -> Option<Quantity> {
+    let quantities = matched.balance.iter().chain(&matched.exported);
+    quantities.min_by_key(|quantity| quantity.value).cloned()
 }
 
 fn sentence(verdict: Verdict, reason: Reason, quantity: Option<&Quantity>) -> String {
@@ -319,6 +331,52 @@ impl Record for Utilisation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matching::{Findings, Papers, Rules};
+
+    fn check(rules: &[Rule], verdict: Verdict, reason: Reason) {
+        let table = Rules::shipped().expect("loads");
+        let mut findings = Findings::new(&table, Date::constant(2026, 10, 2), None);
+        for rule in rules {
+            findings.add(*rule, Papers::new());
+        }
+        let quantity = |value: i64| Some(Quantity { value: value.into(), unit: "KGM".to_owned() });
+        let found = propose(&Match {
+            differences: findings.finish(),
+            claimed: quantity(100),
+            balance: quantity(60),
+            exported: quantity(50),
+            certificate_version: None,
+            export: None,
+            export_version: None,
+        });
+        assert_eq!((found.verdict, found.reason), (verdict, reason), "{rules:?}");
+        let granted = found.quantity.map(|quantity| quantity.value.to_string());
+        let expected = match verdict {
+            Verdict::Grant => Some("100"),
+            Verdict::GrantInPart => Some("50"),
+            Verdict::Deny | Verdict::Query | Verdict::GeneralRate => None,
+        };
+        assert_eq!(granted.as_deref(), expected);
+    }
+
+    #[test]
+    fn the_heaviest_difference_decides_what_is_proposed() {
+        check(&[], Verdict::Grant, Reason::InOrder);
+        check(&[Rule::Consignee], Verdict::Grant, Reason::FlagsAccepted);
+        check(&[Rule::NumberSpelling], Verdict::Grant, Reason::InOrder);
+        let short = [Rule::QuantityExport, Rule::Consignee];
+        check(&short, Verdict::GrantInPart, Reason::ExportExceeded);
+        let short = [Rule::QuantityBalance, Rule::QuantityExport];
+        check(&short, Verdict::GrantInPart, Reason::BalanceExceeded);
+        let low = [Rule::GeneralRateNotHigher, Rule::QuantityBalance];
+        check(&low, Verdict::GeneralRate, Reason::GeneralRateLower);
+        let unclear = [Rule::UnitNotConvertible, Rule::GeneralRateNotHigher];
+        check(&unclear, Verdict::Query, Reason::QuantityUnclear);
+        check(&[Rule::Hs6, Rule::UnitNotConvertible], Verdict::Query, Reason::PapersDiffer);
+        check(&[Rule::Hs6, Rule::OriginCountry], Verdict::Deny, Reason::OriginNotShown);
+        let foreign = [Rule::OriginCountry, Rule::NoConcession];
+        check(&foreign, Verdict::GeneralRate, Reason::GoodsNotCovered);
+    }
 
     #[test]
     fn reason_codes_fit_the_message() {

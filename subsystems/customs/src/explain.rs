@@ -156,9 +156,10 @@ impl Said<'_> {
                 "{claim} are claimed, but the certificate is used up: all of the {certificate} \
                  that it certifies have been debited."
             ),
-            Rule::QuantityExport => {
-                format!("{claim} are claimed, but only {export} were declared for export.")
-            }
+            Rule::QuantityExport => format!(
+                "{claim} are claimed, but only {export} were declared for export. The excess \
+                 pays the general rate."
+            ),
             Rule::UnitNotConvertible => format!(
                 "The claim states {claim}, which cannot be converted into the unit of the \
                  certificate ({certificate}). The officer must state the quantity in that unit."
@@ -198,8 +199,8 @@ impl Said<'_> {
                 format!("The partner has cancelled export declaration {export}.")
             }
             Rule::ExportItem => format!(
-                "Export declaration {export} has no item that quotes this certificate or has code \
-                 {claim}."
+                "Export declaration {export} quotes another certificate for goods of {claim}, or \
+                 has no such goods."
             ),
             other => format!("The papers differ: {other}."),
         }
@@ -212,6 +213,7 @@ pub const fn reason(reason: Reason) -> &'static str {
         Reason::InOrder => "the papers agree",
         Reason::FlagsAccepted => "the differences found do not touch the origin or the quantity",
         Reason::BalanceExceeded => "the certificate covers only a part of the quantity",
+        Reason::ExportExceeded => "only a part of the quantity was declared for export",
         Reason::CertificateInvalid => "the certificate cannot be used",
         Reason::CertificateUsedUp => "the certificate is used up",
         Reason::OriginNotShown => "the origin in the partner country is not shown",

@@ -86,20 +86,32 @@ impl Export {
         Ok(())
     }
 
-    /// Returns the item that quotes an item of a certificate; failing that, the one with the same
-    /// code of six digits that quotes no other certificate.
-    pub fn item_for(&self, number: &CertificateNumber, item: u32, hs6: &str) -> Option<&GoodsItem> {
-        let items = &self.content()?.shipment.items;
+    /// Returns the item to compare with an item of a certificate: the one that quotes it under one
+    /// of its numbers, or else one of the same code of six digits. The second value tells whether
+    /// the declaration means that certificate: it quotes it, or it quotes none for these goods.
+    pub fn item_for(
+        &self,
+        numbers: &[CertificateNumber],
+        item: u32,
+        hs6: &str,
+    ) -> (Option<&GoodsItem>, bool) {
+        let Some(content) = self.content() else { return (None, false) };
+        let items = &content.shipment.items;
         let quotes = |goods: &&GoodsItem| {
             goods.certificates().any(|doc| {
                 doc.line_numeric.is_none_or(|line| line == item)
-                    && CertificateNumber::parse(&doc.id).is_ok_and(|n| n.normal == number.normal)
+                    && CertificateNumber::parse(&doc.id)
+                        .is_ok_and(|quoted| numbers.iter().any(|n| n.normal == quoted.normal))
             })
         };
         let alike = |goods: &&GoodsItem| goods.commodity.hs6() == Some(hs6);
-        (items.iter().find(|goods| quotes(goods) && alike(goods)))
-            .or_else(|| items.iter().find(quotes))
-            .or_else(|| items.iter().filter(alike).find(|goods| goods.certificates().count() == 0))
+        let mut quoting = items.iter().filter(quotes);
+        if let Some(goods) = quoting.clone().find(alike).or_else(|| quoting.next()) {
+            return (Some(goods), true);
+        }
+        let mut same_code = items.iter().filter(alike);
+        let silent = same_code.clone().find(|goods| goods.certificates().next().is_none());
+        (silent.or_else(|| same_code.next()), silent.is_some())
     }
 }
 

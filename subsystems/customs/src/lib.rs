@@ -11,6 +11,7 @@ pub mod journal;
 pub mod matching;
 pub mod messages;
 pub mod relief;
+pub mod samples;
 pub mod subsystem;
 pub mod tariff;
 pub mod validate;

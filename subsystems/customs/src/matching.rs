@@ -74,8 +74,16 @@ impl<'a> Case<'a> {
 
     /// Returns the item of the export declaration that belongs to the claimed one.
     fn export_item(&self) -> Option<&'a GoodsItem> {
+        self.export_item_and_fit().0
+    }
+
+    /// Returns that item, and whether the declaration means the quoted certificate by it.
+    fn export_item_and_fit(&self) -> (Option<&'a GoodsItem>, bool) {
         let hs6 = self.item.commodity.hs6().unwrap_or_default();
-        self.export?.item_for(&self.quote.number, self.quote.item, hs6)
+        let mut numbers = vec![self.quote.number.clone()];
+        // An export declaration may still quote the certificate that this one replaced.
+        numbers.extend(self.certificate.and_then(Certificate::replaces));
+        self.export.map_or((None, false), |export| export.item_for(&numbers, self.quote.item, hs6))
     }
 }
 
@@ -90,6 +98,9 @@ pub struct Match {
     /// What the certificate still covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Quantity>,
+    /// What was declared for export, in the unit of the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exported: Option<Quantity>,
     /// Version of the certificate that was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_version: Option<u32>,
@@ -144,11 +155,11 @@ pub fn compare(case: &Case<'_>) -> Match {
     let quantities = goods::look_at_quantity(case, &mut findings);
     goods::look_at_mass(case, &mut findings);
     value::look(case, &mut findings);
-    let (claimed, balance) = quantities;
     Match {
         differences: findings.finish(),
-        claimed,
-        balance,
+        claimed: quantities.claimed,
+        balance: quantities.balance,
+        exported: quantities.exported,
         certificate_version: (case.certificate.and_then(Certificate::content))
             .map(|content| content.header.version_id),
         export: case.export.map(Export::id),

@@ -199,24 +199,28 @@ fn in_words(found: &duty::Assessment, rates: &Explanation) -> String {
     text
 }
 
-/// Works out what is to be paid when `granted` of `claimed` earn the preference.
+/// Returns the share of the goods that earns the preference: all that is granted when it is not
+/// known how much was claimed.
+pub fn share(grants: bool, granted: Option<&Quantity>, claimed: Option<&Quantity>) -> Decimal {
+    match (granted, claimed) {
+        _ if !grants => Decimal::ZERO,
+        (Some(granted), Some(claimed)) if !claimed.value.is_zero() => {
+            (granted.value / claimed.value).min(Decimal::ONE)
+        }
+        _ => Decimal::ONE,
+    }
+}
+
+/// Works out what is to be paid when this share of the goods earns the preference.
 pub fn payable(
     nation: Instance,
     partner: Instance,
     claim: &Claim,
     item: &GoodsItem,
-    granted: Option<&Quantity>,
-    claimed: Option<&Quantity>,
+    share: Decimal,
 ) -> Option<Payable> {
     let asked = ask(nation, &partner, claim, item)?;
     let value = item.customs_value.as_ref()?;
-    let share = match (granted, claimed) {
-        (None, _) => Decimal::ZERO,
-        (Some(granted), Some(claimed)) if !claimed.value.is_zero() => {
-            (granted.value / claimed.value).min(Decimal::ONE)
-        }
-        (Some(_), _) => Decimal::ONE,
-    };
     let part =
         (value.value * share).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     let amount = |value| Amount { value, currency: asked.tariff.currency.clone() };

@@ -63,7 +63,7 @@ pub(super) fn look_at_export(case: &Case<'_>, findings: &mut Findings<'_>) {
         Some(export) if export.cancelled => {
             findings.add(Rule::ExportCancelled, Papers::new().export(&export.number));
         }
-        Some(export) if case.export_item().is_none() => {
+        Some(export) if !case.export_item_and_fit().1 => {
             let code = dotted(case.item.commodity.hs6().unwrap_or_default());
             findings.add(Rule::ExportItem, Papers::new().export(&export.number).claim(code));
         }
@@ -71,21 +71,30 @@ pub(super) fn look_at_export(case: &Case<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Returns what the claim wants debited and what is left, both in the unit of the certificate.
-pub(super) fn look_at_quantity(
-    case: &Case<'_>,
-    findings: &mut Findings<'_>,
-) -> (Option<Quantity>, Option<Quantity>) {
+/// Quantities in the unit of the certificate.
+#[derive(Default)]
+pub(super) struct Quantities {
+    /// What the claim wants debited.
+    pub(super) claimed: Option<Quantity>,
+    /// What is left on the certificate.
+    pub(super) balance: Option<Quantity>,
+    /// What was declared for export.
+    pub(super) exported: Option<Quantity>,
+}
+
+/// Compares the claimed quantity with the certificate and the export declaration.
+pub(super) fn look_at_quantity(case: &Case<'_>, findings: &mut Findings<'_>) -> Quantities {
     let ledger = case.certificate.and_then(|certificate| certificate.ledger_of(case.quote.item));
     look_at_export_quantity(case, findings);
-    let Some(ledger) = ledger else { return (None, None) };
+    let Some(ledger) = ledger else { return Quantities::default() };
     let balance = ledger.balance_quantity();
+    let exported = case.export_item().and_then(|item| in_unit_of(ledger, stated_quantities(item)));
     let Some(claimed) = claimed_quantity(case, ledger) else {
         let stated: Vec<_> = stated_quantities(case.item).map(ToString::to_string).collect();
         let stated = if stated.is_empty() { "none".to_owned() } else { stated.join(", ") };
         let papers = Papers::new().certificate(&ledger.certified).claim(stated);
         findings.add(Rule::UnitNotConvertible, papers);
-        return (None, Some(balance));
+        return Quantities { claimed: None, balance: Some(balance), exported };
     };
     let papers = Papers::new().certificate(&balance).claim(&claimed);
     if balance.value.is_zero() {
@@ -93,7 +102,7 @@ pub(super) fn look_at_quantity(
     } else if claimed.value > above(balance.value, findings.limit(Rule::QuantityBalance)) {
         findings.add(Rule::QuantityBalance, papers);
     }
-    (Some(claimed), Some(balance))
+    Quantities { claimed: Some(claimed), balance: Some(balance), exported }
 }
 
 fn look_at_export_quantity(case: &Case<'_>, findings: &mut Findings<'_>) {
@@ -121,9 +130,15 @@ fn claimed_quantity(case: &Case<'_>, ledger: &LedgerItem) -> Option<Quantity> {
     let written_off = (case.item.certificates())
         .find(|document| document.id.trim() == number)
         .and_then(|document| document.write_off.as_ref()?.quantity.as_ref());
-    written_off
-        .into_iter()
-        .chain(stated_quantities(case.item))
+    in_unit_of(ledger, written_off.into_iter().chain(stated_quantities(case.item)))
+}
+
+/// Returns the first quantity that converts into the unit of the certificate, converted.
+fn in_unit_of<'a>(
+    ledger: &LedgerItem,
+    mut quantities: impl Iterator<Item = &'a Quantity>,
+) -> Option<Quantity> {
+    quantities
         .find_map(|quantity| units::convert(quantity, &ledger.certified.unit).ok())
         .map(|converted| converted.quantity)
 }

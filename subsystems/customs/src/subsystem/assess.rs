@@ -6,7 +6,7 @@ use karvan_types::Timestamp;
 
 use super::Customs;
 use super::apply::export_subject;
-use crate::certificate::{Certificate, held};
+use crate::certificate::{Certificate, CertificateNumber, held};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
@@ -60,7 +60,9 @@ pub(super) fn assess(
         Some(_) => None,
         None => Certificate::near_misses(view, partner, &quote.number)?.into_iter().next(),
     };
-    let export = export_for(customs, view, content, quote, item)?;
+    let mut numbers = vec![quote.number.clone()];
+    numbers.extend(certificate.as_ref().and_then(Certificate::replaces));
+    let export = export_for(customs, view, content, &numbers, item)?;
     let case = Case {
         rules: &customs.rules,
         partner,
@@ -100,7 +102,7 @@ fn export_for(
     customs: &Customs,
     view: &dyn Read,
     claim: &ImportClaim,
-    quote: &Quote,
+    numbers: &[CertificateNumber],
     item: &GoodsItem,
 ) -> Result<Option<Export>, Rejection> {
     let partner = customs.config.partner_nation();
@@ -118,8 +120,10 @@ fn export_for(
         candidates.retain(|export| export.country == partner);
     }
     if candidates.is_empty() {
-        for link in view.select::<Link>(&Link::range(&quote.number.key(partner)))? {
-            candidates.extend(view.find::<Export>(link.export)?);
+        for number in numbers {
+            for link in view.select::<Link>(&Link::range(&number.key(partner)))? {
+                candidates.extend(view.find::<Export>(link.export)?);
+            }
         }
     }
     let shares_invoice = |export: &Export| {

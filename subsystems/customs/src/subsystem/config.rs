@@ -3,6 +3,8 @@
 use karvan_types::{Date, Instance, MemberId};
 use serde::{Deserialize, Serialize};
 
+use crate::messages::SharingLevel;
+
 /// The members and the day that the sub-system needs to know.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -16,9 +18,16 @@ pub struct Config {
     pub partner: MemberId,
     /// The agreement under which preference is claimed.
     pub agreement: String,
+    /// How much the agreement lets the partner see, for documents that do not say it themselves.
+    #[serde(default = "values")]
+    pub sharing_level: SharingLevel,
     /// The day on which the exchange with the partner began. A certificate from before it cannot
     /// be here, which is no sign against it.
     pub go_live: Date,
+}
+
+fn values() -> SharingLevel {
+    SharingLevel::L2
 }
 
 impl Config {

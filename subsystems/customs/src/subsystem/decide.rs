@@ -114,7 +114,9 @@ pub(super) fn decide(
     record.duty = claim.item(item.item).and_then(|goods| {
         let (nation, partner) = (customs.config.nation(), customs.config.partner_nation());
         let claimed = item.assessment.matched.claimed.as_ref();
-        relief::payable(nation, partner, &claim, goods, record.debited.as_ref(), claimed)
+        // What is granted without a debit, on paper from before the exchange, is granted whole.
+        let share = relief::share(grants, record.debited.as_ref(), claimed);
+        relief::payable(nation, partner, &claim, goods, share)
     });
     let certificate = certificate.as_ref();
     let settled = Settled { claim: &claim, item: &item, certificate, record: &record };
@@ -292,7 +294,9 @@ fn granted_quantity(
     let claimed = item.assessment.matched.claimed.as_ref().map(|claimed| claimed.value);
     let value: Option<Decimal> = match decision {
         Decision::GrantedInPart => {
-            stated.or_else(|| claimed.map(|claimed| claimed.min(ledger.balance())))
+            let proposed = item.assessment.proposal.quantity.as_ref().map(|q| q.value);
+            let most = proposed.unwrap_or_else(|| ledger.balance());
+            stated.or_else(|| claimed.map(|claimed| claimed.min(most)))
         }
         _ => claimed.or(stated),
     };

@@ -15,9 +15,12 @@ use crate::certificate::{CertificateNumber, Delivery, Version};
 use crate::claim::{Claim, ClaimItem, ITEMS_MAX, ItemState, claim_key};
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
 use crate::matching::{Quote, local_date};
-use crate::messages::{FunctionCode, GoodsItem, ImportClaim, Message, ValidationError};
+use crate::messages::{
+    DocumentType, FunctionCode, GoodsItem, ImportClaim, Message, ValidationError,
+};
 use crate::relief::DEFAULT_IMPORTER;
 use crate::tariff::ImporterClass;
+use crate::wco;
 
 /// Reads the input of an operation strictly.
 pub(super) fn read<T: DeserializeOwned>(operation: &str, input: Value) -> Result<T, Rejection> {
@@ -61,7 +64,7 @@ pub(super) fn submit(
     let input: Submission = read("submit", input)?;
     let message = match (input.declaration, input.xml, input.cancellation) {
         (Some(declaration), None, None) => message("EXD", &declaration)?,
-        (None, Some(xml), None) => from_xml(&xml)?,
+        (None, Some(xml), None) => return submit_xml(customs, cx, caller, &xml),
         (None, None, Some(cancellation)) => message("CXL", &cancellation)?,
         _ => {
             let text = "give exactly one of `declaration`, `xml` and `cancellation`";
@@ -72,8 +75,30 @@ pub(super) fn submit(
     publish(customs, cx, caller, &message)
 }
 
-fn from_xml(_xml: &str) -> Result<Message, Rejection> {
-    Err(refuse(ErrorKind::Invalid, "bad-input", "declarations in XML are not read yet"))
+/// Submits a WCO Data Model XML declaration, and says what of it was not carried over.
+fn submit_xml(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    xml: &str,
+) -> Result<Value, Rejection> {
+    let context = wco::Context {
+        agreement_id: &customs.config.agreement,
+        sharing_level: customs.config.sharing_level,
+        received_at: cx.now,
+        subject: DocumentType::Export,
+    };
+    let imported = wco::import(xml.as_bytes(), context)
+        .map_err(|error| refuse(error.kind(), "unreadable", error.to_string()))?;
+    must_be_about(&imported.message, "EXD")?;
+    let published = publish(customs, cx, caller, &imported.message)?;
+    let losses: Vec<Value> = (imported.not_carried_over.iter())
+        .map(|loss| json!({ "path": loss.path, "line": loss.line, "value": loss.value }))
+        .collect();
+    let notes: Vec<Value> = (imported.notes.iter())
+        .map(|note| json!({ "path": note.path, "text": note.text }))
+        .collect();
+    Ok(show::merge(published, json!({ "notCarriedOver": losses, "notes": notes })))
 }
 
 #[derive(Deserialize)]
@@ -117,6 +142,12 @@ fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
     match message {
         Message::Cancellation(content) if content.document.document_type != kind => {
             let text = format!("this cancels {kind} documents only; correct document/documentType");
+            Err(refuse(ErrorKind::Invalid, "bad-input", text))
+        }
+        Message::Cancellation(_) => Ok(()),
+        other if other.document_type().code() != kind => {
+            let found = other.document_type();
+            let text = format!("a {kind} document is expected here, not {found}");
             Err(refuse(ErrorKind::Invalid, "bad-input", text))
         }
         _ => Ok(()),

@@ -84,7 +84,8 @@ fn message_summary(message: &MessageRecord) -> Value {
     shown
 }
 
-fn merge(mut into: Value, from: Value) -> Value {
+/// Adds the members of one object to another.
+pub(super) fn merge(mut into: Value, from: Value) -> Value {
     if let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) {
         into.extend(from);
     }

@@ -1,0 +1,138 @@
+//! Two sides with a wire between them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use karvan_customs::messages::SharingLevel;
+use karvan_customs::samples::{Actor, Consignment, Step};
+use karvan_customs::subsystem::{Config, Customs, ISSUER_ROLE};
+use karvan_store::{SqliteStore, Store};
+use karvan_subsystem::testkit::Bench;
+use karvan_subsystem::{Caller, Outgoing, Rejection, Subsystem as _};
+use karvan_types::{Instance, MemberId, Timestamp};
+use serde_json::Value;
+
+/// Most documents that one step may set in motion.
+const DELIVERIES_MAX: usize = 100;
+
+pub(crate) fn member(text: &str) -> MemberId {
+    text.parse().expect("a member id")
+}
+
+pub(crate) fn customs_of(nation: Instance) -> MemberId {
+    member(if nation.as_str() == "AZ" { "AZ/GOV/SCC/customs" } else { "PK/GOV/FBR/customs" })
+}
+
+pub(crate) fn issuer_of(nation: Instance) -> MemberId {
+    member(if nation.as_str() == "AZ" { "AZ/GOV/AAMCC/origin" } else { "PK/GOV/TDAP/origin" })
+}
+
+/// One nation's customs service on its own store.
+pub(crate) struct Side {
+    pub(crate) nation: Instance,
+    pub(crate) bench: Bench,
+    customs: Arc<Customs>,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+impl Side {
+    fn new(nation: Instance, partner: Instance, now: Timestamp) -> Self {
+        let customs = Customs::new(Config {
+            customs: customs_of(nation),
+            issuers: vec![issuer_of(nation)],
+            partner: customs_of(partner),
+            agreement: "AZ-PK-PTA".to_owned(),
+            sharing_level: SharingLevel::L2,
+            go_live: "2025-01-01".parse().expect("a date"),
+        })
+        .expect("the shipped rules load");
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path(), customs.migrations()).expect("a store");
+        let (customs, store) = (Arc::new(customs), Store::new(store));
+        let bench = Bench::new(customs.clone(), store.clone(), now);
+        Self { nation, bench, customs, store, _folder: folder }
+    }
+
+    /// Another office of the same service on the same store.
+    pub(crate) fn twin(&self) -> Bench {
+        // A second later, so that both offices give different exchange ids.
+        let now = self.bench.now.plus(std::time::Duration::from_secs(1));
+        Bench::new(self.customs.clone(), self.store.clone(), now)
+    }
+}
+
+/// Both sides. What one sends, the other gets before anything else happens.
+pub(crate) struct Exchange {
+    pub(crate) az: Side,
+    pub(crate) pk: Side,
+    /// Everything that was sent, in order.
+    pub(crate) sent: Vec<Outgoing>,
+}
+
+impl Exchange {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        let (az, pk) = ("AZ".parse().expect("AZ"), "PK".parse().expect("PK"));
+        Self { az: Side::new(az, pk, now), pk: Side::new(pk, az, now), sent: Vec::new() }
+    }
+
+    pub(crate) fn side(&mut self, nation: Instance) -> &mut Side {
+        if self.az.nation == nation { &mut self.az } else { &mut self.pk }
+    }
+
+    /// Calls an operation and delivers what follows from it.
+    pub(crate) async fn act(
+        &mut self,
+        member: &MemberId,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Rejection> {
+        let caller = Caller { member: member.clone(), user: "officer-7".to_owned() };
+        let bench = &mut self.side(member.instance()).bench;
+        bench.now = bench.now.plus(std::time::Duration::from_mins(1));
+        if matches!(operation, "show" | "list" | "tariff") {
+            return bench.query(&caller, operation, input).await;
+        }
+        let (output, outgoing) = bench.operate(&caller, operation, input).await?;
+        self.deliver(outgoing).await;
+        Ok(output)
+    }
+
+    /// Delivers documents and the answers to them until nothing is on the way.
+    pub(crate) async fn deliver(&mut self, outgoing: Vec<Outgoing>) {
+        let mut wire = VecDeque::from(outgoing);
+        for _ in 0..DELIVERIES_MAX {
+            let Some(document) = wire.pop_front() else { return };
+            let answers = self.hand_over(&document).await.expect("accepted by the kernel");
+            self.sent.push(document);
+            wire.extend(answers);
+        }
+        panic!("the two sides never stop answering each other");
+    }
+
+    /// Hands one document to the side of its recipient.
+    pub(crate) async fn hand_over(
+        &mut self,
+        document: &Outgoing,
+    ) -> Result<Vec<Outgoing>, Rejection> {
+        let issuer = document.sender == issuer_of(document.sender.instance());
+        let roles: &[&str] = if issuer { &[ISSUER_ROLE] } else { &[] };
+        let (sender, recipient) = (document.sender.clone(), document.recipient.clone());
+        let bench = &mut self.side(recipient.instance()).bench;
+        bench.receive(&sender, roles, &recipient, document.code, &document.body).await
+    }
+
+    /// Plays one step; returns its output or refusal.
+    pub(crate) async fn play(
+        &mut self,
+        consignment: &Consignment,
+        step: &Step,
+    ) -> Result<Value, Rejection> {
+        let actor = match step.actor {
+            Actor::Issuer => issuer_of(consignment.from),
+            Actor::ExportCustoms => customs_of(consignment.from),
+            Actor::ImportCustoms => customs_of(consignment.to),
+        };
+        self.act(&actor, &step.operation, step.input.clone()).await
+    }
+}

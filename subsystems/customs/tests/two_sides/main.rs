@@ -1,0 +1,8 @@
+//! Two customs services, each on a store of its own, and what passes between them.
+
+mod exchange;
+mod ledger;
+mod refusals;
+mod rules;
+mod samples;
+mod words;
