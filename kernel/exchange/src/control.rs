@@ -17,7 +17,7 @@ use crate::client::{Body, full};
 use crate::evidence;
 use crate::network::Boxed;
 use crate::node::{Inner, Peer};
-use crate::records::{RECEIVED, ReceivedState, SENT, SentState};
+use crate::records::{ListLogged, RECEIVED, ReceivedState, SENT, SentState};
 use crate::wire;
 
 impl Inner {
@@ -92,18 +92,40 @@ impl Inner {
         match self.trust.accept(bytes, now) {
             Ok(accepted) if accepted.new => {
                 tracing::info!(peer.id = %from, list.sequence = accepted.sequence, "list accepted");
-                let digest = accepted.digest;
-                self.store
-                    .write(move |tx| evidence::record(tx, evidence::LIST, digest))
-                    .await
-                    .map_err(|error: Error| error)?;
+                self.log_lists().await?;
             }
-            Ok(_) => return Ok(()),
+            Ok(_) => {}
             Err(error) => {
                 let text = format!("the list that {from} offers is refused: {error}");
                 self.raise("list-refused", text).await;
             }
         }
+        Ok(())
+    }
+
+    /// Logs every list in force that was not logged yet, this nation's own too.
+    pub(crate) async fn log_lists(&self) -> Result<(), crate::Error> {
+        let lists = self.lists();
+        let known: Vec<_> = lists
+            .nations()
+            .map(|nation| ListLogged {
+                nation: nation.list.scheme_territory,
+                sequence: nation.list.sequence_number,
+                digest: nation.digest,
+            })
+            .collect();
+        self.store
+            .write(move |tx| -> Result<(), Error> {
+                for list in known {
+                    let logged = tx.find::<ListLogged>(list.nation.as_str())?;
+                    if logged.is_none_or(|logged| logged.digest != list.digest) {
+                        evidence::record(tx, evidence::LIST, list.digest)?;
+                        tx.save(&list)?;
+                    }
+                }
+                Ok(())
+            })
+            .await?;
         self.wake.flush();
         Ok(())
     }
@@ -221,11 +243,13 @@ impl Inner {
         }))
     }
 
-    /// Returns what an entry has reached: `queued`, `logged`, `checkpointed` or `witnessed`.
+    /// Returns what an entry has reached: `logged`, `checkpointed` or `witnessed`.
+    ///
+    /// An entry that the log does not have yet is durable in its queue, which counts as logged
+    /// (`docs/adr/0003-log-and-database-in-one-transaction.md`).
     pub(crate) fn entry_state(&self, index: u64) -> &'static str {
         match self.ledger.state(index) {
-            Err(_) => "queued",
-            Ok(State::Logged) => "logged",
+            Err(_) | Ok(State::Logged) => "logged",
             Ok(State::Checkpointed) => "checkpointed",
             Ok(State::Witnessed) => "witnessed",
         }

@@ -17,7 +17,7 @@ use crate::wire;
 /// Most documents or alarms listed at once.
 const LIST_MAX: usize = 1000;
 /// How long an agency's system may keep a leased document before it is offered again.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// Which way a document went, as this node sees it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -385,10 +385,9 @@ impl Inner {
 
     pub(crate) async fn alarms(&self) -> Result<Vec<Alarm>, Rejection> {
         let range = Range::all(LIST_MAX).reversed();
-        Ok(self
-            .store
+        self.store
             .read(move |view| view.select::<Alarm>(&range))
             .await
-            .map_err(|error: Error| Rejection::from(error))?)
+            .map_err(|error: Error| Rejection::from(error))
     }
 }

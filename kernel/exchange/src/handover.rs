@@ -8,6 +8,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use karvan_store::{Error, Range, Tx};
 use karvan_subsystem::{Context, Document, Rejection};
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, Timestamp};
@@ -142,16 +144,14 @@ impl Inner {
             return Ok(());
         };
         let stored;
-        let bytes = match body {
-            Some(bytes) => bytes,
-            None => {
-                let key = body_key('r', received.envelope.exchange);
-                stored = tx.get(&BODY, &key.into())?.map(|row| row.body).unwrap_or_default();
-                &stored
-            }
+        let bytes = if let Some(bytes) = body {
+            bytes
+        } else {
+            let key = body_key('r', received.envelope.exchange);
+            stored = tx.get(&BODY, &key.into())?.map(|row| row.body).unwrap_or_default();
+            &stored
         };
-        let roles = self.roles_of(&received.envelope.sender);
-        let outcome = self.run_handler(tx, &*subsystem, received, &roles, bytes, now)?;
+        let outcome = self.run_handler(tx, &*subsystem, received, bytes, now)?;
         self.conclude(tx, received, outcome, now)
     }
 
@@ -161,16 +161,16 @@ impl Inner {
         tx: &mut dyn Tx,
         subsystem: &dyn karvan_subsystem::Subsystem,
         received: &Received,
-        roles: &[String],
         body: &[u8],
         now: Timestamp,
     ) -> Result<Result<(), Rejection>, Error> {
         let envelope = &received.envelope;
+        let roles = self.roles_of(&envelope.sender);
         let document = Document {
             exchange: envelope.exchange,
             agreement: &envelope.agreement,
             sender: &envelope.sender,
-            sender_roles: roles,
+            sender_roles: &roles,
             recipient: &envelope.recipient,
             code: &envelope.code,
             signed_at: received.signed_at,
@@ -192,8 +192,8 @@ impl Inner {
                 Err(Rejection::new(
                     ErrorKind::Internal,
                     "handler-defect",
-                    "the recipient's sub-system failed on this document; its operator was \
-                     alarmed and can hand it over again once mended",
+                    "the recipient's sub-system failed on this document and its operator was \
+                     alarmed; send it again under a new id once that is mended",
                 ))
             });
             match &outcome {
@@ -275,11 +275,11 @@ impl Inner {
             text,
             exchange: about.map(|received| received.envelope.exchange),
             peer: about.map(|received| received.peer.clone()),
+            salt: URL_SAFE_NO_PAD.encode(self.entropy.array::<16>()),
         };
         tx.add(&alarm)?;
-        let bytes = serde_json::to_vec(&alarm).unwrap_or_default();
-        let salt: [u8; 16] = self.entropy.array();
-        evidence::record(tx, evidence::ALARM, Digest::of_parts(&[&salt, &bytes]))
+        let text = serde_json::to_string(&alarm).unwrap_or_default();
+        evidence::record(tx, evidence::ALARM, evidence::document_statement(&alarm.salt, &text))
     }
 
     /// Returns the stored relay state of a document sent from here, for receipts.

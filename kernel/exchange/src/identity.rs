@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::node::Inner;
 use crate::records::StoredAnswer;
-use crate::wire::{self, Link};
+use crate::wire::{self, Answer, Link};
 
 /// Longest signed control document, in bytes.
 const JWS_BYTES_MAX: usize = 1024 * 1024;
@@ -114,14 +114,12 @@ impl Inner {
     /// Signs an HTTP answer as this node.
     pub(crate) fn sign_answer(
         &self,
-        status: u16,
-        content_type: &str,
-        body: Vec<u8>,
+        answer: Answer<'_>,
         link: &Link,
         now: Timestamp,
     ) -> Result<StoredAnswer, Rejection> {
         let key = self.node_key()?;
-        wire::sign_answer(&*self.keys, &key, status, content_type, body, link, now)
+        wire::sign_answer(&*self.keys, &key, answer, link, now)
     }
 
     /// Signs a statement as a member.

@@ -5,6 +5,7 @@
 //! bytes (INV-7); one id with another content is refused, signed and alarmed (INV-8).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -23,8 +24,10 @@ use crate::records::{
     Direction, Envelope, LeafRef, Received, ReceivedState, StoredAnswer, StreamRecord,
 };
 use crate::submit::put_body;
-use crate::wire::{self, Opened};
+use crate::wire::{self, Answer, Opened};
 
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 /// Most documents of one stream kept beyond a gap.
 const PARKED_MAX: u64 = 100_000;
 
@@ -32,6 +35,15 @@ const PARKED_MAX: u64 = 100_000;
 enum Arrived {
     Memory(Bytes),
     Blob,
+}
+
+/// Everything that one transaction makes durable.
+struct Arrival {
+    from: NodeId,
+    opened: Opened,
+    arrived: Arrived,
+    answer: StoredAnswer,
+    now: Timestamp,
 }
 
 /// What the transaction found.
@@ -70,9 +82,15 @@ impl Inner {
             Ok(opened) => opened,
             Err(rejection) => return self.refuse(&head, from, &rejection, now).await,
         };
-        let arrived = match self.read_body(&opened.envelope, body).await {
-            Ok(arrived) => arrived,
-            Err(rejection) => return self.refuse(&head, from, &rejection, now).await,
+        let reading = self.read_body(&opened.envelope, body);
+        let arrived = match tokio::time::timeout(BODY_TIMEOUT, reading).await {
+            Ok(Ok(arrived)) => arrived,
+            Err(_) => {
+                let text = format!("the body did not arrive within {BODY_TIMEOUT:?}");
+                let rejection = Rejection::new(ErrorKind::Invalid, "body-slow", text);
+                return self.refuse(&head, from, &rejection, now).await;
+            }
+            Ok(Err(rejection)) => return self.refuse(&head, from, &rejection, now).await,
         };
         // What the lists and agreements forbid is refused after the signature and the digest have
         // verified, so that the refusal is about a statement the sender cannot deny.
@@ -83,12 +101,14 @@ impl Inner {
             Ok(answer) => answer,
             Err(rejection) => return self.refuse(&head, from, &rejection, now).await,
         };
-        let early = self.config.faults.receipt_before_commit;
-        if early {
-            self.commit_later(from, opened, arrived, answer.clone(), now);
+        let (from, answered) = (from.clone(), answer.clone());
+        let arrival = Arrival { from, opened, arrived, answer: answered, now };
+        if self.config.faults.receipt_before_commit {
+            self.commit_later(arrival);
             return wire::answer(&answer);
         }
-        match self.commit(from, opened, arrived, answer.clone(), now).await {
+        let from = arrival.from.clone();
+        match self.commit(arrival).await {
             Ok(Outcome::Taken { more }) => {
                 self.wake.flush();
                 if more {
@@ -97,8 +117,8 @@ impl Inner {
                 wire::answer(&answer)
             }
             Ok(Outcome::Duplicate(stored)) => wire::answer(&stored),
-            Ok(Outcome::Refused(rejection)) => self.refuse(&head, from, &rejection, now).await,
-            Err(error) => self.refuse(&head, from, &Rejection::from(error), now).await,
+            Ok(Outcome::Refused(rejection)) => self.refuse(&head, &from, &rejection, now).await,
+            Err(error) => self.refuse(&head, &from, &Rejection::from(error), now).await,
         }
     }
 
@@ -235,50 +255,31 @@ impl Inner {
         };
         let body = karvan_types::json::canonical(&receipt)
             .map_err(|error| Rejection::new(ErrorKind::Internal, "receipt", error.to_string()))?;
-        self.sign_answer(200, "application/json", body, &opened.link, now)
+        self.sign_answer(
+            Answer { status: 200, content_type: "application/json", body },
+            &opened.link,
+            now,
+        )
     }
 
     /// Makes the document durable with everything that depends on it, in one transaction.
-    async fn commit(
-        self: &Arc<Self>,
-        from: &NodeId,
-        opened: Opened,
-        arrived: Arrived,
-        answer: StoredAnswer,
-        now: Timestamp,
-    ) -> Result<Outcome, Error> {
+    async fn commit(self: &Arc<Self>, arrival: Arrival) -> Result<Outcome, Error> {
         let inner = Arc::clone(self);
-        let from = from.clone();
-        self.store.write(move |tx| inner.commit_in(tx, &from, opened, arrived, answer, now)).await
+        self.store.write(move |tx| inner.commit_in(tx, arrival)).await
     }
 
     /// The planted fault of the simulation: answers first and commits afterwards.
-    fn commit_later(
-        self: &Arc<Self>,
-        from: &NodeId,
-        opened: Opened,
-        arrived: Arrived,
-        answer: StoredAnswer,
-        now: Timestamp,
-    ) {
+    fn commit_later(self: &Arc<Self>, arrival: Arrival) {
         let inner = Arc::clone(self);
-        let from = from.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            let _ = inner.commit(&from, opened, arrived, answer, now).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let _ = inner.commit(arrival).await;
             inner.wake.flush();
         });
     }
 
-    fn commit_in(
-        &self,
-        tx: &mut dyn Tx,
-        from: &NodeId,
-        opened: Opened,
-        arrived: Arrived,
-        answer: StoredAnswer,
-        now: Timestamp,
-    ) -> Result<Outcome, Error> {
+    fn commit_in(&self, tx: &mut dyn Tx, arrival: Arrival) -> Result<Outcome, Error> {
+        let Arrival { from, opened, arrived, answer, now } = arrival;
         let envelope = opened.envelope;
         let id = envelope.exchange.to_string();
         let window = self.config.faults.duplicate_window;
@@ -390,11 +391,13 @@ impl Inner {
             refusal.code = rejection.code,
             "document refused: {}", rejection.text
         );
-        let body = wire::problem(rejection);
+        let problem = Answer {
+            status: rejection.kind.http_status(),
+            content_type: wire::PROBLEM_JSON,
+            body: wire::problem(rejection),
+        };
         let link = wire::link_of(head);
-        let Ok(answer) =
-            self.sign_answer(rejection.kind.http_status(), wire::PROBLEM_JSON, body, &link, now)
-        else {
+        let Ok(answer) = self.sign_answer(problem, &link, now) else {
             let mut bare = Response::new(full("this node cannot sign answers now\n"));
             *bare.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
             return bare;

@@ -209,14 +209,13 @@ async fn take_body(inner: &Inner, request: Request) -> Result<Content, Rejection
             bytes.extend_from_slice(data);
             continue;
         }
-        let file = match &mut writer {
-            Some(file) => file,
-            None => {
-                let mut file = inner.blobs.writer().map_err(storage)?;
-                file.write(&bytes).map_err(storage)?;
-                bytes = Vec::new();
-                writer.insert(file)
-            }
+        let file = if let Some(file) = &mut writer {
+            file
+        } else {
+            let mut file = inner.blobs.writer().map_err(storage)?;
+            file.write(&bytes).map_err(storage)?;
+            bytes = Vec::new();
+            writer.insert(file)
         };
         file.write(data).map_err(storage)?;
     }

@@ -11,6 +11,7 @@ use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
 use karvan_system::{Clock, Entropy};
 use karvan_trust::keys::KeyProvider;
 use karvan_trust::lists::TrustStore;
+use karvan_types::limits::MEMORY_BODY_BYTES_MAX;
 use karvan_types::{ErrorKind, MemberId, NodeId, Timestamp};
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -75,13 +76,13 @@ impl NodeConfig {
             agreements: AgreementBook::default(),
             delivery: BTreeMap::new(),
             tokens: Vec::new(),
-            delivery_deadline: Duration::from_secs(30 * 86_400),
-            answer_timeout: Duration::from_secs(60),
+            delivery_deadline: Duration::from_hours(30 * 24),
+            answer_timeout: Duration::from_mins(1),
             relay_window: 64,
             retry: Retry::default(),
-            gap_alarm_after: Duration::from_secs(3600),
-            compare_every: Duration::from_secs(86_400),
-            list_refresh: Duration::from_secs(60),
+            gap_alarm_after: Duration::from_hours(1),
+            compare_every: Duration::from_hours(24),
+            list_refresh: Duration::from_mins(1),
             faults: Faults::default(),
         }
     }
@@ -302,6 +303,13 @@ impl Node {
                     kind.code
                 )));
             }
+            if kind.bytes_max > MEMORY_BODY_BYTES_MAX {
+                return Err(Error::Config(format!(
+                    "the document type `{}` allows {} bytes; a handler gets at most \
+                     {MEMORY_BODY_BYTES_MAX}",
+                    kind.code, kind.bytes_max
+                )));
+            }
         }
         let started = parts.clock.now();
         Ok(Self(Arc::new(Inner {
@@ -343,6 +351,7 @@ impl Node {
     /// acknowledged is durable at every instant.
     pub async fn run(&self) -> Result<(), Error> {
         let inner = &self.0;
+        inner.log_lists().await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(inner).run_peer_api());
         tasks.spawn(Arc::clone(inner).run_streams());

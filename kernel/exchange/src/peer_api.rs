@@ -113,7 +113,7 @@ fn refusal(rejection: &Rejection) -> Response {
 
 async fn read(request: Request) -> Result<Bytes, Rejection> {
     let body = Limited::new(request.into_body(), CONTROL_BYTES_MAX).collect().await;
-    body.map(|body| body.to_bytes()).map_err(|error| {
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
         Rejection::new(
             ErrorKind::TooLarge,
             "body-unreadable",

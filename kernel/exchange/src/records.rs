@@ -2,13 +2,22 @@
 
 use karvan_store::{Index, Migration, Record, Table, Value};
 use karvan_subsystem::Rejection;
-use karvan_types::{AgreementRef, Digest, ExchangeId, MemberId, NodeId, Timestamp};
+use karvan_types::{AgreementRef, Digest, ExchangeId, Instance, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The schema of the exchange.
 pub const MIGRATIONS: &[Migration] = &[Migration {
     id: "exchange-0001",
-    creates: &[&SENT, &RECEIVED, &BODY, &STREAM, &EVIDENCE_QUEUE, &RECEIPT_OUT, &ALARM],
+    creates: &[
+        &SENT,
+        &RECEIVED,
+        &BODY,
+        &STREAM,
+        &EVIDENCE_QUEUE,
+        &RECEIPT_OUT,
+        &ALARM,
+        &LIST_LOGGED,
+    ],
 }];
 
 /// Outgoing documents.
@@ -55,6 +64,9 @@ pub static RECEIPT_OUT: Table = Table {
 
 /// What an operator must look at.
 pub static ALARM: Table = Table { name: "alarm", columns: &[], indexes: &[] };
+
+/// Which version of each nation's list the log has. Key: the nation.
+pub static LIST_LOGGED: Table = Table { name: "list_logged", columns: &[], indexes: &[] };
 
 /// How far an outgoing document has come.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -377,6 +389,29 @@ impl Record for ReceiptOut {
     }
 }
 
+/// The version of a nation's list that was last logged.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ListLogged {
+    /// The nation.
+    pub nation: Instance,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Digest of its canonical text.
+    pub digest: Digest,
+}
+
+impl Record for ListLogged {
+    const TABLE: &'static Table = &LIST_LOGGED;
+
+    fn key(&self) -> Value {
+        self.nation.as_str().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
 /// Something that an operator must look at.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Alarm {
@@ -392,6 +427,8 @@ pub struct Alarm {
     pub exchange: Option<ExchangeId>,
     /// The peer concerned, if one is.
     pub peer: Option<NodeId>,
+    /// Salt of its log entry.
+    pub salt: String,
 }
 
 impl Record for Alarm {

@@ -76,7 +76,7 @@ impl Inner {
                     let pause = self.config.retry.pause(failures, &*self.entropy);
                     tracing::warn!(
                         peer.id = %peer.id,
-                        retry.pause_ms = pause.as_millis() as u64,
+                        retry.pause = ?pause,
                         "peer is away, documents wait: {cause}"
                     );
                     failures += 1;
@@ -294,7 +294,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), longest: Duration::from_secs(600) }
+        Self { first: Duration::from_secs(1), longest: Duration::from_mins(10) }
     }
 }
 

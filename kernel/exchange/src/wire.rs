@@ -310,22 +310,30 @@ pub fn link_of(head: &http::request::Parts) -> Link {
     }
 }
 
-/// Signs an answer as this node.
+/// What an answer says.
+pub struct Answer<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// Media type of the body.
+    pub content_type: &'a str,
+    /// The body, UTF-8.
+    pub body: Vec<u8>,
+}
+
+/// Signs an answer with a node's key.
 pub fn sign_answer(
     keys: &dyn KeyProvider,
     key: &KeyId,
-    status: u16,
-    content_type: &str,
-    body: Vec<u8>,
+    answer: Answer<'_>,
     link: &Link,
     now: Timestamp,
 ) -> Result<StoredAnswer, Rejection> {
     let failed = |text: String| Rejection::new(ErrorKind::Internal, "signing-failed", text);
-    let status_text = status.to_string();
-    let digest = message::content_digest(Digest::of(&body));
+    let status_text = answer.status.to_string();
+    let digest = message::content_digest(Digest::of(&answer.body));
     let parts = ResponseParts {
         status: &status_text,
-        content_type,
+        content_type: answer.content_type,
         content_digest: &digest,
         exchange_id: &link.exchange,
         request_signature: link.request_signature.as_deref(),
@@ -333,9 +341,9 @@ pub fn sign_answer(
     let signed = message::sign_response(&parts, now, key, keys)
         .map_err(|error| failed(format!("cannot sign: {error}")))?;
     Ok(StoredAnswer {
-        status,
-        content_type: content_type.to_owned(),
-        body: String::from_utf8(body).map_err(|error| failed(error.to_string()))?,
+        status: answer.status,
+        content_type: answer.content_type.to_owned(),
+        body: String::from_utf8(answer.body).map_err(|error| failed(error.to_string()))?,
         signed: signed.into(),
     })
 }

@@ -18,7 +18,7 @@ use karvan_types::{Instance, MemberId, NodeId, Timestamp};
 /// The instant at which every simulation begins.
 pub(crate) const BEGIN: Timestamp = Timestamp::from_seconds(1_800_000_000);
 /// How long lists and agreements last.
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
+const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Numbers that look random and follow from a seed (SplitMix64).
 pub(crate) struct Dice(Mutex<u64>);

@@ -21,7 +21,7 @@ const DOCUMENTS: u64 = 12;
 /// Acts of fate in one run.
 const ACTS: u64 = 12;
 /// How long after the last act everything must have arrived, in simulated time.
-const SETTLE_MAX: Duration = Duration::from_secs(180);
+const SETTLE_MAX: Duration = Duration::from_mins(3);
 /// One tick of simulated time.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -57,7 +57,7 @@ pub fn run(seed: u64, planted: Planted) -> Outcome {
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
         .tick_duration(TICK)
-        .simulation_duration(Duration::from_secs(3600))
+        .simulation_duration(Duration::from_hours(1))
         .min_message_latency(Duration::from_millis(1))
         .max_message_latency(Duration::from_millis(60))
         .tcp_capacity(4096)

@@ -450,7 +450,13 @@ fn check_proofs(
                 report.gaps.push(format!("no proof of {kind} from the log of {}", node.id));
                 continue;
             };
-            let outcome = check_proof(files, &folder, kind, *statement, bytes, &*log, &foreign);
+            let entry_file = format!("{folder}/{kind}.entry");
+            let entry = evidence::leaf(kind, *statement);
+            let outcome = if files.text(&entry_file) == Some(&entry) {
+                check_proof(kind, &entry, bytes, &*log, &foreign)
+            } else {
+                Err(format!("{entry_file} is not the entry of this {kind}"))
+            };
             if let Some(witnessed) = report.note(&file, outcome)
                 && !witnessed
             {
@@ -465,19 +471,12 @@ fn shared(verifier: impl Verifier + 'static) -> Arc<dyn Verifier> {
 }
 
 fn check_proof(
-    files: &Files,
-    folder: &str,
     kind: &str,
-    statement: Digest,
+    entry: &str,
     proof: &[u8],
     log: &dyn Verifier,
     foreign: &[Arc<dyn Verifier>],
 ) -> Result<(bool, String), String> {
-    let entry_file = format!("{folder}/{kind}.entry");
-    let entry = evidence::leaf(kind, statement);
-    if files.text(&entry_file) != Some(&entry) {
-        return Err(format!("{entry_file} is not the entry of this {kind}"));
-    }
     let parsed = ProofFile::parse(proof).map_err(|error| error.to_string())?;
     let witnesses: Vec<&dyn Verifier> = foreign.iter().map(AsRef::as_ref).collect();
     let proven =
