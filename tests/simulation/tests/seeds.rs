@@ -1,4 +1,4 @@
-//! Seeds without planted faults hold every invariant (INV-1 to INV-7); every planted fault is found.
+//! Seeds without planted faults hold INV-1 to INV-7; every planted fault is found.
 
 use karvan_simulation::{Outcome, Planted, run};
 
