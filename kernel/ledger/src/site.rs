@@ -132,7 +132,7 @@ impl Site {
                 tracing::debug!(%error, folder = %folder.display(), "partial tile stays");
             }
         }
-        // A disk that only removes files leaves an empty folder.
+        // Not empty when a file stayed, as was said above.
         let _ = self.disk.remove(&folder);
     }
 }

@@ -30,7 +30,7 @@ pub trait Disk: Send + Sync {
     /// Renames a file over another; durable after [`Disk::sync_dir`].
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Removes a file; durable after [`Disk::sync_dir`].
+    /// Removes a file or an empty directory; durable after [`Disk::sync_dir`].
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
@@ -130,7 +130,8 @@ impl Disk for OsDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        let directory = fs::symlink_metadata(path)?.is_dir();
+        if directory { fs::remove_dir(path) } else { fs::remove_file(path) }
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {

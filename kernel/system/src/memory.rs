@@ -161,7 +161,14 @@ impl World {
 
     fn sync_names(&mut self, directory: &Path) {
         let inside = |path: &Path| path.parent() == Some(directory);
-        self.durable.retain(|path, _| !inside(path));
+        let removed: Vec<PathBuf> = self
+            .durable
+            .keys()
+            .filter(|path| inside(path) && !self.seen.contains_key(*path))
+            .cloned()
+            .collect();
+        // A directory that is gone takes with it what it held when it was last synced.
+        self.durable.retain(|path, _| !removed.iter().any(|gone| path.starts_with(gone)));
         let names = self.seen.iter().filter(|(path, _)| inside(path));
         self.durable.extend(names.map(|(path, node)| (path.clone(), *node)));
     }
@@ -277,6 +284,9 @@ impl Disk for MemoryDisk {
         let mut world = self.world();
         world.change()?;
         world.node(path)?;
+        if world.seen.keys().any(|name| name.parent() == Some(path)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
         world.seen.remove(path);
         Ok(())
     }
@@ -353,7 +363,8 @@ mod tests {
 
     fn disk_with(path: &str, bytes: &[u8]) -> (MemoryDisk, Box<dyn DiskFile>) {
         let disk = MemoryDisk::new();
-        disk.create_dir_all(Path::new("dir")).expect("makes");
+        let dir = Path::new(path).parent().expect("a file in a directory");
+        disk.create_dir_all(dir).expect("makes");
         let mut file = disk.open(Path::new(path)).expect("opens");
         file.write_at(0, bytes).expect("writes");
         (disk, file)
@@ -424,6 +435,31 @@ mod tests {
             }
         }
         assert!(outcomes.len() > 4 && outcomes.first().is_some_and(|old| old == b"old"));
+    }
+
+    #[test]
+    fn an_empty_directory_can_be_removed() {
+        let (disk, mut file) = disk_with("dir/sub/a", b"x");
+        let sub = Path::new("dir/sub");
+        file.sync().expect("syncs");
+        disk.sync_dir(sub).expect("syncs");
+        let full = disk.remove(sub).map_err(|error| error.kind());
+        assert_eq!(full, Err(io::ErrorKind::DirectoryNotEmpty));
+        // Removed, but nothing of it synced: a crash brings all of it back.
+        let remove = || {
+            disk.remove(&sub.join("a")).expect("removes");
+            disk.remove(sub).expect("is empty now");
+            assert!(!disk.exists(sub));
+        };
+        remove();
+        disk.crash();
+        assert_eq!(disk.read(&sub.join("a")).expect("reads"), b"x");
+        // Once the name of the directory is gone for good, so is what was in it.
+        remove();
+        disk.sync_dir(Path::new("dir")).expect("syncs");
+        disk.crash();
+        assert!(disk.list(Path::new("dir")).expect("lists").is_empty());
+        assert!(!disk.exists(&sub.join("a")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use karvan_evidence::proof::verify_consistency;
 use karvan_evidence::tile::{decode_bundle, decode_tile};
 use karvan_evidence::tree::leaf_hash;
 use karvan_ledger::{Error, State};
-use karvan_system::OsDisk;
+use karvan_system::{Disk as _, OsDisk};
 use karvan_types::ErrorKind;
 
 use crate::keys;
@@ -75,6 +75,25 @@ fn check_files(ledger: &karvan_ledger::Ledger) {
     }
     for path in ["", "segments", "../second/signed-size", "/checkpoint", "witnessed"] {
         assert_eq!(read(path).map_err(|error| error.kind()), Err(ErrorKind::Invalid), "{path}");
+    }
+}
+
+/// A folder of partial files goes once the full one exists, one checkpoint later.
+#[tokio::test(start_paused = true)]
+async fn no_empty_folders_stay() {
+    let folder = tempfile::tempdir().expect("folder");
+    let world = World::new(Arc::new(OsDisk), folder.path());
+    let log = world.open().expect("opens");
+    for round in 0..8 {
+        log.append_many(round * 100..(round + 1) * 100).await;
+        log.ledger.checkpoint_now().await.expect("made");
+    }
+    log.stop().await.expect("ends well");
+    world.verify();
+    // 800 entries: tile 2 became full at the last checkpoint, tile 3 is partial.
+    for kind in ["tile/0", "tile/entries"] {
+        let names = OsDisk.list(&world.dir.join(kind)).expect("there");
+        assert_eq!(names, ["000", "001", "002", "002.p", "003.p"], "{kind}");
     }
 }
 
