@@ -1,2 +1,16 @@
-//! x
-fn main() {}
+#![doc = include_str!("../README.md")]
+
+mod agreements;
+mod client;
+mod commands;
+mod config;
+mod failure;
+mod files;
+mod node;
+mod output;
+mod setup;
+mod subsystems;
+
+fn main() -> std::process::ExitCode {
+    commands::main()
+}

@@ -1,0 +1,140 @@
+//! Errors at the edge: which kind they are, and how a person or a script reads them.
+//!
+//! Libraries have error enums; here they meet in `anyhow`, and [`kind`] finds the kind again, so
+//! that the exit code says whose turn it is to act.
+
+use anyhow::Error;
+use karvan_exchange::wire;
+use karvan_subsystem::Rejection;
+use karvan_types::ErrorKind;
+
+/// A failure of the command line itself, with a remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    pub(crate) text: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), hint: None }
+    }
+
+    pub(crate) fn config(text: impl Into<String>) -> Self {
+        Self::new(ErrorKind::LocalConfig, text)
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Returns the kind of the first cause that has one.
+pub(crate) fn kind(error: &Error) -> ErrorKind {
+    error.chain().find_map(kind_of_cause).unwrap_or(ErrorKind::Internal)
+}
+
+fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return Some(failure.kind);
+    }
+    if let Some(rejection) = cause.downcast_ref::<Rejection>() {
+        return Some(rejection.kind);
+    }
+    if let Some(error) = cause.downcast_ref::<karvan_exchange::Error>() {
+        return Some(error.kind());
+    }
+    if let Some(error) = cause.downcast_ref::<karvan_trust::Error>() {
+        return Some(error.kind());
+    }
+    if let Some(error) = cause.downcast_ref::<karvan_store::Error>() {
+        return Some(error.kind());
+    }
+    if let Some(error) = cause.downcast_ref::<karvan_ledger::Error>() {
+        return Some(error.kind());
+    }
+    if let Some(error) = cause.downcast_ref::<karvan_evidence::Error>() {
+        return Some(error.kind());
+    }
+    cause.downcast_ref::<std::io::Error>().map(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+        _ => ErrorKind::Storage,
+    })
+}
+
+/// Returns what to try next, when something can be tried.
+fn hint(error: &Error) -> Option<String> {
+    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone());
+    own.or_else(|| {
+        let known = match kind(error) {
+            ErrorKind::Unauthenticated => {
+                "give a token of this node with --token-file, or its folder with --dir"
+            }
+            ErrorKind::Forbidden => "ask the operator for a token with that permission",
+            ErrorKind::Evidence => "keep the material as it is; it is itself evidence",
+            ErrorKind::Internal => {
+                "this is a defect in Karvan; report it with the command's output"
+            }
+            _ => return None,
+        };
+        Some(known.to_owned())
+    })
+}
+
+/// Returns error, causes and hint for a person.
+pub(crate) fn text(error: &Error) -> String {
+    let mut text = format!("error: {error:#}\n");
+    let rejection = error.chain().find_map(|cause| cause.downcast_ref::<Rejection>());
+    for pointer in rejection.map(|rejection| &*rejection.pointers).unwrap_or_default() {
+        let at = if pointer.pointer.is_empty() { "document" } else { &pointer.pointer };
+        text.push_str(&format!("  at {at}: {}; {}\n", pointer.rule, pointer.remedy));
+    }
+    if let Some(hint) = hint(error) {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    text
+}
+
+/// Returns the error as a problem (RFC 9457) for a script.
+pub(crate) fn problem(error: &Error) -> String {
+    let rejection = error.chain().find_map(|cause| cause.downcast_ref::<Rejection>()).cloned();
+    let rejection = rejection.unwrap_or_else(|| {
+        let kind = kind(error);
+        let mut text = format!("{error:#}");
+        if let Some(hint) = hint(error) {
+            text.push_str("; ");
+            text.push_str(&hint);
+        }
+        Rejection::new(kind, kind.label(), text)
+    });
+    String::from_utf8_lossy(&wire::problem(&rejection)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn the_kind_is_found_below_context() {
+        let check = |error: Error, expected: ErrorKind| assert_eq!(kind(&error), expected);
+        let failed = || Err::<(), _>(Failure::config("no")).context("while starting");
+        check(failed().expect_err("fails"), ErrorKind::LocalConfig);
+        check(Rejection::new(ErrorKind::Forbidden, "a", "b").into(), ErrorKind::Forbidden);
+        check(karvan_store::Error::Stopped.into(), ErrorKind::Storage);
+        check(std::io::Error::from(std::io::ErrorKind::NotFound).into(), ErrorKind::NotFound);
+        check(anyhow::anyhow!("surprise"), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn texts_have_causes_and_a_hint() {
+        let failure = Failure::config("the key `x` is unknown").hint("delete it");
+        let error = Error::from(failure).context("cannot start");
+        assert_eq!(text(&error), "error: cannot start: the key `x` is unknown\nhint: delete it\n");
+        assert!(problem(&error).contains(r#""title":"configuration""#), "{}", problem(&error));
+    }
+}
