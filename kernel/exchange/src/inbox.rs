@@ -101,11 +101,12 @@ impl Inner {
             Ok(answer) => answer,
             Err(rejection) => return self.refuse(&head, from, &rejection, now).await,
         };
+        let exchange = opened.link.exchange.clone();
         let (from, answered) = (from.clone(), answer.clone());
         let arrival = Arrival { from, opened, arrived, answer: answered, now };
         if self.config.faults.receipt_before_commit {
             self.commit_later(arrival);
-            return wire::answer(&answer);
+            return wire::answer(&answer, &exchange);
         }
         let from = arrival.from.clone();
         match self.commit(arrival).await {
@@ -114,9 +115,9 @@ impl Inner {
                 if more {
                     self.wake.streams.notify_one();
                 }
-                wire::answer(&answer)
+                wire::answer(&answer, &exchange)
             }
-            Ok(Outcome::Duplicate(stored)) => wire::answer(&stored),
+            Ok(Outcome::Duplicate(stored)) => wire::answer(&stored, &exchange),
             Ok(Outcome::Refused(rejection)) => self.refuse(&head, &from, &rejection, now).await,
             Err(error) => self.refuse(&head, &from, &Rejection::from(error), now).await,
         }
@@ -409,7 +410,7 @@ impl Inner {
             tracing::error!("a refusal could not be logged");
         }
         self.wake.flush();
-        wire::answer(&answer)
+        wire::answer(&answer, &link.exchange)
     }
 
     /// Refuses a well-signed document: the refusal is stored and its number is used up, so that the

@@ -349,15 +349,8 @@ pub fn sign_answer(
 }
 
 /// Makes the HTTP answer of a stored one: the same bytes each time.
-pub(crate) fn answer(stored: &StoredAnswer) -> Response<Body> {
+pub(crate) fn answer(stored: &StoredAnswer, exchange: &str) -> Response<Body> {
     let digest = message::content_digest(Digest::of(stored.body.as_bytes()));
-    let exchange = match message::parse_base(&stored.signed.base) {
-        Ok(parsed) => match parsed.parts {
-            Parts::Response(parts) => parts.exchange_id.to_owned(),
-            Parts::Request(_) => String::new(),
-        },
-        Err(_) => String::new(),
-    };
     let built = Response::builder()
         .status(stored.status)
         .header(CONTENT_TYPE, &stored.content_type)
