@@ -36,6 +36,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether only a part of the quantity is proposed.
+    pub const fn is_in_part(self) -> bool {
+        matches!(self, Self::GrantInPart)
+    }
+
     /// Returns the decision that follows this proposal.
     pub const fn decision(self) -> Decision {
         match self {

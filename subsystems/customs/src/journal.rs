@@ -207,7 +207,7 @@ pub enum TaskKind {
     CancelledAfterDecision,
     /// The value looks too low: valuation looks at it.
     Valuation,
-    /// The partner was asked a question; the claim waits for the answer.
+    /// The partner was asked a question, or asks one; a claim waits for the answer.
     PartnerQuery,
     /// One reference came with two contents.
     SameReferenceOtherContent,

@@ -160,6 +160,16 @@ mod tests {
         check("ＡZ１", "AZ1", "Ａ１");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn normalising_again_changes_nothing(text in "\\PC{0,40}") {
+            if let Ok(number) = CertificateNumber::parse(&text) {
+                let again = CertificateNumber::parse(&number.normal).expect("still a number");
+                proptest::prop_assert_eq!(&again.normal, &number.normal);
+            }
+        }
+    }
+
     #[test]
     fn refuses_what_is_no_number() {
         let long = "1".repeat(NUMBER_CHARS_MAX + 1);

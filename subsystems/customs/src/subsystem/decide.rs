@@ -292,28 +292,28 @@ fn granted_quantity(
     };
     let stated = stated.map(|converted| converted.quantity.value);
     let claimed = item.assessment.matched.claimed.as_ref().map(|claimed| claimed.value);
-    let value: Option<Decimal> = match decision {
-        Decision::GrantedInPart => {
-            let proposed = item.assessment.proposal.quantity.as_ref().map(|q| q.value);
-            let most = proposed.unwrap_or_else(|| ledger.balance());
-            stated.or_else(|| claimed.map(|claimed| claimed.min(most)))
+    let differs = |text: &str| Err(refuse(ErrorKind::Invalid, "quantity-differs", text));
+    let value: Option<Decimal> = if decision == Decision::GrantedInPart {
+        let proposal = &item.assessment.proposal;
+        let proposed = proposal.quantity.as_ref().filter(|_| proposal.verdict.is_in_part());
+        stated.or_else(|| proposed.map(|quantity| quantity.value))
+    } else {
+        claimed.or(stated)
+    };
+    match (value, claimed) {
+        (None, _) => {
+            let text =
+                format!("state the `quantity` to debit in {unit}, the unit of the certificate");
+            Err(refuse(ErrorKind::Invalid, "quantity-required", text))
         }
-        _ => claimed.or(stated),
-    };
-    let Some(value) = value else {
-        let text = format!("state the `quantity` to debit in {unit}, the unit of the certificate");
-        return Err(refuse(ErrorKind::Invalid, "quantity-required", text));
-    };
-    let full = claimed.is_some_and(|claimed| stated.is_some_and(|stated| stated != claimed));
-    if matches!(decision, Decision::Granted) && full {
-        let text = "a full grant debits what is claimed; use grant-in-part for another quantity";
-        return Err(refuse(ErrorKind::Invalid, "quantity-differs", text));
+        (Some(value), Some(claimed)) if decision == Decision::GrantedInPart && value >= claimed => {
+            differs("a grant in part is for less than is claimed; use grant for all of it")
+        }
+        (Some(value), _) if decision == Decision::Granted && stated.is_some_and(|s| s != value) => {
+            differs("a full grant debits what is claimed; use grant-in-part for another quantity")
+        }
+        (Some(value), _) => Ok(Quantity { value, unit }),
     }
-    if claimed.is_some_and(|claimed| value > claimed) {
-        let text = "more cannot be granted than is claimed; give a smaller `quantity`";
-        return Err(refuse(ErrorKind::Invalid, "quantity-differs", text));
-    }
-    Ok(Quantity { value, unit })
 }
 
 /// What a decision is about.
@@ -358,7 +358,7 @@ fn inform(
             effective_date: None,
         },
         decision_date: record.day,
-        officer_id: caller.user.chars().take(OFFICER_CHARS_MAX).collect(),
+        officer_id: officer_id(&caller.user),
         items: vec![UtilisationItem {
             sequence: item.item,
             certificate_item: item.quote.item,
@@ -378,6 +378,13 @@ fn inform(
         .iter()
         .map(|to| answer::send(cx, &customs.config.customs, to, &message, &subject))
         .collect()
+}
+
+/// Returns the officer's name in the form that a message takes.
+fn officer_id(user: &str) -> String {
+    let plain = user.chars().filter(char::is_ascii_graphic);
+    let id: String = plain.take(OFFICER_CHARS_MAX).collect();
+    if id.is_empty() { "unnamed".to_owned() } else { id }
 }
 
 fn finish(

@@ -373,6 +373,15 @@ fn utilisation(
         })?;
         let text = told(item, &claim_item);
         note(cx.tx, cx.now, &subject, record.sender.as_str(), text)?;
+        if item.decision == Decision::Query {
+            let known = if certificate.is_some() { "is known here" } else { "is not known here" };
+            let text = format!(
+                "{} asks about certificate {number}, which {known}: {}",
+                record.sender,
+                item.reason.as_deref().unwrap_or_default()
+            );
+            open_task(cx.tx, cx.now, TaskKind::PartnerQuery, &subject, text)?;
+        }
     }
     Ok(subject)
 }

@@ -1,6 +1,7 @@
 //! Two customs services, each on a store of its own, and what passes between them.
 
 mod exchange;
+mod later;
 mod ledger;
 mod refusals;
 mod rules;
