@@ -60,6 +60,7 @@ pub enum Delivery {
 
 /// A certificate of origin with everything known about it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Certificate {
     /// The number.
     pub number: CertificateNumber,

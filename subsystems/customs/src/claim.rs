@@ -20,6 +20,7 @@ pub const ITEMS_MAX: usize = 1000;
 
 /// An importer's declaration that claims a preference.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Claim {
     /// Number of the import declaration.
     pub number: String,
@@ -125,6 +126,7 @@ impl ItemState {
 
 /// An item of a claim that quotes a certificate.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ClaimItem {
     /// The claim.
     pub claim: String,

@@ -220,6 +220,7 @@ const fn reason_of(rule: Rule) -> Reason {
 
 /// A decision of an officer about one claimed item, as recorded.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DecisionRecord {
     /// The claim.
     pub claim: String,
@@ -288,6 +289,7 @@ impl Record for DecisionRecord {
 
 /// What the partner decided about a certificate of ours.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Utilisation {
     /// Key of the certificate.
     pub certificate: String,

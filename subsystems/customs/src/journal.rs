@@ -167,6 +167,7 @@ pub fn note(
 
 /// A message that came before the one on which it builds.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Parked {
     /// The exchange that brought it; its message is kept under the same id.
     pub exchange: ExchangeId,
@@ -234,6 +235,7 @@ impl TaskKind {
 
 /// Something that an officer must look at.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Number of the task.
     pub number: u64,

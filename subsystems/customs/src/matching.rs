@@ -89,6 +89,7 @@ impl<'a> Case<'a> {
 
 /// The result of comparing one claimed item.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Match {
     /// What was found, heaviest first.
     pub differences: Vec<Difference>,

@@ -73,6 +73,7 @@ pub struct Entry {
 
 /// A line of the journal of a ledger.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Debit {
     /// Number of the line, rising over all certificates.
     pub line: u64,

@@ -1,6 +1,5 @@
 //! Messages that this side writes itself: validations and results, and the record of what is sent.
 
-use karvan_store::Tx;
 use karvan_subsystem::{Context, Outgoing, Rejection};
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId};
 
@@ -16,9 +15,10 @@ pub(super) const RESPONSE_TYPE_CODE: &str = "961";
 /// Sequence of the references that this side gives to its own messages.
 const REFERENCES: &str = "customs_reference";
 
-/// Returns a reference that this side has never used.
-pub(super) fn next_reference(tx: &mut dyn Tx, prefix: &str) -> Result<String, Rejection> {
-    Ok(format!("{prefix}-{:07}", tx.next(REFERENCES)?))
+/// Returns a reference that this side has never used, not even before an older state of its store
+/// was restored from a backup.
+pub(super) fn next_reference(cx: &mut Context<'_>, prefix: &str) -> Result<String, Rejection> {
+    Ok(format!("{prefix}-{}-{}", cx.now.as_millis(), cx.tx.next(REFERENCES)?))
 }
 
 /// Sends a message and records it.
@@ -66,7 +66,7 @@ pub(super) fn validate(
     errors: Vec<ValidationError>,
 ) -> Result<(), Rejection> {
     let header = message.header();
-    let reference = next_reference(cx.tx, "VAL")?;
+    let reference = next_reference(cx, "VAL")?;
     let outcome = if errors.is_empty() { Outcome::Accepted } else { Outcome::Rejected };
     let validation = Validation {
         header: answer_header(cx, header, reference),

@@ -339,7 +339,7 @@ fn inform(
     }
     let Some(content) = claim.content() else { return Ok(Vec::new()) };
     let known = certificate.and_then(Certificate::content);
-    let reference = answer::next_reference(cx.tx, "UTL")?;
+    let reference = answer::next_reference(cx, "UTL")?;
     let header: &Header = known.map_or(&content.header, |content| &content.header);
     let result = UtilisationResult {
         header: answer::answer_header(cx, header, reference),

@@ -187,7 +187,7 @@ async fn a_result_reaches_customs_and_issuer_and_counts_once() {
     let shown = exchange.act(&az, "show", show).await.expect("shown");
     assert_eq!(shown["debits"].as_array().map(Vec::len), Some(1));
     assert_eq!(shown["utilisations"][0]["decision"], "granted");
-    assert_eq!(shown["utilisations"][0]["claim_item"], "PK:KAPE-HC-00001-02-10-2026#00001");
+    assert_eq!(shown["utilisations"][0]["claimItem"], "PK:KAPE-HC-00001-02-10-2026#00001");
 }
 
 #[tokio::test]
