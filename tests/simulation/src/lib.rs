@@ -1,8 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod federation;
 mod machine;
-mod probe;
 mod verdict;
 mod world;
 

@@ -12,6 +12,7 @@ use karvan_ledger::{Config, Ledger, Witness};
 use karvan_store::{Blobs, JournalStore, Migration, Store};
 use karvan_system::memory::MemoryDisk;
 use karvan_system::{Clock, Disk};
+use karvan_testkit::{Dice, Federation, HANDLED, Nation, Plan, Probe};
 use karvan_trust::keys::KeyProvider;
 use karvan_trust::lists::TrustStore;
 use karvan_trust::notes;
@@ -20,10 +21,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex as AsyncMutex;
 use turmoil::net::{TcpListener, TcpStream};
 
-use crate::federation::{BEGIN, Dice, Federation, Nation};
-use crate::probe::{self, Probe};
-
 const PORT: u16 = 7443;
+/// The instant at which every simulation begins.
+pub(crate) const BEGIN: Timestamp = Timestamp::from_seconds(1_800_000_000);
 /// Folder of the evidence log on the simulated disk.
 pub(crate) const LOG: &str = "/data/log";
 /// Record of the largest size ever signed, on another volume.
@@ -136,9 +136,21 @@ impl Network for SimNetwork {
     }
 }
 
+/// Makes the federation of a run.
+pub(crate) fn federation(dice: &Dice) -> Federation {
+    let plan = Plan {
+        begin: BEGIN,
+        lasts: Duration::from_hours(365 * 24),
+        authorities: ["az", "pk"].map(|host| format!("{host}:{PORT}")),
+        certified: false,
+        certified_at: BEGIN,
+    };
+    Federation::new(plan, dice)
+}
+
 /// The schema of a simulated node.
 pub(crate) fn migrations() -> impl Iterator<Item = &'static Migration> {
-    records::MIGRATIONS.iter().chain(probe::MIGRATIONS)
+    records::MIGRATIONS.iter().chain(karvan_testkit::MIGRATIONS)
 }
 
 impl Machine {
@@ -268,7 +280,7 @@ impl Machine {
                 exchange,
                 sender: self.nation().member.clone(),
                 recipient: self.other().member.clone(),
-                code: "PRB".to_owned(),
+                code: HANDLED.to_owned(),
                 content_type: "application/octet-stream".to_owned(),
                 content: Content::Inline(vec![exchange.as_bytes()[14]; size]),
             };

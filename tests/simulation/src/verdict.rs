@@ -8,10 +8,10 @@ use karvan_exchange::records::{Alarm, LeafRef, Received, Sent, SentState};
 use karvan_ledger::{AuditKeys, Ledger, audit};
 use karvan_store::{Error, JournalStore, Range, Store};
 use karvan_system::{Disk, SystemClock};
+use karvan_testkit::Seen;
 use karvan_trust::notes;
 
 use crate::machine::{LOG, Machine, SIGNED_SIZE, STATE, WITNESS, migrations};
-use crate::probe::Seen;
 use crate::world::Outcome;
 
 /// Most records read at the end.

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use karvan_system::memory::MemoryDisk;
+use karvan_testkit::Dice;
 use karvan_types::{ExchangeId, Timestamp};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::Sim;
 use turmoil::net::TcpStream;
 
-use crate::federation::{BEGIN, Dice, Federation};
-use crate::machine::{Machine, Planted, Promises};
+use crate::machine::{self, BEGIN, Machine, Planted, Promises};
 use crate::verdict;
 
 /// Documents that each side hands in.
@@ -41,7 +41,7 @@ pub struct Outcome {
 /// Plays one seed.
 pub fn run(seed: u64, planted: Planted) -> Outcome {
     let dice = Arc::new(Dice::new(seed));
-    let federation = Arc::new(Federation::new(&dice));
+    let federation = Arc::new(machine::federation(&dice));
     let machines: Vec<Machine> = (0..2)
         .map(|own| Machine {
             federation: Arc::clone(&federation),

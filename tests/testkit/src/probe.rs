@@ -1,8 +1,9 @@
-//! The smallest sub-system: it counts how often it gets each document.
+//! The smallest sub-system: it counts how often it gets each document, and refuses or fails on
+//! demand.
 
 use karvan_store::{Index, Migration, Read, Record, Table, Value};
 use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
-use karvan_types::Timestamp;
+use karvan_types::{ErrorKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 static SEEN: Table = Table {
@@ -11,18 +12,23 @@ static SEEN: Table = Table {
     indexes: &[Index { name: "order", columns: &["order"], unique: true }],
 };
 
+/// A body that the handler refuses.
+pub const REFUSE: &[u8] = b"refuse";
+/// A body on which the handler panics.
+pub const DEFECT: &[u8] = b"defect";
+
 /// Schema of the probe.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { id: "probe-0001", creates: &[&SEEN] }];
+pub const MIGRATIONS: &[Migration] = &[Migration { id: "probe-0001", creates: &[&SEEN] }];
 
 /// One hand-over.
 #[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// The exchange.
-    pub(crate) exchange: String,
+    pub exchange: String,
     /// Its place among all hand-overs.
-    pub(crate) order: u64,
+    pub order: u64,
     /// How often it was handed over.
-    pub(crate) times: u32,
+    pub times: u32,
 }
 
 impl Record for Seen {
@@ -38,7 +44,7 @@ impl Record for Seen {
 }
 
 /// The sub-system.
-pub(crate) struct Probe;
+pub struct Probe;
 
 impl Subsystem for Probe {
     fn name(&self) -> &'static str {
@@ -51,7 +57,7 @@ impl Subsystem for Probe {
 
     fn document_types(&self) -> &'static [DocumentType] {
         &[DocumentType {
-            code: "PRB",
+            code: crate::HANDLED,
             content_type: "application/octet-stream",
             bytes_max: 64 * 1024,
             about: "counts",
@@ -67,7 +73,14 @@ impl Subsystem for Probe {
         let order = cx.tx.next("probe")?;
         let known = cx.tx.find::<Seen>(exchange.as_str())?;
         let times = known.map_or(0, |seen| seen.times) + 1;
-        Ok(cx.tx.save(&Seen { exchange, order, times })?)
+        // Written first: a refusal and a panic must undo it.
+        cx.tx.save(&Seen { exchange, order, times })?;
+        assert!(document.body != DEFECT, "the probe fails on demand");
+        if document.body == REFUSE {
+            let text = "the probe refuses on demand";
+            return Err(Rejection::new(ErrorKind::Invalid, "probe.refused", text));
+        }
+        Ok(())
     }
 
     fn operate(
