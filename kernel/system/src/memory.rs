@@ -8,73 +8,21 @@
 //! Invariant: after a crash nothing is seen but what was synced, or, with
 //! [`MemoryDisk::crash_torn`], what a real disk could have written early.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Disk, DiskFile};
 
-/// Bytes that a disk writes together or not at all.
-const SECTOR_BYTES: usize = 512;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use world::{Change, Content, Node, World, at, missing};
 
 /// A disk in memory; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk(Arc<Mutex<World>>);
-
-#[derive(Debug, Default)]
-struct World {
-    files: BTreeMap<u64, Content>,
-    seen: Names,
-    durable: Names,
-    /// Counts crashes; a file opened before the last one is dead.
-    life: u64,
-    operations_left: Option<u64>,
-    syncs_fail: bool,
-    syncs: u64,
-}
-
-type Names = BTreeMap<PathBuf, Node>;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Node {
-    Directory,
-    File(u64),
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<Change>,
-}
-
-#[derive(Debug)]
-enum Change {
-    Write(u64, Vec<u8>),
-    Length(u64),
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Length(len) => bytes.resize(at(*len), 0),
-            Self::Write(offset, new) => {
-                let (start, end) = (at(*offset), at(*offset).saturating_add(new.len()));
-                if bytes.len() < end {
-                    bytes.resize(end, 0);
-                }
-                if let Some(old) = bytes.get_mut(start..end) {
-                    old.copy_from_slice(new);
-                }
-            }
-        }
-    }
-}
-
-fn at(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
-}
 
 impl MemoryDisk {
     /// Makes an empty disk.
@@ -92,8 +40,9 @@ impl MemoryDisk {
         self.world().crash(&mut || false);
     }
 
-    /// Loses power like [`MemoryDisk::crash`], but keeps a part of what was not synced: sectors of
-    /// 512 bytes and whole directories, chosen by `seed`.
+    /// Loses power like [`MemoryDisk::crash`], but keeps a part of what was not synced, chosen by
+    /// `seed`: of the writes to a file some whole, some in part, by sectors of 512 bytes; and some
+    /// of the names that were made or removed. A rename loses the old name only for the new one.
     pub fn crash_torn(&self, seed: u64) {
         let mut state = seed;
         self.world().crash(&mut || {
@@ -115,96 +64,34 @@ impl MemoryDisk {
         self.world().syncs_fail = fail;
     }
 
-    /// Returns how many file syncs were done.
+    /// Returns how many syncs were done, of files and of directories.
     pub fn syncs(&self) -> u64 {
         self.world().syncs
     }
-}
 
-impl World {
-    fn crash(&mut self, keep: &mut dyn FnMut() -> bool) {
-        self.life += 1;
-        self.operations_left = None;
-        self.syncs_fail = false;
-        for content in self.files.values_mut() {
-            for change in content.unsynced.drain(..) {
-                match &change {
-                    Change::Length(_) if keep() => change.apply(&mut content.durable),
-                    Change::Length(_) => {}
-                    Change::Write(offset, bytes) => {
-                        for (i, sector) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                            if keep() {
-                                let offset = offset + (i * SECTOR_BYTES) as u64;
-                                Change::Write(offset, sector.to_vec()).apply(&mut content.durable);
-                            }
-                        }
-                    }
-                }
-            }
-            content.seen.clone_from(&content.durable);
-        }
-        let directories: Vec<PathBuf> = self.directories().collect();
-        for directory in directories {
-            if keep() {
-                self.sync_names(&directory);
-            }
-        }
-        self.seen.clone_from(&self.durable);
-        let live = &self.durable;
-        self.files.retain(|id, _| live.values().any(|node| *node == Node::File(*id)));
+    /// Returns the paths of all files, sorted.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let world = self.world();
+        let files = world.seen.iter().filter(|(_, node)| node.is_file());
+        files.map(|(path, _)| path.clone()).collect()
     }
 
-    fn directories(&self) -> impl Iterator<Item = PathBuf> {
-        let nodes = self.seen.iter().filter(|(_, node)| **node == Node::Directory);
-        nodes.map(|(path, _)| path.clone())
+    /// Copies what is seen to a new disk, where all of it is synced, as a backup does.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let world = self.world();
+        let copied = |content: &Content| Content {
+            seen: content.seen.clone(),
+            durable: content.seen.clone(),
+            unsynced: Vec::new(),
+        };
+        Self(Arc::new(Mutex::new(World {
+            files: world.files.iter().map(|(id, content)| (*id, copied(content))).collect(),
+            seen: world.seen.clone(),
+            durable: world.seen.clone(),
+            ..World::default()
+        })))
     }
-
-    fn sync_names(&mut self, directory: &Path) {
-        let inside = |path: &Path| path.parent() == Some(directory);
-        let removed: Vec<PathBuf> = self
-            .durable
-            .keys()
-            .filter(|path| inside(path) && !self.seen.contains_key(*path))
-            .cloned()
-            .collect();
-        // A directory that is gone takes with it what it held when it was last synced.
-        self.durable.retain(|path, _| !removed.iter().any(|gone| path.starts_with(gone)));
-        let names = self.seen.iter().filter(|(path, _)| inside(path));
-        self.durable.extend(names.map(|(path, node)| (path.clone(), *node)));
-    }
-
-    /// Counts a change, or refuses it.
-    fn change(&mut self) -> io::Result<()> {
-        match &mut self.operations_left {
-            None => Ok(()),
-            Some(0) => Err(io::Error::other("the disk was stopped")),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-        }
-    }
-
-    fn node(&self, path: &Path) -> io::Result<Node> {
-        self.seen.get(path).copied().ok_or_else(|| missing(path))
-    }
-
-    fn file(&mut self, id: u64, life: u64) -> io::Result<&mut Content> {
-        if life != self.life {
-            return Err(io::Error::other("the disk crashed since this file was opened"));
-        }
-        self.files.get_mut(&id).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
-    }
-
-    fn is_directory(&self, path: &Path) -> bool {
-        path.as_os_str().is_empty()
-            || path.parent().is_none()
-            || self.seen.get(path) == Some(&Node::Directory)
-    }
-}
-
-fn missing(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
 }
 
 impl Disk for MemoryDisk {
@@ -297,6 +184,7 @@ impl Disk for MemoryDisk {
         if !world.is_directory(path) {
             return Err(missing(path));
         }
+        world.syncs += 1;
         world.sync_names(path);
         Ok(())
     }
@@ -354,121 +242,5 @@ impl DiskFile for MemoryFile {
             change.apply(&mut content.durable);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn disk_with(path: &str, bytes: &[u8]) -> (MemoryDisk, Box<dyn DiskFile>) {
-        let disk = MemoryDisk::new();
-        let dir = Path::new(path).parent().expect("a file in a directory");
-        disk.create_dir_all(dir).expect("makes");
-        let mut file = disk.open(Path::new(path)).expect("opens");
-        file.write_at(0, bytes).expect("writes");
-        (disk, file)
-    }
-
-    #[test]
-    fn a_crash_forgets_what_was_not_synced() {
-        let path = Path::new("dir/a");
-        // Neither bytes nor name.
-        let (disk, _) = disk_with("dir/a", b"lost");
-        disk.crash();
-        assert!(disk.exists(Path::new("dir")) && !disk.exists(path));
-        // Bytes without name.
-        let (disk, mut file) = disk_with("dir/a", b"lost");
-        file.sync().expect("syncs");
-        disk.crash();
-        assert!(!disk.exists(path));
-        // Name without bytes.
-        let (disk, _) = disk_with("dir/a", b"lost");
-        disk.sync_dir(Path::new("dir")).expect("syncs");
-        disk.crash();
-        assert_eq!(disk.read(path).expect("reads"), b"");
-        // Both, then more bytes and a rename that are lost again.
-        let (disk, mut file) = disk_with("dir/a", b"kept");
-        file.sync().expect("syncs");
-        disk.sync_dir(Path::new("dir")).expect("syncs");
-        file.write_at(2, b"changed").expect("writes");
-        file.set_len(3).expect("cuts");
-        disk.rename(path, Path::new("dir/b")).expect("renames");
-        assert_eq!(disk.read(Path::new("dir/b")).expect("reads"), b"kec");
-        disk.crash();
-        assert_eq!(disk.list(Path::new("dir")).expect("lists"), ["a"]);
-        assert_eq!(disk.read(path).expect("reads"), b"kept");
-        assert!(file.sync().is_err(), "a file opened before the crash is dead");
-    }
-
-    #[test]
-    fn a_torn_crash_keeps_some_sectors() {
-        let mut kept = [0; 3];
-        for seed in 0..64 {
-            let (disk, _) = disk_with("dir/a", &[7; 2 * SECTOR_BYTES]);
-            disk.sync_dir(Path::new("dir")).expect("syncs");
-            disk.crash_torn(seed);
-            let bytes = disk.read(Path::new("dir/a")).expect("reads");
-            let whole = |sector: &&[u8]| **sector == [7; SECTOR_BYTES];
-            let sectors = bytes.chunks(SECTOR_BYTES).filter(whole).count();
-            *kept.get_mut(sectors).expect("at most two sectors") += 1;
-        }
-        assert!(kept.iter().all(|count| *count > 0), "{kept:?}");
-    }
-
-    #[test]
-    fn replace_is_atomic_at_every_stop() {
-        let path = Path::new("dir/a");
-        let mut outcomes = Vec::new();
-        for operations in 0.. {
-            let (disk, mut file) = disk_with("dir/a", b"old");
-            file.sync().expect("syncs");
-            disk.sync_dir(Path::new("dir")).expect("syncs");
-            disk.stop_after(operations);
-            let done = disk.replace(path, b"new").is_ok();
-            disk.crash();
-            let content = disk.read(path).expect("one of both is there");
-            assert!(content == b"old" && !done || content == b"new", "{operations}");
-            outcomes.push(content);
-            if done {
-                break;
-            }
-        }
-        assert!(outcomes.len() > 4 && outcomes.first().is_some_and(|old| old == b"old"));
-    }
-
-    #[test]
-    fn an_empty_directory_can_be_removed() {
-        let (disk, mut file) = disk_with("dir/sub/a", b"x");
-        let sub = Path::new("dir/sub");
-        file.sync().expect("syncs");
-        disk.sync_dir(sub).expect("syncs");
-        let full = disk.remove(sub).map_err(|error| error.kind());
-        assert_eq!(full, Err(io::ErrorKind::DirectoryNotEmpty));
-        // Removed, but nothing of it synced: a crash brings all of it back.
-        let remove = || {
-            disk.remove(&sub.join("a")).expect("removes");
-            disk.remove(sub).expect("is empty now");
-            assert!(!disk.exists(sub));
-        };
-        remove();
-        disk.crash();
-        assert_eq!(disk.read(&sub.join("a")).expect("reads"), b"x");
-        // Once the name of the directory is gone for good, so is what was in it.
-        remove();
-        disk.sync_dir(Path::new("dir")).expect("syncs");
-        disk.crash();
-        assert!(disk.list(Path::new("dir")).expect("lists").is_empty());
-        assert!(!disk.exists(&sub.join("a")));
-    }
-
-    #[test]
-    fn syncs_fail_on_request() {
-        let (disk, mut file) = disk_with("dir/a", b"x");
-        disk.fail_syncs(true);
-        assert!(file.sync().is_err());
-        disk.fail_syncs(false);
-        file.sync().expect("works again");
-        assert_eq!(disk.syncs(), 1);
     }
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use karvan_system::Disk as _;
+use karvan_system::memory::MemoryDisk;
 
-use crate::memory_disk::MemoryDisk;
-use crate::world::{World, witness};
+use crate::world::{World, flip, witness};
 
 /// Makes a log with two segments, full and partial tiles of two levels, a tail that no checkpoint
 /// covers, and a cosigned checkpoint.
@@ -41,13 +41,13 @@ async fn every_file_is_covered() {
         let step = (bytes.len() / 60).max(1);
         for at in (0..bytes.len()).step_by(step).chain(bytes.len().checked_sub(1)) {
             let mask = if at % 2 == 0 { 1 } else { 0x40 };
-            disk.flip(&file, at, mask);
+            flip(&disk, &file, at, mask);
             let findings = world.findings();
             let named = findings.iter().any(|finding| finding.file == file);
             assert!(named, "{} byte {at}: {findings:?}", file.display());
             let others = findings.iter().find(|finding| finding.file != file);
             assert!(others.is_none(), "{} byte {at}: {others:?}", file.display());
-            disk.flip(&file, at, mask);
+            flip(&disk, &file, at, mask);
         }
     }
     world.verify();
@@ -62,12 +62,12 @@ async fn the_touched_entry_is_named() {
     let (disk, world) = stored_log().await;
     let check = |file: &str, at: usize, entry: Option<u64>, problem: &str| {
         let file: PathBuf = world.dir.join(file);
-        disk.flip(&file, at, 2);
+        flip(&disk, &file, at, 2);
         let findings = world.findings();
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!((&findings[0].file, findings[0].entry), (&file, entry));
         assert!(findings[0].problem.contains(problem), "{}", findings[0].problem);
-        disk.flip(&file, at, 2);
+        flip(&disk, &file, at, 2);
     };
     // Entry 0 has 20 bytes: it begins after the header and its frame's head.
     check("segments/00000000000000000000.segment", 64 + 16 + 3, Some(0), "checksum");

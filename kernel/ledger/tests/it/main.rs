@@ -3,7 +3,6 @@
 mod audit;
 #[path = "../../../../base/evidence/tests/it/keys.rs"]
 mod keys;
-mod memory_disk;
 mod push;
 mod queue;
 mod reading;

@@ -8,9 +8,9 @@ use karvan_evidence::note::Note;
 use karvan_ledger::{
     KnownLog, Refused, State, Witness, WitnessAnswer, WitnessClient, WitnessPush, WitnessRefusal,
 };
+use karvan_system::memory::MemoryDisk;
 
 use crate::keys;
-use crate::memory_disk::MemoryDisk;
 use crate::world::{
     ORIGIN, Running, StoppedClock, WITNESS, World, entry, pass, witness, witness_verifier,
 };

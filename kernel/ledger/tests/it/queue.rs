@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use karvan_ledger::Error;
+use karvan_system::memory::MemoryDisk;
 
-use crate::memory_disk::MemoryDisk;
 use crate::world::{World, entry};
 
 fn queued(numbers: std::ops::Range<u64>) -> Vec<(u64, Vec<u8>)> {
@@ -37,7 +37,7 @@ async fn a_number_is_appended_once() {
     log.ledger.checkpoint_now().await.expect("made");
     world.verify();
     log.kill().await;
-    disk.crash(1);
+    disk.crash_torn(1);
     let log = world.open().expect("opens");
     assert_eq!(log.ledger.last_queued(), 9);
     assert_eq!(log.ledger.append_queued(queued(1..5)).await.expect("known"), [0, 1, 2, 4]);
@@ -77,7 +77,7 @@ async fn callers_share_a_sync() {
     let disk = MemoryDisk::default();
     let world = World::new(Arc::new(disk.clone()), Path::new("/"));
     let log = world.open().expect("opens");
-    let before = disk.acts();
+    let before = disk.syncs();
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..200_u64 {
         let ledger = log.ledger.clone();
@@ -91,7 +91,7 @@ async fn callers_share_a_sync() {
     }
     indexes.sort_unstable();
     assert_eq!(indexes, (0..200).collect::<Vec<_>>());
-    assert!(disk.acts() - before < 20, "{} acts for 200 entries", disk.acts() - before);
+    assert!(disk.syncs() - before < 10, "{} syncs for 200 entries", disk.syncs() - before);
     log.stop().await.expect("ends well");
     world.verify();
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use karvan_ledger::{Error, Faults};
 use karvan_system::Disk as _;
+use karvan_system::memory::MemoryDisk;
 use karvan_types::ErrorKind;
 
-use crate::memory_disk::MemoryDisk;
-use crate::world::{World, entry};
+use crate::world::{World, entry, flip};
 
 fn world() -> (MemoryDisk, World) {
     let disk = MemoryDisk::default();
@@ -47,9 +47,9 @@ async fn no_crash_loses_an_acknowledged_entry() {
         let (disk, world) = world();
         let mut acknowledged = 0;
         for life in 0..4_u64 {
-            disk.die_at(disk.acts() + 1 + seed * 7 * (life + 1) % 400);
+            disk.stop_after(seed * 7 * (life + 1) % 400);
             let (now, signed) = run_until_death(&world, acknowledged).await;
-            disk.crash(seed * 31 + life);
+            disk.crash_torn(seed * 31 + life);
             let log = world.open().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             let size = log.ledger.size();
             assert!(size >= now && size >= signed, "seed {seed}: {size} of {now}, {signed}");
@@ -85,11 +85,11 @@ async fn a_failed_sync_stops_the_log() {
     let (disk, world) = world();
     let log = world.open().expect("opens");
     log.append_many(0..5).await;
-    disk.fail_syncs();
+    disk.fail_syncs(true);
     assert!(matches!(log.ledger.append(entry(5)).await, Err(Error::Stopped)));
     assert!(matches!(log.ledger.append(entry(5)).await, Err(Error::Stopped)));
     assert_eq!(log.stop().await.map_err(|error| error.kind()), Err(ErrorKind::Storage));
-    disk.crash(7);
+    disk.crash_torn(7);
     let log = world.open().expect("opens");
     assert!(log.ledger.size() >= 5);
     log.stop().await.expect("ends well");
@@ -140,16 +140,16 @@ async fn damage_is_not_mistaken_for_a_torn_write() {
     log.stop().await.expect("ends well");
     let segment = world.dir.join("segments/00000000000000000000.segment");
     for at in [0, 20, 64, 70, 3_000] {
-        disk.flip(&segment, at, 4);
+        flip(&disk, &segment, at, 4);
         let error = world.open().err().expect("refused");
         assert_eq!(error.kind(), ErrorKind::Evidence, "{at}: {error}");
         assert!(error.to_string().contains("segment"), "{error}");
-        disk.flip(&segment, at, 4);
+        flip(&disk, &segment, at, 4);
     }
     for file in ["checkpoint", "tile/0/000.p/100", "tile/entries/000.p/100"] {
-        disk.flip(&world.dir.join(file), 40, 1);
+        flip(&disk, &world.dir.join(file), 40, 1);
         assert_eq!(world.open().err().map(|error| error.kind()), Some(ErrorKind::Evidence));
-        disk.flip(&world.dir.join(file), 40, 1);
+        flip(&disk, &world.dir.join(file), 40, 1);
     }
     world.open().expect("mended").stop().await.expect("ends well");
 }
@@ -164,7 +164,7 @@ async fn a_checkpoint_before_its_tiles_is_found_out() {
     log.append_many(0..5).await;
     log.ledger.checkpoint_now().await.expect("made");
     log.kill().await;
-    disk.crash(3);
+    disk.crash_torn(3);
     assert!(world.open().is_err());
     assert!(world.findings().iter().any(|finding| finding.problem.contains("missing")));
 }

@@ -8,10 +8,10 @@ use karvan_evidence::note::{Note, Signature};
 use karvan_evidence::witness::AddCheckpoint;
 use karvan_ledger::{Conflict, KnownLog, Ledger, Refused, Witness};
 use karvan_system::Disk as _;
+use karvan_system::memory::MemoryDisk;
 use karvan_types::Digest;
 
 use crate::keys;
-use crate::memory_disk::MemoryDisk;
 use crate::world::{ORIGIN, StoppedClock, World, witness};
 
 fn open(disk: &MemoryDisk) -> Witness {
@@ -76,7 +76,7 @@ async fn a_growing_log_is_cosigned() {
     // Every answer was durable before it left, whatever the crash forgets.
     for seed in 0..20 {
         let copy = disk.copy();
-        copy.crash(seed);
+        copy.crash_torn(seed);
         let answer = open(&copy).add_checkpoint(&request(&ledger, 10, &checkpoints[1]), &known());
         assert_eq!(status(&answer).0, 409);
     }
@@ -90,10 +90,10 @@ async fn a_crash_never_rolls_the_witness_back() {
         let first = request(&ledger, 0, &checkpoints[0]);
         open(&disk).add_checkpoint(&first, &known()).expect("cosigned");
         let witness_server = open(&disk);
-        disk.die_at(disk.acts() + act);
+        disk.stop_after(act);
         let answer =
             witness_server.add_checkpoint(&request(&ledger, 10, &checkpoints[1]), &known());
-        disk.crash(act + 1);
+        disk.crash_torn(act + 1);
         let stored = open(&disk).checkpoint(ORIGIN).expect("readable").expect("stored");
         let stored: Checkpoint =
             Note::parse(stored.as_bytes()).expect("note").text().parse().expect("checkpoint");

@@ -120,6 +120,15 @@ pub(crate) fn witness() -> (Cosigner, Ed25519Verifier) {
     keys::witness(WITNESS, 2)
 }
 
+/// Changes one byte of a file, durably.
+pub(crate) fn flip(disk: &dyn Disk, path: &Path, at: usize, mask: u8) {
+    let mut file = disk.open(path).expect("opens");
+    let (at, mut byte) = (at as u64, [0]);
+    file.read_at(at, &mut byte).expect("has that byte");
+    file.write_at(at, &[byte[0] ^ mask]).expect("writes");
+    file.sync().expect("syncs");
+}
+
 /// Lets every other task go on until the paused clock has moved.
 pub(crate) async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
