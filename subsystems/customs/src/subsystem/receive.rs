@@ -49,8 +49,11 @@ pub(super) fn receive(
         digest: Digest::of(document.body),
         raw: String::from_utf8_lossy(document.body).into_owned(),
     };
-    if let Some((state, errors)) = seen_before(cx, &record)? {
-        (record.state, record.errors) = (state, errors);
+    if let Some(seen) = seen_before(cx, &record)? {
+        (record.state, record.errors) = (seen.state, seen.errors);
+        if seen.waits {
+            return Ok(cx.tx.add(&record)?);
+        }
     } else {
         let errors = refusals(&message, cx.now);
         if errors.is_empty() {
@@ -136,12 +139,17 @@ pub(super) fn subject_of(sender: &MemberId, message: &Message) -> String {
     }
 }
 
+/// What to do with a message whose reference was used before.
+struct Seen {
+    state: MessageState,
+    errors: Vec<ValidationError>,
+    /// Whether the first one is still parked.
+    waits: bool,
+}
+
 /// Looks whether the sender used this reference before: with the same content, it is a duplicate
 /// and gets the answer of the first; with another one, it is refused, unless the first was.
-fn seen_before(
-    cx: &mut Context<'_>,
-    record: &MessageRecord,
-) -> Result<Option<(MessageState, Vec<ValidationError>)>, Rejection> {
+fn seen_before(cx: &mut Context<'_>, record: &MessageRecord) -> Result<Option<Seen>, Rejection> {
     let earlier = MessageRecord::of_reference(cx.tx, &record.sender, &record.reference)?;
     let earlier: Vec<_> = (earlier.into_iter())
         .filter(|old| old.direction == Direction::In && old.code == record.code)
@@ -150,7 +158,9 @@ fn seen_before(
         let errors = same.errors.clone();
         let state =
             if errors.is_empty() { MessageState::Duplicate } else { MessageState::Rejected };
-        return Ok(Some((state, errors)));
+        // The first one waits and will be answered when it is taken up, once for both.
+        let waits = same.state == MessageState::Parked;
+        return Ok(Some(Seen { state, errors, waits }));
     }
     if earlier.iter().all(|old| old.state == MessageState::Rejected) {
         return Ok(None);
@@ -168,7 +178,7 @@ fn seen_before(
         remedy: "the reference was used before for another content; give each message its own"
             .to_owned(),
     };
-    Ok(Some((MessageState::Rejected, vec![error])))
+    Ok(Some(Seen { state: MessageState::Rejected, errors: vec![error], waits: false }))
 }
 
 /// Applies a message and writes into its record what became of it.

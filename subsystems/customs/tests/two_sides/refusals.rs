@@ -150,6 +150,8 @@ async fn an_amendment_waits_for_its_original() {
     let answers = exchange.hand_over(&document("COO", &issuer, &amended)).await.expect("parked");
     assert!(answers.is_empty(), "a parked message is not answered yet");
     exchange.hand_over(&document("CXL", &issuer, &cancelled)).await.expect("parked");
+    let again = exchange.hand_over(&document("COO", &issuer, &amended)).await.expect("parked");
+    assert!(again.is_empty(), "a duplicate of a parked message is not answered either");
     let parked = exchange.act(&pk, "list", json!({ "what": "parked" })).await.expect("listed");
     assert_eq!(parked["count"], 2);
 
