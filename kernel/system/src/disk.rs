@@ -6,8 +6,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+/// The mode of a file that its owner may read and write, and nobody else.
+const OWNER_ONLY: u32 = 0o600;
 
 /// A folder tree of files.
 pub trait Disk: Send + Sync {
@@ -41,12 +44,27 @@ pub trait Disk: Send + Sync {
         let temporary = temporary_name(path);
         let mut file = self.open(&temporary)?;
         file.set_len(0)?;
-        file.write_at(0, bytes)?;
-        file.sync()?;
-        drop(file);
-        self.rename(&temporary, path)?;
-        self.sync_dir(parent(path))
+        settle(self, file, &temporary, path, bytes)
     }
+
+    /// Replaces a file as [`Disk::replace`] does; from before its first byte is written only its
+    /// owner may read the new one. A disk without rights has nothing to add.
+    fn replace_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// Writes an empty temporary file and gives it its name, durably.
+fn settle<D: Disk + ?Sized>(
+    disk: &D,
+    mut file: Box<dyn DiskFile>,
+    temporary: &Path,
+    path: &Path,
+    bytes: &[u8],
+) -> io::Result<()> {
+    file.write_at(0, bytes)?;
+    file.sync()?;
+    drop(file);
+    disk.rename(temporary, path)?;
+    disk.sync_dir(parent(path))
 }
 
 /// An open file.
@@ -136,6 +154,19 @@ impl Disk for OsDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn replace_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temporary = temporary_name(path);
+        // What an interrupted call left may be open to others.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(OWNER_ONLY);
+        let file = Box::new(OsFile(options.open(&temporary)?));
+        settle(self, file, &temporary, path, bytes)
     }
 }
 

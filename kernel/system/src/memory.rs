@@ -188,6 +188,10 @@ impl Disk for MemoryDisk {
         world.sync_names(path);
         Ok(())
     }
+
+    fn replace_private(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.replace(path, bytes)
+    }
 }
 
 #[derive(Debug)]

@@ -32,18 +32,8 @@ pub(super) const EXEMPTIONS: &[Exemption] = &[
     },
     Exemption {
         rule: "system-traits",
-        path: "kernel/store/src/sqlite",
-        reason: "SQLite opens its own files, so this back end stays outside the simulation",
-    },
-    Exemption {
-        rule: "system-traits",
         path: "kernel/trust/src/keys/pair.rs",
         reason: "the library takes its own generator for the nonce of an ECDSA signature",
-    },
-    Exemption {
-        rule: "system-traits",
-        path: "kernel/trust/src/keys/sealed.rs",
-        reason: "sets the mode of the key file, which the Disk trait does not know",
     },
     Exemption {
         rule: "banned-words",

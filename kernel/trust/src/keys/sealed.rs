@@ -9,9 +9,6 @@
 //! with its secret, so neither can be exchanged; a key file is never overwritten; a file is
 //! readable by its owner alone from before its first byte is written.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -279,25 +276,5 @@ fn write_sealed<H: Serialize>(
     let file =
         Sealed { header, nonce: STANDARD.encode(nonce), ciphertext: STANDARD.encode(&*sealed) };
     let bytes = json::canonical(&file)?;
-    // Made empty and closed to others first, so that no reader ever sees more than nothing.
-    let temporary = path.with_extension("new");
-    let write = || {
-        let mut file = disk.open(&temporary)?;
-        owner_only(&temporary)?;
-        file.set_len(0)?;
-        file.write_at(0, &bytes)?;
-        file.sync()?;
-        disk.rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
-    };
-    write().map_err(Error::io("write", path))
-}
-
-/// Takes group's and others' rights away. `Disk` has no word for rights; on a simulated disk there
-/// is no such file, and nothing to protect.
-fn owner_only(path: &Path) -> io::Result<()> {
-    match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    disk.replace_private(path, &bytes).map_err(Error::io("write", path))
 }

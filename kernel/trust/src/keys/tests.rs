@@ -1,12 +1,11 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use karvan_system::{OsDisk, SystemEntropy};
+use karvan_system::{Disk, OsDisk, SystemEntropy};
 use serde_json::json;
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use super::*;
-use karvan_system::Disk;
 
 const BOTH: [Algorithm; 2] = [Algorithm::Ed25519, Algorithm::EcdsaP256Sha256];
 
@@ -142,6 +141,23 @@ fn a_sealed_folder_survives_reopening_and_keeps_its_secret() {
             assert_eq!(mode.mode() & 0o777, 0o600);
         }
     }
+}
+
+/// Whoever had opened what an interrupted write left behind reads nothing of the new key.
+#[test]
+fn a_key_is_closed_to_others_from_its_first_byte() {
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let file = new_key_file(&SystemEntropy);
+    let unlock = Unlock::KeyFile(file.as_bytes());
+    let dir = tempfile::tempdir().expect("folder");
+    let left = dir.path().join("master.json.tmp");
+    std::fs::write(&left, "").expect("left behind");
+    std::fs::set_permissions(&left, Permissions::from_mode(0o644)).expect("open to all");
+    let reader = disk.open(&left).expect("opened");
+    SealedKeys::create(dir.path(), disk.clone(), &unlock, &SystemEntropy).expect("made");
+    assert!(!disk.exists(&left) && reader.is_empty().expect("read"));
+    let mode = std::fs::metadata(dir.path().join("master.json")).expect("file").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
 }
 
 #[test]
