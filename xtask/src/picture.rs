@@ -72,8 +72,12 @@ pub(crate) fn overview() -> String {
          <path d=\"M0 0 L8 4 L0 8 z\" fill=\"#444\"/></marker></defs>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
-    PANELS.iter().for_each(|panel| draw_panel(&mut svg, panel));
-    FLOWS.iter().for_each(|flow| draw_flow(&mut svg, flow));
+    for panel in &PANELS {
+        draw_panel(&mut svg, panel);
+    }
+    for flow in &FLOWS {
+        draw_flow(&mut svg, flow);
+    }
     text(&mut svg, (480, 118), 13, "#666", "mutual TLS 1.3");
     let _ = writeln!(
         svg,

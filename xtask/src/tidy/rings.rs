@@ -1,8 +1,8 @@
 //! The rings (INV-10): the folder of a crate says what it may use.
 //!
 //! `base` is pure, `kernel` knows no sub-system, sub-systems know only the kernel's contracts, only
-//! `apps` know all, only tests use `tests`, and nobody uses `xtask`. The tables below are the whole rule; a new
-//! edge is a line here, which a reviewer sees.
+//! `apps` know all, only tests use `tests`, and nobody uses `xtask`. The tables below are the whole
+//! rule; a new edge is a line here, which a reviewer sees.
 
 use super::{Findings, Rule};
 use crate::workspace::{Dependency, Package, Workspace, is_within};
