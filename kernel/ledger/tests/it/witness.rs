@@ -82,6 +82,7 @@ async fn a_growing_log_is_cosigned() {
     }
 }
 
+/// What the witness has seen of a log never shrinks (INV-4).
 #[tokio::test(start_paused = true)]
 async fn a_crash_never_rolls_the_witness_back() {
     let (ledger, checkpoints) = log_of_30().await;
@@ -104,6 +105,7 @@ async fn a_crash_never_rolls_the_witness_back() {
     }
 }
 
+/// A log that shrinks or forks gets no cosignature, and what it showed is kept (INV-4).
 #[tokio::test(start_paused = true)]
 async fn forks_and_rollbacks_are_kept() {
     let (ledger, checkpoints) = log_of_30().await;

@@ -1,4 +1,5 @@
-//! What was acknowledged is there after a crash, and nothing is there by halves.
+//! What was acknowledged is there after a crash, and nothing is there by halves: INV-1 and INV-5
+//! rest on it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;

@@ -121,6 +121,7 @@ fn check_refused<T: fmt::Debug>(result: Result<T, Error>, part: &str) {
     assert!(error.contains(part), "`{error}` does not say `{part}`");
 }
 
+/// A restart forgets no number: the older list stays refused (INV-12).
 #[test]
 fn a_list_is_accepted_found_and_remembered() {
     let (world, dir) = (World::new(), folder());
@@ -171,6 +172,7 @@ fn a_damaged_store_does_not_open() {
     assert!(TrustStore::open(dir.path(), Arc::new(OsDisk)).is_ok());
 }
 
+/// Under an expired list no key is found (INV-12).
 #[test]
 fn keys_are_found_while_they_and_their_list_are_valid() {
     let (world, dir) = (World::new(), folder());
@@ -192,6 +194,7 @@ fn keys_are_found_while_they_and_their_list_are_valid() {
     }
 }
 
+/// Among them one that was rolled back and one that has expired (INV-12).
 #[test]
 fn bad_lists_are_refused_for_their_own_reason() {
     type Change = fn(&mut NationalList);
@@ -270,6 +273,7 @@ fn any_changed_byte_of_a_list_is_found() {
     store.accept(&document, NOW).expect("the unchanged list");
 }
 
+/// A root that was rolled back or has expired is refused too (INV-12).
 #[test]
 fn roots_need_every_nation() {
     let (world, dir) = (World::new(), folder());
