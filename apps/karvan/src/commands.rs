@@ -14,10 +14,12 @@ use crate::failure;
 use crate::output::Output;
 
 mod config;
+mod customs;
 mod documents;
 mod init;
 mod log;
 mod node;
+mod pilot;
 mod reference;
 mod status;
 mod verify;
@@ -46,6 +48,8 @@ protocol, 11 it cannot be reached, 12 configuration, 13 storage, 14 evidence doe
 enum Command {
     /// Make a nation's or node's material, and the documents that nations sign together.
     Init(Box<init::Init>),
+    /// Run two nations on this machine and play customs consignments between them.
+    Pilot(pilot::Pilot),
     /// Run a node.
     Node(node::Node),
     /// Check or show a configuration file.
@@ -54,6 +58,9 @@ enum Command {
     /// Send, list, fetch and prove documents.
     #[command(subcommand)]
     Documents(documents::Documents),
+    /// Exchange customs data with the partner, and decide about preferences.
+    #[command(subcommand)]
+    Customs(customs::Customs),
     /// Read, prove and audit the evidence log.
     #[command(subcommand)]
     Log(log::Log),
@@ -106,9 +113,11 @@ pub(crate) fn main() -> ExitCode {
 fn run(command: Command, output: Output) -> Result<Outcome> {
     match command {
         Command::Init(command) => init::run(*command, output),
+        Command::Pilot(command) => pilot::run(&command, output),
         Command::Node(command) => node::run(&command, output),
         Command::Config(command) => config::run(command, output),
         Command::Documents(command) => documents::run(command, output),
+        Command::Customs(command) => customs::run(command, output),
         Command::Log(command) => log::run(command, output),
         Command::Status(command) => status::run(&command, output),
         Command::Alarms(command) => status::alarms(&command, output),

@@ -8,6 +8,7 @@ mod failure;
 mod files;
 mod node;
 mod output;
+mod pilot;
 mod setup;
 mod subsystems;
 

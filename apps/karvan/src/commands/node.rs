@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use super::Outcome;
@@ -22,12 +23,16 @@ pub(crate) struct Node {
     /// Configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// End when standard input ends: how a program that starts nodes takes them with it.
+    #[arg(long, hide = true)]
+    parent_pipe: bool,
 }
 
 pub(crate) fn run(command: &Node, output: Output) -> Result<Outcome> {
     let config = Config::load(&command.config)?;
     start_log(&config.telemetry)?;
-    node::run(&config, |ready| announce(ready, output), stop_signal())?;
+    let stop = end_wanted(command.parent_pipe);
+    node::run(&config, |ready| announce(ready, output), stop)?;
     Ok(Outcome::Done)
 }
 
@@ -56,6 +61,24 @@ pub(crate) fn start_log(telemetry: &TelemetrySection) -> Result<()> {
         LogFormat::Json => lines.json().try_init(),
     };
     started.map_err(|error| Failure::config(format!("the log cannot start: {error}")).into())
+}
+
+/// Resolves when the node is to end: at a signal, or when standard input ends and that counts.
+async fn end_wanted(parent_pipe: bool) {
+    let (closed, at_end) = oneshot::channel::<()>();
+    let watch = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(closed);
+    };
+    // A thread that cannot be started counts as an end: a node must not outlive its parent.
+    if parent_pipe && std::thread::Builder::new().name("parent-pipe".into()).spawn(watch).is_ok() {
+        tokio::select! {
+            () = stop_signal() => {}
+            _ = at_end => tracing::info!("the program that started this node ended; so does it"),
+        }
+    } else if !parent_pipe {
+        stop_signal().await;
+    }
 }
 
 /// Resolves at SIGTERM or Ctrl-C.

@@ -33,6 +33,8 @@ use crate::setup::{self, Home, Material};
 const FORMAT: &str = "karvan-pilot/1";
 /// Longest `pilot.json`, in bytes.
 const MARK_BYTES_MAX: u64 = 64 * 1024;
+/// How long a list that is issued anew lives.
+const LIST_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 /// A list that ends sooner is issued anew at a start.
 const LIST_REST_MIN: Duration = Duration::from_secs(15 * 86_400);
 
@@ -198,7 +200,7 @@ impl Folder {
         }
         let mut lists = Vec::new();
         for material in &materials {
-            lists.push(setup::issue_list(material, setup::LIST_LIFETIME, now)?.1);
+            lists.push(setup::issue_list(material, LIST_LIFETIME, now)?.1);
         }
         let root = files::read(&self.root(), LIST_BYTES_MAX as u64)?;
         for material in &materials {

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::Result;
+use karvan_customs::messages::SharingLevel;
 use karvan_customs::samples::{Actor, Consignment};
 use karvan_customs::subsystem::ISSUER_ROLE;
 use karvan_exchange::agreement::{Agreement, Grant};
@@ -100,6 +101,7 @@ impl Nation {
                 issuers: vec![self.issuer()?],
                 partner: self.other().customs()?,
                 agreement: "AZ-PK-PTA".to_owned(),
+                sharing_level: SharingLevel::L2,
                 go_live: GO_LIVE.parse()?,
             }),
         })

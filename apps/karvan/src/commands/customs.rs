@@ -1,0 +1,112 @@
+//! `karvan customs`: what customs officers, issuers of certificates and traders do.
+//!
+//! Each command is an operation of the customs sub-system at a running node, except `tariff`,
+//! which answers from the data of this program alone.
+//!
+//! Not here: rules, matching and duties (`karvan_customs`).
+
+use std::io::{Read as _, stdin};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use karvan_types::limits::JSON_BYTES_MAX;
+use karvan_types::{ErrorKind, json};
+use serde_json::Value;
+
+use super::Outcome;
+use crate::client::{Client, NodeArgs};
+use crate::failure::Failure;
+use crate::files;
+use crate::output::Output;
+
+mod issue;
+mod list;
+mod officer;
+mod show;
+mod tariff;
+
+/// Name of the sub-system.
+const CUSTOMS: &str = "customs";
+
+/// Exchange customs data with the partner, and decide about preferences.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Customs {
+    /// Submit, change or cancel an export declaration, and send it to the partner.
+    Submit(issue::Submit),
+    /// Issue, replace or cancel a certificate of origin, and send it to the partner.
+    #[command(subcommand)]
+    Certificate(issue::Certificate),
+    /// Claim a preference with an import declaration; it is matched at once.
+    Claim(officer::Claim),
+    /// Grant, deny or query the preference of a claimed item.
+    Decide(officer::Decide),
+    /// Show a consignment, claim, certificate or export declaration with all that is known.
+    Show(show::Show),
+    /// Explain the duty rates of a tariff line, with sources; needs no node.
+    #[command(subcommand)]
+    Tariff(tariff::Tariff),
+    /// List claims, certificates, export declarations, tasks, parked messages or overrides.
+    List(list::List),
+}
+
+pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
+    match command {
+        Customs::Submit(command) => issue::submit(&command, output),
+        Customs::Certificate(command) => issue::certificate(&command, output),
+        Customs::Claim(command) => officer::claim(&command, output),
+        Customs::Decide(command) => officer::decide(&command, output),
+        Customs::Show(command) => show::run(&command, output),
+        Customs::Tariff(command) => tariff::run(&command, output),
+        Customs::List(command) => list::run(&command, output),
+    }
+}
+
+/// Calls an operation of a running node.
+fn operate(node: &NodeArgs, operation: &str, input: &Value) -> Result<Value> {
+    Client::open(node)?.operate(CUSTOMS, operation, input)
+}
+
+/// Reads a file, or standard input when it is `-`.
+fn read_input(file: &Path) -> Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return files::read(file, JSON_BYTES_MAX as u64);
+    }
+    let mut bytes = Vec::new();
+    let limit = JSON_BYTES_MAX as u64 + 1;
+    stdin().lock().take(limit).read_to_end(&mut bytes).context("cannot read standard input")?;
+    if bytes.len() > JSON_BYTES_MAX {
+        let text = format!("standard input has more than {JSON_BYTES_MAX} bytes");
+        return Err(Failure::new(ErrorKind::TooLarge, text).into());
+    }
+    Ok(bytes)
+}
+
+/// Reads a JSON document.
+fn read_json(file: &Path) -> Result<Value> {
+    let bytes = read_input(file)?;
+    json::parse(&bytes).map_err(|error| {
+        Failure::new(ErrorKind::Invalid, format!("{}: {error}", file.display()))
+            .hint("give a JSON document as docs/use/customs.md describes it")
+            .into()
+    })
+}
+
+/// Returns a value as text: nothing for null.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Returns an amount or quantity as text, such as `20000 KGM`.
+fn measure(value: &Value) -> String {
+    let unit = value.get("unit").or_else(|| value.get("currency")).unwrap_or(&Value::Null);
+    format!("{} {}", text(&value["value"]), text(unit)).trim().to_owned()
+}
+
+fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}

@@ -1,0 +1,165 @@
+//! What the exporting side sends: export declarations and certificates of origin.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use karvan_types::ErrorKind;
+use serde_json::{Value, json};
+
+use super::{operate, read_input, read_json, rows, text};
+use crate::client::NodeArgs;
+use crate::commands::Outcome;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Submit, change or cancel an export declaration, and send it to the partner.
+///
+/// The file is a canonical JSON declaration (function 9, 4 or 5), a JSON cancellation (function
+/// 1), or a declaration in WCO Data Model XML. Of XML it is said what was not carried over.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  karvan customs submit declaration.json --dir az\n  \
+    karvan customs submit - --dir az < declaration.xml")]
+pub(crate) struct Submit {
+    /// The declaration; `-` is standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Issue, replace or cancel a certificate of origin, and send it to the partner.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Certificate {
+    /// Issue a certificate (function 9), or change one that is out (function 4 or 5).
+    #[command(after_help = "Example:\n  karvan customs certificate issue certificate.json \
+        --dir az --as AZ/GOV/AMCM")]
+    Issue(Act),
+    /// Issue a certificate in the place of another, which it names in `replaces`.
+    #[command(after_help = "Example:\n  karvan customs certificate replace replacement.json \
+        --dir az --as AZ/GOV/AMCM")]
+    Replace(Act),
+    /// Cancel a certificate.
+    #[command(after_help = "Example:\n  karvan customs certificate cancel cancellation.json \
+        --dir az --as AZ/GOV/AMCM")]
+    Cancel(Act),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Act {
+    /// The document, canonical JSON; `-` is standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(crate) fn submit(command: &Submit, output: Output) -> Result<Outcome> {
+    let bytes = read_input(&command.file)?;
+    let input = if is_xml(&bytes) {
+        let xml = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::new(ErrorKind::Invalid, format!("byte {at} of the XML is not UTF-8"))
+                .hint("convert the text to UTF-8")
+        })?;
+        json!({ "xml": xml })
+    } else {
+        let document = read_json_bytes(command, &bytes)?;
+        let member = if is_cancellation(&document) { "cancellation" } else { "declaration" };
+        json!({ member: document })
+    };
+    tell(&operate(&command.node, "submit", &input)?, output)
+}
+
+fn read_json_bytes(command: &Submit, bytes: &[u8]) -> Result<Value> {
+    karvan_types::json::parse(bytes).map_err(|error| {
+        let text = format!("{} is neither XML nor strict JSON: {error}", command.file.display());
+        Failure::new(ErrorKind::Invalid, text)
+            .hint("docs/use/customs.md shows a declaration of both kinds")
+            .into()
+    })
+}
+
+/// Returns whether the first letter, after a byte order mark and space, begins an element.
+fn is_xml(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+/// Returns whether a document has the function of a cancellation (UN/EDIFACT 1225).
+fn is_cancellation(document: &Value) -> bool {
+    document["FunctionCode"] == "1"
+}
+
+pub(crate) fn certificate(command: &Certificate, output: Output) -> Result<Outcome> {
+    let (act, member) = match command {
+        Certificate::Issue(act) | Certificate::Replace(act) => (act, "certificate"),
+        Certificate::Cancel(act) => (act, "cancellation"),
+    };
+    let document = read_json(&act.file)?;
+    let wrong = match command {
+        Certificate::Issue(_) if is_cancellation(&document) => {
+            Some("this is a cancellation; use `karvan customs certificate cancel`")
+        }
+        Certificate::Replace(_) if document.get("replaces").is_none() => {
+            Some("a replacement names the certificate that it replaces in `replaces`; add it")
+        }
+        Certificate::Cancel(_) if !is_cancellation(&document) => {
+            Some("this is no cancellation: its `FunctionCode` is not 1; see docs/use/customs.md")
+        }
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        return Err(Failure::new(ErrorKind::Invalid, wrong).into());
+    }
+    tell(&operate(&act.node, "certificate", &json!({ member: document }))?, output)
+}
+
+fn tell(sent: &Value, output: Output) -> Result<Outcome> {
+    output.print(sent, describe)?;
+    Ok(Outcome::Done)
+}
+
+fn describe(sent: &Value) -> String {
+    let again =
+        if sent["duplicate"] == true { " (handed in before; nothing was sent)" } else { "" };
+    let mut lines = format!(
+        "{} {}, version {}: {}{again}\n  exchange   {}\n  recipient  {}\n  digest     {}\n",
+        text(&sent["document"]),
+        text(&sent["id"]),
+        text(&sent["version"]),
+        text(&sent["state"]),
+        text(&sent["exchange"]),
+        text(&sent["recipient"]),
+        text(&sent["digest"]),
+    );
+    lines.push_str("  our rules  every one holds; the partner's validation follows as `VAL`\n");
+    for note in rows(&sent["notes"]) {
+        let _ = writeln!(lines, "  note: {}: {}", text(&note["path"]), text(&note["text"]));
+    }
+    let losses: Vec<_> = rows(&sent["notCarriedOver"]).collect();
+    if !losses.is_empty() {
+        let _ = writeln!(lines, "Not carried over, {} values:", losses.len());
+    }
+    for loss in losses {
+        let (path, line) = (text(&loss["path"]), text(&loss["line"]));
+        let _ = writeln!(lines, "  line {line}: {path} = {}", text(&loss["value"]));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_and_json_are_told_apart() {
+        for (bytes, expected) in [
+            (&b"<?xml version='1.0'?>"[..], true),
+            (b"\xef\xbb\xbf\n <Declaration/>", true),
+            (b" {}", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_xml(bytes), expected, "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! What is known about one thing, in words.
+
+use anyhow::Result;
+use clap::{ArgGroup, Args};
+use karvan_types::ErrorKind;
+use serde_json::{Value, json};
+
+use super::{CUSTOMS, measure, rows, text};
+use crate::client::{Client, NodeArgs};
+use crate::commands::Outcome;
+use crate::failure;
+use crate::output::Output;
+
+/// Show a consignment, claim, certificate or export declaration with all that is known.
+///
+/// Of a consignment: both sides' papers, every difference in words, the duty with and without
+/// preference, the ledger of the certificate, and how far the evidence of each message has come.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("thing").required(true).args(
+    ["consignment", "claim", "certificate", "export"])))]
+#[command(after_help = "Examples:\n  karvan customs show 6AZ00001 --dir pk\n  karvan customs show \
+    --claim KAPE-HC-00003-02-10-2026 --dir pk\n  karvan customs show --certificate \
+    AZPK-2026-00007 --dir az")]
+pub(crate) struct Show {
+    /// Unique consignment reference (UCR).
+    consignment: Option<String>,
+    /// Number of an import declaration.
+    #[arg(long, value_name = "NUMBER")]
+    claim: Option<String>,
+    /// Number of a certificate of origin.
+    #[arg(long, value_name = "NUMBER")]
+    certificate: Option<String>,
+    /// Number of an export declaration.
+    #[arg(long, value_name = "NUMBER")]
+    export: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
+    let client = Client::open(&command.node)?;
+    let things = [
+        ("claim", &command.claim),
+        ("certificate", &command.certificate),
+        ("export", &command.export),
+        ("consignment", &command.consignment),
+    ];
+    let (kind, number) =
+        things.into_iter().find_map(|(kind, number)| Some((kind, number.clone()?))).unzip();
+    let (kind, number) = (kind.unwrap_or_default(), number.unwrap_or_default());
+    let mut shown = client.operate(CUSTOMS, "show", &json!({ kind: number }))?;
+    if kind == "consignment" {
+        let whole = whole_consignment(&client, &shown)?;
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("papers".to_owned(), whole);
+        }
+    }
+    add_evidence(&client, &mut shown)?;
+    output.print(&shown, |shown| match kind {
+        "claim" => claim_with_history(shown),
+        "certificate" => certificate_with_history(shown),
+        "export" => export_with_history(shown),
+        _ => consignment(shown),
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Shows each paper of a consignment in full.
+fn whole_consignment(client: &Client, shown: &Value) -> Result<Value> {
+    let mut claims: Vec<String> = rows(&shown["claims"]).map(|row| text(&row["claim"])).collect();
+    claims.dedup();
+    let lists = [
+        ("claim", claims),
+        ("certificate", rows(&shown["certificates"]).map(|row| text(&row["number"])).collect()),
+        ("export", rows(&shown["exports"]).map(|row| text(&row["number"])).collect()),
+    ];
+    let mut papers = Vec::new();
+    for (kind, numbers) in lists {
+        for number in numbers {
+            let paper = client.operate(CUSTOMS, "show", &json!({ kind: number }))?;
+            papers.push(json!({ "kind": kind, "paper": paper }));
+        }
+    }
+    Ok(Value::Array(papers))
+}
+
+/// Adds to each message what its log entries have reached.
+fn add_evidence(client: &Client, shown: &mut Value) -> Result<()> {
+    if let Some(papers) = shown.get_mut("papers").and_then(Value::as_array_mut) {
+        for paper in papers {
+            add_evidence(client, &mut paper["paper"])?;
+        }
+    }
+    let Some(messages) = shown.get_mut("messages").and_then(Value::as_array_mut) else {
+        return Ok(());
+    };
+    for message in messages {
+        let path = format!("/v1/documents/{}", text(&message["exchange"]));
+        let views = match client.get(&path) {
+            Ok(views) => views,
+            // The token may not read documents; the papers are shown all the same.
+            Err(error) if failure::kind(&error) == ErrorKind::Forbidden => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        message["evidence"] = views.get(0).map(|view| view["evidence"].clone()).unwrap_or_default();
+        message["transport"] = views.get(0).map(|view| view["state"].clone()).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Returns the status of a datum, marked when it is no official one.
+pub(super) fn status(value: &Value) -> String {
+    match value.as_str() {
+        None => "unknown".to_owned(),
+        Some("assumed") => "assumed (!), collect nothing on it".to_owned(),
+        Some(status) => status.to_owned(),
+    }
+}
+
+/// Returns a claim with its items.
+pub(super) fn claim(shown: &Value) -> String {
+    let mut lines = format!(
+        "Claim {}, version {}, filed {} by {} ({} importer)\n",
+        text(&shown["claim"]),
+        text(&shown["version"]),
+        text(&shown["filed"]),
+        text(&shown["importer"]["Name"]),
+        text(&shown["importerClass"]),
+    );
+    if shown["duplicate"] == true {
+        lines.push_str("(handed in before; nothing was changed)\n");
+    }
+    for item in rows(&shown["items"]) {
+        lines.push_str(&claim_item(item));
+    }
+    lines
+}
+
+fn claim_item(item: &Value) -> String {
+    let certificate = &item["certificate"];
+    let light = text(&item["light"]);
+    let mut lines = format!(
+        "\nItem {}: {light}, {}\n  certificate  {} item {}, version {}\n  export       {}\n",
+        text(&item["item"]),
+        text(&item["state"]),
+        text(&certificate["number"]),
+        text(&certificate["item"]),
+        or_none(&certificate["version"]),
+        or_none(&item["export"]["key"]),
+    );
+    lines.push_str(&format!(
+        "  quantity     {} claimed, {} left on the certificate\n",
+        or_none_measure(&item["claimed"]),
+        or_none_measure(&item["balance"])
+    ));
+    let differences: Vec<_> = rows(&item["differences"]).collect();
+    if differences.is_empty() {
+        lines.push_str("  differences  none: the papers agree\n");
+    }
+    for found in differences {
+        lines.push_str(&format!(
+            "  - {} [{}, rule {}]\n      {}\n      field {}; source of the rule: {}\n",
+            text(&found["rule"]),
+            text(&found["severity"]),
+            status(&found["status"]),
+            text(&found["text"]),
+            text(&found["field"]),
+            text(&found["source"]),
+        ));
+    }
+    let proposal = &item["proposal"];
+    lines.push_str(&format!(
+        "  proposal     {} ({}): {}\n",
+        text(&proposal["verdict"]),
+        text(&proposal["reason"]),
+        text(&proposal["text"])
+    ));
+    lines + &duty(&item["duty"])
+}
+
+fn duty(duty: &Value) -> String {
+    if duty.is_null() {
+        return "  duty         not known: no tariff or value\n".to_owned();
+    }
+    let mut lines = format!("  duty         {}\n", text(&duty["text"]));
+    if !duty["general"].is_null() {
+        lines.push_str(&format!(
+            "               general {}, with preference {}, saved {}; rates: {}\n",
+            measure(&duty["general"]),
+            measure(&duty["preferential"]),
+            measure(&duty["saved"]),
+            status(&duty["status"]),
+        ));
+    }
+    for line in rows(&duty["breakdown"]["lines"]) {
+        let step = |step: &Value| {
+            let (percent, amount) = (text(&step["percent"]), text(&step["amount"]));
+            format!("{percent} % = {amount} ({}, {})", text(&step["status"]), text(&step["source"]))
+        };
+        lines.push_str(&format!(
+            "    {:4} general {}; with preference {}\n",
+            text(&line["duty"]),
+            step(&line["general"]),
+            step(&line["preferential"])
+        ));
+    }
+    lines
+}
+
+fn or_none(value: &Value) -> String {
+    if value.is_null() { "none here".to_owned() } else { text(value) }
+}
+
+fn or_none_measure(value: &Value) -> String {
+    if value.is_null() { "nothing known".to_owned() } else { measure(value) }
+}
+
+fn claim_with_history(shown: &Value) -> String {
+    let mut lines = claim(shown);
+    for decision in rows(&shown["decisions"]) {
+        let over = if decision["override"] == true { ", override" } else { "" };
+        lines.push_str(&format!(
+            "\nDecision {} about item {}, {} by {}{over}\n  {} ({}): {}\n",
+            text(&decision["number"]),
+            text(&decision["item"]),
+            text(&decision["day"]),
+            text(&decision["officer"]),
+            text(&decision["decision"]),
+            text(&decision["reason"]),
+            text(&decision["text"]),
+        ));
+    }
+    lines + &papers(shown)
+}
+
+fn certificate_with_history(shown: &Value) -> String {
+    let mut lines = certificate(&shown["certificate"]);
+    for debit in rows(&shown["debits"]) {
+        lines.push_str(&format!("  debit        {}\n", brief(debit)));
+    }
+    for used in rows(&shown["utilisations"]) {
+        lines.push_str(&format!("  used         {}\n", brief(used)));
+    }
+    lines + &papers(shown)
+}
+
+fn certificate(certificate: &Value) -> String {
+    let mut lines = format!(
+        "Certificate {} of {}, version {}: {}\n  issued       {} by {}, valid until {}\n  exporter  \
+         \u{20}  {}\n  consignee    {}\n",
+        text(&certificate["number"]),
+        text(&certificate["country"]),
+        text(&certificate["version"]),
+        text(&certificate["state"]),
+        text(&certificate["issued"]),
+        text(&certificate["issuer"]),
+        text(&certificate["validUntil"]),
+        text(&certificate["exporter"]["Name"]),
+        text(&certificate["consignee"]["Name"]),
+    );
+    if !certificate["replacedBy"].is_null() {
+        lines.push_str(&format!("  replaced by  {}\n", text(&certificate["replacedBy"])));
+    }
+    for ledger in rows(&certificate["ledger"]) {
+        lines.push_str(&format!(
+            "  ledger       item {}: {} certified, {} debited, {} left\n",
+            text(&ledger["item"]),
+            measure(&ledger["certified"]),
+            text(&ledger["debited"]),
+            text(&ledger["balance"]),
+        ));
+    }
+    lines
+}
+
+fn export_with_history(shown: &Value) -> String {
+    let export = &shown["export"];
+    let certificates: Vec<_> = rows(&export["certificates"]).map(text).collect();
+    let lines = format!(
+        "Export declaration {} of {}, version {}: {}\n  consignment  {}\n  certificates {}\n",
+        text(&export["number"]),
+        text(&export["country"]),
+        text(&export["version"]),
+        text(&export["state"]),
+        or_none(&export["ucr"]),
+        certificates.join(", "),
+    );
+    lines + &papers(shown)
+}
+
+fn consignment(shown: &Value) -> String {
+    let mut lines = format!("Consignment {}\n", text(&shown["consignment"]));
+    for part in rows(&shown["papers"]) {
+        let paper = &part["paper"];
+        lines.push('\n');
+        lines.push_str(&match part["kind"].as_str() {
+            Some("claim") => claim_with_history(paper),
+            Some("certificate") => certificate_with_history(paper),
+            _ => export_with_history(paper),
+        });
+    }
+    lines
+}
+
+/// Returns what all things have: messages with their evidence, tasks, history.
+fn papers(shown: &Value) -> String {
+    let mut lines = String::new();
+    for message in rows(&shown["messages"]) {
+        let entries = rows(&message["evidence"]);
+        let entries: Vec<_> = entries
+            .map(|entry| format!("{} {}", text(&entry["kind"]), text(&entry["state"])))
+            .collect();
+        let evidence = if entries.is_empty() { "not known".to_owned() } else { entries.join(", ") };
+        lines.push_str(&format!(
+            "  message      {} {} {}, {} ({}); evidence: {evidence}\n",
+            text(&message["code"]),
+            text(&message["direction"]),
+            text(&message["exchange"]),
+            text(&message["state"]),
+            text(&message["transport"]),
+        ));
+    }
+    for task in rows(&shown["tasks"]) {
+        let state = if task["closed"].is_null() { "open" } else { "closed" };
+        lines.push_str(&format!(
+            "  task {:<8}{state}, {}: {}\n",
+            text(&task["number"]),
+            text(&task["kind"]),
+            text(&task["text"])
+        ));
+    }
+    for event in rows(&shown["history"]) {
+        lines.push_str(&format!("  {}  {}\n", text(&event["at"]), text(&event["text"])));
+    }
+    lines
+}
+
+/// Returns the members of an object in one line.
+fn brief(value: &Value) -> String {
+    let members = value.as_object().into_iter().flatten();
+    let members = members.filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+        let value = if value.get("value").is_some() { measure(value) } else { text(value) };
+        format!("{name} {value}")
+    });
+    members.collect::<Vec<_>>().join(", ")
+}
