@@ -1,9 +1,9 @@
-//! A pool of HTTP/1.1 connections to one peer.
+//! A pool of HTTP/1.1 connections to one place: a peer's node, or an agency's system.
 //!
 //! HTTP/1.1 and many pooled connections rather than HTTP/2: signatures do not compress, and the
 //! measured cost per exchange is lower.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,29 +12,37 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use karvan_types::NodeId;
 
-use crate::network::Network;
+use crate::network::{Boxed, Stream};
 
 /// The body type of requests and answers.
 pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// Longest answer read from a peer, in bytes.
+/// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// Most idle connections kept to one peer.
+/// Most idle connections kept.
 const IDLE_MAX: usize = 64;
 /// How long connecting, with its handshake, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The peer cannot be reached, or broke off.
+/// The place cannot be reached, or broke off.
 #[derive(Debug, thiserror::Error)]
-#[error("{peer} cannot be reached: {cause}")]
+#[error("{place} cannot be reached: {cause}")]
 pub(crate) struct Unreachable {
-    pub(crate) peer: NodeId,
-    pub(crate) cause: String,
+    place: String,
+    cause: String,
 }
 
-/// Connections to one peer that wait for their next request.
+/// Opens a connection to the pool's one place.
+pub(crate) trait Dial: Send + Sync {
+    /// Returns the name of the place, for messages.
+    fn place(&self) -> String;
+
+    /// Connects.
+    fn dial(&self) -> Boxed<'_, std::io::Result<Box<dyn Stream>>>;
+}
+
+/// Connections to one place that wait for their next request.
 #[derive(Default)]
 pub(crate) struct Pool {
     idle: Mutex<Vec<SendRequest<Body>>>,
@@ -52,12 +60,11 @@ impl Pool {
     /// request goes once more over a fresh one. Only requests that may be repeated come here.
     pub(crate) async fn send(
         &self,
-        network: &Arc<dyn Network>,
-        peer: &NodeId,
+        dial: &dyn Dial,
         timeout: Duration,
         mut make: impl FnMut() -> std::io::Result<Request<Body>>,
     ) -> Result<Response<Bytes>, Unreachable> {
-        let fail = |cause: String| Unreachable { peer: peer.clone(), cause };
+        let fail = |cause: String| Unreachable { place: dial.place(), cause };
         while let Some(mut idle) = self.take() {
             let request = make().map_err(|error| fail(error.to_string()))?;
             match tokio::time::timeout(timeout, exchange(&mut idle, request)).await {
@@ -69,7 +76,7 @@ impl Pool {
                 Err(_) => return Err(fail(format!("no answer within {timeout:?}"))),
             }
         }
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(network, peer));
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(dial));
         let mut fresh = connecting
             .await
             .map_err(|_| fail(format!("no connection within {CONNECT_TIMEOUT:?}")))?
@@ -106,8 +113,8 @@ impl Pool {
     }
 }
 
-async fn connect(network: &Arc<dyn Network>, peer: &NodeId) -> Result<SendRequest<Body>, String> {
-    let stream = network.connect(peer).await.map_err(|error| error.to_string())?;
+async fn connect(dial: &dyn Dial) -> Result<SendRequest<Body>, String> {
+    let stream = dial.dial().await.map_err(|error| error.to_string())?;
     let (sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(async move {

@@ -55,7 +55,7 @@ impl Inner {
                 .body(full(body.clone()))
                 .map_err(|error| std::io::Error::other(error.to_string()))
         };
-        let sent = peer.pool.send(&self.network, &peer.id, timeout, make).await;
+        let sent = peer.pool.send(&self.line(peer), timeout, make).await;
         sent.map_err(|unreachable| unreachable.to_string())
     }
 

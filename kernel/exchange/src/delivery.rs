@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Request, Uri};
-use http_body_util::BodyExt as _;
-use hyper_util::rt::TokioIo;
 use karvan_store::{Error, Range};
 use karvan_subsystem::Rejection;
 use karvan_trust::message::{content_digest, header};
@@ -14,12 +12,14 @@ use karvan_types::{ErrorKind, MemberId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
+use crate::client::{Dial, Pool};
 use crate::desk::Direction;
+use crate::network::{Boxed, Stream};
 use crate::node::Inner;
 use crate::records::{Received, ReceivedState};
 
-/// How long an agency's system may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most characters of an agency's refusal that are kept.
+const TEXT_CHARS_MAX: usize = 1000;
 /// How often waiting documents are looked for when nobody says that there are some.
 const IDLE: Duration = Duration::from_millis(500);
 /// Most documents pushed to one member in one round.
@@ -38,6 +38,45 @@ pub enum Delivery {
     },
 }
 
+/// An agency's system, taken apart from its URL, with the connections to it.
+struct Target {
+    authority: String,
+    host: String,
+    port: u16,
+    path: String,
+    pool: Pool,
+}
+
+impl Target {
+    fn parse(url: &str) -> Result<Self, crate::Error> {
+        let bad = || crate::Error::Config(format!("`{url}` is no push URL: http://host:port/path"));
+        let uri: Uri = url.parse().map_err(|_| bad())?;
+        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
+        let authority = authority.ok_or_else(bad)?;
+        Ok(Self {
+            authority: authority.to_string(),
+            host: authority.host().to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            pool: Pool::default(),
+        })
+    }
+}
+
+impl Dial for Target {
+    fn place(&self) -> String {
+        self.authority.clone()
+    }
+
+    fn dial(&self) -> Boxed<'_, std::io::Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+}
+
 /// What became of one push.
 enum Pushed {
     Taken,
@@ -48,22 +87,19 @@ enum Pushed {
 impl Inner {
     /// Pushes waiting documents until the node stops.
     pub(crate) async fn run_push(self: Arc<Self>) -> Result<(), crate::Error> {
-        let targets: Vec<(MemberId, String)> = self
-            .config
-            .delivery
-            .iter()
-            .filter_map(|(member, delivery)| match delivery {
-                Delivery::Push { url } => Some((member.clone(), url.clone())),
-                Delivery::Pull => None,
-            })
-            .collect();
+        let mut targets = Vec::new();
+        for (member, delivery) in &self.config.delivery {
+            if let Delivery::Push { url } = delivery {
+                targets.push((member.clone(), Target::parse(url)?));
+            }
+        }
         if targets.is_empty() {
             return std::future::pending().await;
         }
         loop {
             let mut pushed = 0;
-            for (member, url) in &targets {
-                pushed += self.push_round(member, url).await?;
+            for (member, target) in &targets {
+                pushed += self.push_round(member, target).await?;
             }
             if pushed == 0 {
                 tokio::time::sleep(IDLE).await;
@@ -74,7 +110,7 @@ impl Inner {
     async fn push_round(
         self: &Arc<Self>,
         member: &MemberId,
-        url: &str,
+        target: &Target,
     ) -> Result<usize, crate::Error> {
         let waiting = ReceivedState::Waiting.as_str();
         let range = Range::of("queue", vec![member.as_str().into(), waiting.into()], ROUND)
@@ -82,68 +118,56 @@ impl Inner {
         let due = self.store.read(move |view| view.select::<Received>(&range)).await?;
         let count = due.len();
         for received in due {
-            let outcome = self.push(&received, url).await;
+            let outcome = self.push(&received, target).await;
             self.settle_push(received, outcome).await?;
         }
         Ok(count)
     }
 
-    async fn push(&self, received: &Received, url: &str) -> Pushed {
-        match tokio::time::timeout(ANSWER_TIMEOUT, self.post(received, url)).await {
-            Err(_) => Pushed::Later(format!("no answer within {ANSWER_TIMEOUT:?}")),
-            Ok(Err(cause)) => Pushed::Later(cause),
-            Ok(Ok((status, _))) if status.is_success() => Pushed::Taken,
-            Ok(Ok((status, text))) if status.is_client_error() && status.as_u16() != 429 => {
+    async fn push(&self, received: &Received, target: &Target) -> Pushed {
+        match self.post(received, target).await {
+            Err(cause) => Pushed::Later(cause),
+            Ok((status, _)) if status.is_success() => Pushed::Taken,
+            Ok((status, text)) if status.is_client_error() && status.as_u16() != 429 => {
+                let text: String = text.chars().take(TEXT_CHARS_MAX).collect();
                 Pushed::Refused(Rejection::new(
                     ErrorKind::Invalid,
                     "refused-by-agency",
                     format!("the agency's system answered {status}: {text}"),
                 ))
             }
-            Ok(Ok((status, _))) => Pushed::Later(format!("the agency's system answered {status}")),
+            Ok((status, _)) => Pushed::Later(format!("the agency's system answered {status}")),
         }
     }
 
     async fn post(
         &self,
         received: &Received,
-        url: &str,
+        target: &Target,
     ) -> Result<(http::StatusCode, String), String> {
-        const TEXT_BYTES_MAX: usize = 1000;
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let uri: Uri = url.parse().map_err(|error| text(&error))?;
-        let authority = uri.authority().ok_or("the push URL names no host")?.clone();
-        let port = authority.port_u16().unwrap_or(80);
         let envelope = &received.envelope;
         let (content_type, body) = self
             .body_of(envelope.exchange, Some(Direction::Received))
             .await
             .map_err(|rejection| rejection.text)?;
-        let request = Request::post(uri.path_and_query().map_or("/", |path| path.as_str()))
-            .header(HOST, authority.as_str())
-            .header(CONTENT_TYPE, content_type)
-            .header(CONTENT_LENGTH, envelope.size)
-            .header(&header::CONTENT_DIGEST, content_digest(envelope.digest))
-            .header(&header::EXCHANGE_ID, envelope.exchange.to_string())
-            .header(&header::CLIENT, envelope.sender.as_str())
-            .header(&header::SERVICE, format!("{}/{}", envelope.recipient, envelope.code))
-            .body(body)
-            .map_err(|error| text(&error))?;
-        let stream =
-            TcpStream::connect((authority.host(), port)).await.map_err(|error| text(&error))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| text(&error))?;
-        let driver = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(|error| text(&error))?;
-        let status = answer.status();
-        let limited = http_body_util::Limited::new(answer.into_body(), TEXT_BYTES_MAX);
-        let said = match limited.collect().await {
-            Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
-            Err(_) => String::new(),
+        let mut first = Some(body);
+        let make = || {
+            // The second try, over a fresh connection, reads a stored body again.
+            let body = first.take().map_or_else(|| self.blob_body(envelope.digest), Ok)?;
+            Request::post(&target.path)
+                .header(HOST, &target.authority)
+                .header(CONTENT_TYPE, &content_type)
+                .header(CONTENT_LENGTH, envelope.size)
+                .header(&header::CONTENT_DIGEST, content_digest(envelope.digest))
+                .header(&header::EXCHANGE_ID, envelope.exchange.to_string())
+                .header(&header::CLIENT, envelope.sender.as_str())
+                .header(&header::SERVICE, format!("{}/{}", envelope.recipient, envelope.code))
+                .body(body)
+                .map_err(|error| std::io::Error::other(error.to_string()))
         };
-        driver.abort();
-        Ok((status, said))
+        let answer = target.pool.send(target, self.config.answer_timeout, make).await;
+        let answer = answer.map_err(|unreachable| unreachable.to_string())?;
+        Ok((answer.status(), String::from_utf8_lossy(answer.body()).into_owned()))
     }
 
     async fn settle_push(

@@ -19,10 +19,10 @@ use tokio::task::JoinSet;
 
 use crate::Error;
 use crate::agreement::AgreementBook;
-use crate::client::Pool;
+use crate::client::{Dial, Pool};
 use crate::delivery::Delivery;
 use crate::local_api::Token;
-use crate::network::Network;
+use crate::network::{Boxed, Network, Stream};
 use crate::relay::Retry;
 
 /// How often the lists are looked at for new peers.
@@ -251,7 +251,27 @@ impl Peer {
     }
 }
 
+/// The line to a peer's node.
+pub(crate) struct Line<'a> {
+    network: &'a dyn Network,
+    peer: &'a NodeId,
+}
+
+impl Dial for Line<'_> {
+    fn place(&self) -> String {
+        self.peer.to_string()
+    }
+
+    fn dial(&self) -> Boxed<'_, std::io::Result<Box<dyn Stream>>> {
+        self.network.connect(self.peer)
+    }
+}
+
 impl Inner {
+    pub(crate) fn line<'a>(&'a self, peer: &'a Peer) -> Line<'a> {
+        Line { network: &*self.network, peer: &peer.id }
+    }
+
     pub(crate) fn peer(&self, id: &NodeId) -> Arc<Peer> {
         self.wake.peer(id)
     }

@@ -162,7 +162,7 @@ impl Inner {
         }
         let answer = peer
             .pool
-            .send(&self.network, &peer.id, self.config.answer_timeout, || {
+            .send(&self.line(peer), self.config.answer_timeout, || {
                 let body = self.open_body(&loaded)?;
                 wire::document_request(&sent.envelope, &sent.signed, &authority, body)
             })
