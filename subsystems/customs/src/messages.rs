@@ -40,7 +40,7 @@ use karvan_types::{ErrorKind, json};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// UN/EDIFACT 1001 code of a preferential certificate of origin, in `TypeCode` [D006].
+/// UN/EDIFACT 1001 code of a preferential certificate of origin, in `TypeCode` `D006`.
 pub const CERTIFICATE_TYPE_CODE: &str = "864";
 /// UN/EDIFACT 1001 code of an export declaration.
 pub const EXPORT_TYPE_CODE: &str = "830";

@@ -38,7 +38,7 @@ pub enum Severity {
 pub struct Problem {
     /// Path of the field in element names, occurrences counted from 1.
     pub pointer: String,
-    /// The rule, at most 8 characters (`ValidationCode` [377]).
+    /// The rule, at most 8 characters (`ValidationCode` `377`).
     pub rule: &'static str,
     /// What is wrong and what to do about it.
     pub remedy: String,

@@ -39,31 +39,31 @@ pub struct CertificateOfOrigin {
     /// Number of the certificate that this one replaces.
     #[serde(rename = "replaces", default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
-    /// Exporter [57A].
+    /// Exporter `57A`.
     #[serde(rename = "Exporter")]
     pub exporter: Party,
     /// Producer, when it is not the exporter.
     #[serde(rename = "producer", default, skip_serializing_if = "Option::is_none")]
     pub producer: Option<Party>,
-    /// Consignee [27A].
+    /// Consignee `27A`.
     #[serde(rename = "Consignee")]
     pub consignee: Party,
-    /// Country of exportation [062].
+    /// Country of exportation `062`.
     #[serde(rename = "ExportCountry")]
     pub export_country: CountryId,
-    /// Country of destination [465].
+    /// Country of destination `465`.
     #[serde(rename = "Destination")]
     pub destination: Country,
-    /// Means of transport at the border [15A].
+    /// Means of transport at the border `15A`.
     #[serde(rename = "BorderTransportMeans", default, skip_serializing_if = "Option::is_none")]
     pub border_transport_means: Option<TransportMeans>,
-    /// Transport and route [28A].
+    /// Transport and route `28A`.
     #[serde(rename = "Consignment", default, skip_serializing_if = "Option::is_none")]
     pub consignment: Option<Consignment>,
-    /// Invoices that the certificate covers [78A].
+    /// Invoices that the certificate covers `78A`.
     #[serde(rename = "invoices", default, skip_serializing_if = "Vec::is_empty")]
     pub invoices: Vec<InvoiceReference>,
-    /// The items [68A].
+    /// The items `68A`.
     #[serde(rename = "GovernmentAgencyGoodsItem")]
     pub items: Vec<CertificateItem>,
 }
@@ -82,16 +82,16 @@ impl CertificateOfOrigin {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateItem {
-    /// Item number, counted from 1, n..5 [006].
+    /// Item number, counted from 1, n..5 `006`.
     #[serde(rename = "SequenceNumeric")]
     pub sequence: u32,
-    /// Description in the original language, an..512 [137].
+    /// Description in the original language, an..512 `137`.
     #[serde(rename = "Description")]
     pub description: String,
-    /// Codes, at least the six digits of the Harmonized System [21A].
+    /// Codes, at least the six digits of the Harmonized System `21A`.
     #[serde(rename = "Classification")]
     pub classifications: Vec<Classification>,
-    /// Country of origin [92A].
+    /// Country of origin `92A`.
     #[serde(rename = "Origin")]
     pub origin: Origin,
     /// On which rule the origin rests.
@@ -114,13 +114,13 @@ pub struct CertificateItem {
     /// Net mass.
     #[serde(rename = "netMass", default, skip_serializing_if = "Option::is_none")]
     pub net_mass: Option<Quantity>,
-    /// Gross mass [126].
+    /// Gross mass `126`.
     #[serde(rename = "GrossMassMeasure", default, skip_serializing_if = "Option::is_none")]
     pub gross_mass: Option<Quantity>,
     /// Free on board value; absent when the agreement withholds values.
     #[serde(rename = "fobValue", default, skip_serializing_if = "Option::is_none")]
     pub fob_value: Option<Amount>,
-    /// Packages [93A].
+    /// Packages `93A`.
     #[serde(rename = "Packaging", default, skip_serializing_if = "Vec::is_empty")]
     pub packaging: Vec<Packaging>,
 }

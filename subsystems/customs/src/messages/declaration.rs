@@ -10,83 +10,83 @@ use super::parts::{
 };
 use super::text::optional_decimal;
 
-/// EXD: what the exporting side's customs accepted for export [42A].
+/// EXD: what the exporting side's customs accepted for export `42A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportDeclaration {
     /// Common header; `ID` is the declaration number.
     #[serde(flatten)]
     pub header: Header,
-    /// When customs accepted the declaration [023].
+    /// When customs accepted the declaration `023`.
     #[serde(rename = "AcceptanceDateTime", default, skip_serializing_if = "Option::is_none")]
     pub acceptance_date_time: Option<Timestamp>,
-    /// Customs office, an..17 [065].
+    /// Customs office, an..17 `065`.
     #[serde(rename = "DeclarationOfficeID", default, skip_serializing_if = "Option::is_none")]
     pub declaration_office_id: Option<String>,
-    /// Number of items, n..5 [228]: a control total.
+    /// Number of items, n..5 `228`: a control total.
     #[serde(rename = "GoodsItemQuantity")]
     pub goods_item_quantity: u32,
-    /// Number of packages, n..8 [146]: a control total.
+    /// Number of packages, n..8 `146`: a control total.
     #[serde(rename = "TotalPackageQuantity", default, skip_serializing_if = "Option::is_none")]
     pub total_package_quantity: Option<u32>,
-    /// Gross mass, n..16,6 [131]: a control total.
+    /// Gross mass, n..16,6 `131`: a control total.
     #[serde(rename = "TotalGrossMassMeasure", default, skip_serializing_if = "Option::is_none")]
     pub total_gross_mass: Option<Quantity>,
-    /// Invoice total, n..16,3 [109].
+    /// Invoice total, n..16,3 `109`.
     #[serde(rename = "InvoiceAmount", default, skip_serializing_if = "Option::is_none")]
     pub invoice_amount: Option<Amount>,
-    /// Who submitted the declaration [17B].
+    /// Who submitted the declaration `17B`.
     #[serde(rename = "Submitter", default, skip_serializing_if = "Option::is_none")]
     pub submitter: Option<Party>,
-    /// Who declares [57B].
+    /// Who declares `57B`.
     #[serde(rename = "Declarant", default, skip_serializing_if = "Option::is_none")]
     pub declarant: Option<Party>,
-    /// Exporter [57A].
+    /// Exporter `57A`.
     #[serde(rename = "Exporter")]
     pub exporter: Party,
-    /// Means of transport at the border [15A].
+    /// Means of transport at the border `15A`.
     #[serde(rename = "BorderTransportMeans", default, skip_serializing_if = "Option::is_none")]
     pub border_transport_means: Option<TransportMeans>,
-    /// The shipment [67A].
+    /// The shipment `67A`.
     #[serde(rename = "GoodsShipment")]
     pub shipment: GoodsShipment,
 }
 
-/// IMP: the importer's declaration, whose items quote certificates of origin [42A].
+/// IMP: the importer's declaration, whose items quote certificates of origin `42A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportClaim {
     /// Common header; `ID` is the import declaration number.
     #[serde(flatten)]
     pub header: Header,
-    /// When customs accepted the declaration [023]; the day whose rates apply.
+    /// When customs accepted the declaration `023`; the day whose rates apply.
     #[serde(rename = "AcceptanceDateTime", default, skip_serializing_if = "Option::is_none")]
     pub acceptance_date_time: Option<Timestamp>,
-    /// Customs office, an..17 [065].
+    /// Customs office, an..17 `065`.
     #[serde(rename = "DeclarationOfficeID", default, skip_serializing_if = "Option::is_none")]
     pub declaration_office_id: Option<String>,
-    /// Number of items, n..5 [228]: a control total.
+    /// Number of items, n..5 `228`: a control total.
     #[serde(rename = "GoodsItemQuantity")]
     pub goods_item_quantity: u32,
-    /// Number of packages, n..8 [146]: a control total.
+    /// Number of packages, n..8 `146`: a control total.
     #[serde(rename = "TotalPackageQuantity", default, skip_serializing_if = "Option::is_none")]
     pub total_package_quantity: Option<u32>,
-    /// Gross mass, n..16,6 [131]: a control total.
+    /// Gross mass, n..16,6 `131`: a control total.
     #[serde(rename = "TotalGrossMassMeasure", default, skip_serializing_if = "Option::is_none")]
     pub total_gross_mass: Option<Quantity>,
-    /// Invoice total, n..16,3 [109].
+    /// Invoice total, n..16,3 `109`.
     #[serde(rename = "InvoiceAmount", default, skip_serializing_if = "Option::is_none")]
     pub invoice_amount: Option<Amount>,
-    /// Who declares [57B].
+    /// Who declares `57B`.
     #[serde(rename = "Declarant", default, skip_serializing_if = "Option::is_none")]
     pub declarant: Option<Party>,
-    /// Exporter [57A].
+    /// Exporter `57A`.
     #[serde(rename = "Exporter", default, skip_serializing_if = "Option::is_none")]
     pub exporter: Option<Party>,
-    /// Means of transport at the border [15A].
+    /// Means of transport at the border `15A`.
     #[serde(rename = "BorderTransportMeans", default, skip_serializing_if = "Option::is_none")]
     pub border_transport_means: Option<TransportMeans>,
-    /// The shipment, with the importer [67A].
+    /// The shipment, with the importer `67A`.
     #[serde(rename = "GoodsShipment")]
     pub shipment: GoodsShipment,
 }
@@ -101,92 +101,92 @@ impl ImportClaim {
     pub const DOCUMENT_TYPE: &'static str = "IMP";
 }
 
-/// The shipment of a declaration [67A].
+/// The shipment of a declaration `67A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodsShipment {
-    /// When the goods left the territory [024].
+    /// When the goods left the territory `024`.
     #[serde(rename = "ExitDateTime", default, skip_serializing_if = "Option::is_none")]
     pub exit_date_time: Option<Timestamp>,
-    /// Consignee [27A].
+    /// Consignee `27A`.
     #[serde(rename = "Consignee", default, skip_serializing_if = "Option::is_none")]
     pub consignee: Option<Party>,
-    /// Importer [74A]; required in an import claim.
+    /// Importer `74A`; required in an import claim.
     #[serde(rename = "Importer", default, skip_serializing_if = "Option::is_none")]
     pub importer: Option<Party>,
-    /// Transport [28A].
+    /// Transport `28A`.
     #[serde(rename = "Consignment", default, skip_serializing_if = "Option::is_none")]
     pub consignment: Option<Consignment>,
-    /// Country of destination [465].
+    /// Country of destination `465`.
     #[serde(rename = "Destination", default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<Country>,
-    /// Country of exportation [062].
+    /// Country of exportation `062`.
     #[serde(rename = "ExportCountry", default, skip_serializing_if = "Option::is_none")]
     pub export_country: Option<CountryId>,
-    /// Unique consignment reference [35B].
+    /// Unique consignment reference `35B`.
     #[serde(rename = "UCR", default, skip_serializing_if = "Option::is_none")]
     pub ucr: Option<Ucr>,
-    /// Invoices [78A].
+    /// Invoices `78A`.
     #[serde(rename = "Invoice", default, skip_serializing_if = "Vec::is_empty")]
     pub invoices: Vec<InvoiceReference>,
-    /// Terms of delivery [22B].
+    /// Terms of delivery `22B`.
     #[serde(rename = "TradeTerms", default, skip_serializing_if = "Option::is_none")]
     pub trade_terms: Option<TradeTerms>,
-    /// Earlier and transport documents [99A].
+    /// Earlier and transport documents `99A`.
     #[serde(rename = "PreviousDocument", default, skip_serializing_if = "Vec::is_empty")]
     pub previous_documents: Vec<PreviousDocument>,
-    /// The items [68A].
+    /// The items `68A`.
     #[serde(rename = "GovernmentAgencyGoodsItem")]
     pub items: Vec<GoodsItem>,
 }
 
-/// Terms of delivery [22B].
+/// Terms of delivery `22B`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TradeTerms {
-    /// Incoterms rule, a3 [090].
+    /// Incoterms rule, a3 `090`.
     #[serde(rename = "ConditionCode")]
     pub condition_code: String,
-    /// Place, UN/LOCODE, an..17 [L002].
+    /// Place, UN/LOCODE, an..17 `L002`.
     #[serde(rename = "LocationID", default, skip_serializing_if = "Option::is_none")]
     pub location_id: Option<String>,
 }
 
-/// An item of goods [68A].
+/// An item of goods `68A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodsItem {
-    /// Item number, counted from 1, n..5 [006].
+    /// Item number, counted from 1, n..5 `006`.
     #[serde(rename = "SequenceNumeric")]
     pub sequence: u32,
-    /// Statistical (free on board) value, n..16,3 [114].
+    /// Statistical (free on board) value, n..16,3 `114`.
     #[serde(rename = "StatisticalValueAmount", default, skip_serializing_if = "Option::is_none")]
     pub statistical_value: Option<Amount>,
-    /// Customs (assessed) value, n..16,3 [108]; import only.
+    /// Customs (assessed) value, n..16,3 `108`; import only.
     #[serde(rename = "CustomsValueAmount", default, skip_serializing_if = "Option::is_none")]
     pub customs_value: Option<Amount>,
-    /// What the goods are [23A].
+    /// What the goods are `23A`.
     #[serde(rename = "Commodity")]
     pub commodity: Commodity,
-    /// Country of origin [92A].
+    /// Country of origin `92A`.
     #[serde(rename = "Origin", default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Packages [93A].
+    /// Packages `93A`.
     #[serde(rename = "Packaging", default, skip_serializing_if = "Vec::is_empty")]
     pub packaging: Vec<Packaging>,
-    /// Supporting documents [02A]; type 864 quotes the certificate of origin.
+    /// Supporting documents `02A`; type 864 quotes the certificate of origin.
     #[serde(rename = "AdditionalDocument", default, skip_serializing_if = "Vec::is_empty")]
     pub additional_documents: Vec<AdditionalDocument>,
-    /// Earlier and transport documents [99A].
+    /// Earlier and transport documents `99A`.
     #[serde(rename = "PreviousDocument", default, skip_serializing_if = "Vec::is_empty")]
     pub previous_documents: Vec<PreviousDocument>,
-    /// Procedures [70A].
+    /// Procedures `70A`.
     #[serde(rename = "GovernmentProcedure", default, skip_serializing_if = "Vec::is_empty")]
     pub procedures: Vec<GovernmentProcedure>,
-    /// Unique consignment reference [35B].
+    /// Unique consignment reference `35B`.
     #[serde(rename = "UCR", default, skip_serializing_if = "Option::is_none")]
     pub ucr: Option<Ucr>,
-    /// How the value was found [41A]; import only.
+    /// How the value was found `41A`; import only.
     #[serde(rename = "CustomsValuation", default, skip_serializing_if = "Option::is_none")]
     pub valuation: Option<CustomsValuation>,
 }
@@ -198,23 +198,23 @@ impl GoodsItem {
     }
 }
 
-/// What the goods are [23A].
+/// What the goods are `23A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commodity {
-    /// Description in the original language, an..512 [137].
+    /// Description in the original language, an..512 `137`.
     #[serde(rename = "Description")]
     pub description: String,
-    /// Codes, one per nomenclature [21A].
+    /// Codes, one per nomenclature `21A`.
     #[serde(rename = "Classification")]
     pub classifications: Vec<Classification>,
-    /// Masses and quantities [65A].
+    /// Masses and quantities `65A`.
     #[serde(rename = "GoodsMeasure", default, skip_serializing_if = "Option::is_none")]
     pub measure: Option<GoodsMeasure>,
-    /// Price on the invoice [79A].
+    /// Price on the invoice `79A`.
     #[serde(rename = "InvoiceLine", default, skip_serializing_if = "Option::is_none")]
     pub invoice_line: Option<InvoiceLine>,
-    /// Duties and taxes declared [50A]; import only.
+    /// Duties and taxes declared `50A`; import only.
     #[serde(rename = "DutyTaxFee", default, skip_serializing_if = "Vec::is_empty")]
     pub duty_tax_fees: Vec<DutyTaxFee>,
 }
@@ -238,41 +238,41 @@ impl Commodity {
     }
 }
 
-/// Masses and quantities of an item [65A].
+/// Masses and quantities of an item `65A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodsMeasure {
-    /// Gross mass, n..16,6 [126].
+    /// Gross mass, n..16,6 `126`.
     #[serde(rename = "GrossMassMeasure", default, skip_serializing_if = "Option::is_none")]
     pub gross_mass: Option<Quantity>,
-    /// Net mass, n..16,6 [128].
+    /// Net mass, n..16,6 `128`.
     #[serde(rename = "NetNetWeightMeasure", default, skip_serializing_if = "Option::is_none")]
     pub net_mass: Option<Quantity>,
-    /// Quantity in the tariff's unit, n..16,6 [130].
+    /// Quantity in the tariff's unit, n..16,6 `130`.
     #[serde(rename = "TariffQuantity", default, skip_serializing_if = "Option::is_none")]
     pub tariff_quantity: Option<Quantity>,
 }
 
-/// Price of an item on the invoice [79A].
+/// Price of an item on the invoice `79A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceLine {
-    /// Amount, n..16,3 [112].
+    /// Amount, n..16,3 `112`.
     #[serde(rename = "ItemChargeAmount")]
     pub item_charge: Amount,
 }
 
-/// A duty, tax or fee as declared [50A].
+/// A duty, tax or fee as declared `50A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DutyTaxFee {
-    /// Kind of duty, an..3 [113].
+    /// Kind of duty, an..3 `113`.
     #[serde(rename = "TypeCode")]
     pub type_code: String,
-    /// Duty regime: which preference is claimed, an..3 [164].
+    /// Duty regime: which preference is claimed, an..3 `164`.
     #[serde(rename = "DutyRegimeCode", default, skip_serializing_if = "Option::is_none")]
     pub duty_regime_code: Option<String>,
-    /// Rate in percent [115].
+    /// Rate in percent `115`.
     #[serde(
         rename = "TaxRateNumeric",
         default,
@@ -280,70 +280,70 @@ pub struct DutyTaxFee {
         with = "optional_decimal"
     )]
     pub rate_percent: Option<karvan_types::Decimal>,
-    /// Value on which the duty is taken, n..16,3 [116].
+    /// Value on which the duty is taken, n..16,3 `116`.
     #[serde(rename = "AdValoremTaxBaseAmount", default, skip_serializing_if = "Option::is_none")]
     pub ad_valorem_base: Option<Amount>,
-    /// Quantity on which the duty is taken, n..16,6 [129].
+    /// Quantity on which the duty is taken, n..16,6 `129`.
     #[serde(rename = "SpecificTaxBaseQuantity", default, skip_serializing_if = "Option::is_none")]
     pub specific_base: Option<Quantity>,
-    /// Reduction, n..16,3 [111].
+    /// Reduction, n..16,3 `111`.
     #[serde(rename = "DeductAmount", default, skip_serializing_if = "Option::is_none")]
     pub deduct_amount: Option<Amount>,
-    /// Tariff quota order number, an..17 [401].
+    /// Tariff quota order number, an..17 `401`.
     #[serde(rename = "QuotaOrderID", default, skip_serializing_if = "Option::is_none")]
     pub quota_order_id: Option<String>,
-    /// What is assessed and paid [94A].
+    /// What is assessed and paid `94A`.
     #[serde(rename = "Payment", default, skip_serializing_if = "Option::is_none")]
     pub payment: Option<Payment>,
 }
 
-/// Assessment and payment of a duty [94A].
+/// Assessment and payment of a duty `94A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
-    /// Amount assessed, n..16,3 [120].
+    /// Amount assessed, n..16,3 `120`.
     #[serde(rename = "TaxAssessedAmount", default, skip_serializing_if = "Option::is_none")]
     pub assessed: Option<Amount>,
-    /// Amount to pay, n..16,3 [378].
+    /// Amount to pay, n..16,3 `378`.
     #[serde(rename = "PaymentAmount", default, skip_serializing_if = "Option::is_none")]
     pub payable: Option<Amount>,
 }
 
-/// A customs procedure [70A].
+/// A customs procedure `70A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GovernmentProcedure {
-    /// Procedure requested, an..7 [166].
+    /// Procedure requested, an..7 `166`.
     #[serde(rename = "CurrentCode")]
     pub current_code: String,
-    /// Procedure before, an..7 [161].
+    /// Procedure before, an..7 `161`.
     #[serde(rename = "PreviousCode", default, skip_serializing_if = "Option::is_none")]
     pub previous_code: Option<String>,
 }
 
-/// How the customs value was found [41A].
+/// How the customs value was found `41A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomsValuation {
-    /// Valuation method, an..3 [122]: 1 is the transaction value.
+    /// Valuation method, an..3 `122`: 1 is the transaction value.
     #[serde(rename = "MethodCode", default, skip_serializing_if = "Option::is_none")]
     pub method_code: Option<String>,
-    /// Freight, n..16,3 [117].
+    /// Freight, n..16,3 `117`.
     #[serde(rename = "FreightChargeAmount", default, skip_serializing_if = "Option::is_none")]
     pub freight: Option<Amount>,
-    /// Other charges and deductions [58B].
+    /// Other charges and deductions `58B`.
     #[serde(rename = "ChargeDeduction", default, skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<ChargeDeduction>,
 }
 
-/// A charge added to or deducted from the value [58B].
+/// A charge added to or deducted from the value `58B`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChargeDeduction {
-    /// Kind of charge, an..3 [371].
+    /// Kind of charge, an..3 `371`.
     #[serde(rename = "ChargesTypeCode")]
     pub type_code: String,
-    /// Amount, n..16,3 [181].
+    /// Amount, n..16,3 `181`.
     #[serde(rename = "OtherChargeDeductionAmount")]
     pub amount: Amount,
 }

@@ -13,16 +13,16 @@ pub struct DocumentReference {
     /// Document type code, such as `COO`.
     #[serde(rename = "documentType")]
     pub document_type: String,
-    /// Number of the document, an..70 [D014].
+    /// Number of the document, an..70 `D014`.
     #[serde(rename = "ID")]
     pub id: String,
-    /// Version of the document [383].
+    /// Version of the document `383`.
     #[serde(rename = "VersionID", default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<u32>,
-    /// The sender's reference of that document, an..35 [D026].
+    /// The sender's reference of that document, an..35 `D026`.
     #[serde(rename = "FunctionalReferenceID", default, skip_serializing_if = "Option::is_none")]
     pub functional_reference_id: Option<String>,
-    /// Date of the document, for a certificate its date of issue [276].
+    /// Date of the document, for a certificate its date of issue `276`.
     #[serde(
         rename = "EffectiveDateTime",
         default,
@@ -65,7 +65,7 @@ impl UtilisationResult {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UtilisationItem {
-    /// Item of the import claim [006].
+    /// Item of the import claim `006`.
     #[serde(rename = "SequenceNumeric")]
     pub sequence: u32,
     /// Item of the certificate.
@@ -74,7 +74,7 @@ pub struct UtilisationItem {
     /// What was decided.
     #[serde(rename = "decision")]
     pub decision: Decision,
-    /// What was debited from the certificate [22C]; zero when nothing was.
+    /// What was debited from the certificate `22C`; zero when nothing was.
     #[serde(rename = "WriteOff")]
     pub write_off: WriteOff,
     /// What the importing side's ledger still holds for the item.
@@ -83,7 +83,7 @@ pub struct UtilisationItem {
     /// Codes of the reasons.
     #[serde(rename = "reasonCodes", default, skip_serializing_if = "Vec::is_empty")]
     pub reason_codes: Vec<String>,
-    /// The reason in words, an..512 [225]; required unless granted in full.
+    /// The reason in words, an..512 `225`; required unless granted in full.
     #[serde(rename = "StatementDescription", default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -145,10 +145,10 @@ pub struct ValidationError {
     /// Path of the field, such as `GoodsShipment/GovernmentAgencyGoodsItem[2]/Commodity`.
     #[serde(rename = "pointer")]
     pub pointer: String,
-    /// The rule that is broken, an..8 [377].
+    /// The rule that is broken, an..8 `377`.
     #[serde(rename = "ValidationCode")]
     pub rule: String,
-    /// What is wrong and what to do about it [488].
+    /// What is wrong and what to do about it `488`.
     #[serde(rename = "Description")]
     pub remedy: String,
 }
@@ -163,10 +163,10 @@ pub struct Amendment {
     /// The document that is amended.
     #[serde(rename = "document")]
     pub document: DocumentReference,
-    /// Why, in words, an..512 [225].
+    /// Why, in words, an..512 `225`.
     #[serde(rename = "StatementDescription")]
     pub reason: String,
-    /// What is changed, by pointers [06A].
+    /// What is changed, by pointers `06A`.
     #[serde(rename = "Amendment")]
     pub amendments: Vec<AmendmentReason>,
     /// The new values.
@@ -179,29 +179,29 @@ impl Amendment {
     pub const DOCUMENT_TYPE: &'static str = "AMD";
 }
 
-/// One change, its reason and where it is [06A].
+/// One change, its reason and where it is `06A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmendmentReason {
-    /// Reason of the change, an..3 [099].
+    /// Reason of the change, an..3 `099`.
     #[serde(rename = "ChangeReasonCode")]
     pub change_reason_code: String,
-    /// Path from the declaration down to the changed class or field [97A].
+    /// Path from the declaration down to the changed class or field `97A`.
     #[serde(rename = "Pointer", default, skip_serializing_if = "Vec::is_empty")]
     pub pointers: Vec<Pointer>,
 }
 
-/// One step of a path to a field [97A].
+/// One step of a path to a field `97A`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pointer {
-    /// Which occurrence of the class, counted from 1 [006].
+    /// Which occurrence of the class, counted from 1 `006`.
     #[serde(rename = "SequenceNumeric", default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u32>,
-    /// WCO id of the class, an..3 [375]: 42A declaration, 67A shipment, 68A item, 02A document.
+    /// WCO id of the class, an..3 `375`: 42A declaration, 67A shipment, 68A item, 02A document.
     #[serde(rename = "DocumentSectionCode")]
     pub section: String,
-    /// WCO id of the field, an..4 [381].
+    /// WCO id of the field, an..4 `381`.
     #[serde(rename = "TagID", default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 }
@@ -228,10 +228,10 @@ pub struct Cancellation {
     /// The document that is cancelled.
     #[serde(rename = "document")]
     pub document: DocumentReference,
-    /// Reason, an..3 [099].
+    /// Reason, an..3 `099`.
     #[serde(rename = "ChangeReasonCode")]
     pub change_reason_code: String,
-    /// Why, in words, an..512 [225].
+    /// Why, in words, an..512 `225`.
     #[serde(rename = "StatementDescription")]
     pub reason: String,
     /// Number of the document that takes its place.
