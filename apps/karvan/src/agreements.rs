@@ -8,6 +8,7 @@
 //! (`crate::setup::sign_agreement`).
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ fn complete(verified: &VerifiedDocument) -> Result<(Agreement, Digest)> {
 /// Returns the nations whose signature is missing.
 pub(crate) fn unsigned(agreement: &Agreement, signers: &[KeyId]) -> Vec<Instance> {
     let parties = parties(agreement);
-    let nations: BTreeSet<_> = parties.iter().map(|party| party.instance()).collect();
+    let nations: BTreeSet<_> = parties.iter().map(MemberId::instance).collect();
     let signed = |nation: &Instance| {
         signers.iter().filter_map(KeyId::owner).any(|owner| {
             matches!(owner, Owner::Member(_))
@@ -140,12 +141,13 @@ pub(crate) fn describe(agreement: &Agreement, digest: Digest) -> String {
         agreement.valid_until
     );
     for grant in &agreement.grants {
-        text.push_str(&format!(
-            "  {} may send {} to {}\n",
+        let _ = writeln!(
+            text,
+            "  {} may send {} to {}",
             grant.client,
             grant.documents.join(", "),
             grant.provider
-        ));
+        );
     }
     text
 }

@@ -5,6 +5,7 @@
 //!
 //! Not here: what the answers mean (`crate::commands`).
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, Limited, StreamBody};
+use http_body_util::{BodyExt as _, Collected, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use indicatif::ProgressBar;
@@ -199,7 +200,7 @@ impl Client {
         }
         let (parts, body) = answer.into_parts();
         let body = Limited::new(body, JSON_BYTES_MAX).collect().await;
-        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = body.map(Collected::to_bytes).unwrap_or_default();
         if body.is_empty() || parts.status == StatusCode::BAD_REQUEST {
             // What the HTTP layer itself refuses is no problem document.
             let text = String::from_utf8_lossy(&body);
@@ -269,7 +270,7 @@ pub(crate) fn escape(value: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

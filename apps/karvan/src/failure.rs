@@ -7,6 +7,7 @@ use anyhow::Error;
 use karvan_exchange::wire;
 use karvan_subsystem::Rejection;
 use karvan_types::ErrorKind;
+use std::fmt::Write as _;
 
 /// A failure of the command line itself, with a remedy.
 #[derive(Debug, thiserror::Error)]
@@ -90,10 +91,10 @@ pub(crate) fn text(error: &Error) -> String {
     let rejection = error.chain().find_map(|cause| cause.downcast_ref::<Rejection>());
     for pointer in rejection.map(|rejection| &*rejection.pointers).unwrap_or_default() {
         let at = if pointer.pointer.is_empty() { "document" } else { &pointer.pointer };
-        text.push_str(&format!("  at {at}: {}; {}\n", pointer.rule, pointer.remedy));
+        let _ = writeln!(text, "  at {at}: {}; {}", pointer.rule, pointer.remedy);
     }
     if let Some(hint) = hint(error) {
-        text.push_str(&format!("hint: {hint}\n"));
+        let _ = writeln!(text, "hint: {hint}");
     }
     text
 }

@@ -85,12 +85,11 @@ pub(crate) fn create(dir: &Path, plan: &Plan, now: Timestamp) -> Result<Material
     for folder in [home.root(), &home.lists(), &home.agreements(), &home.tokens()] {
         files::make_folder(folder)?;
     }
-    let unlock = match &plan.passphrase_env {
-        Some(name) => Unlock::PassphraseEnv(name.clone()),
-        None => {
-            files::write_secret(&home.unlock(), new_key_file(&SystemEntropy).as_bytes())?;
-            Unlock::KeyFile(home.unlock())
-        }
+    let unlock = if let Some(name) = &plan.passphrase_env {
+        Unlock::PassphraseEnv(name.clone())
+    } else {
+        files::write_secret(&home.unlock(), new_key_file(&SystemEntropy).as_bytes())?;
+        Unlock::KeyFile(home.unlock())
     };
     let section = KeysSection { folder: home.keys(), unlock };
     let keys = with_unlock(&section, |unlock| {

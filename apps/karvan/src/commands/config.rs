@@ -47,7 +47,8 @@ pub(crate) fn run(command: Config, output: Output) -> Result<Outcome> {
                 if problems.is_empty() {
                     return format!("{} is good", file.display());
                 }
-                problems.iter().map(|problem| format!("✗ {problem}\n")).collect()
+                let lines: Vec<_> = problems.iter().map(|each| format!("✗ {each}")).collect();
+                lines.join("\n")
             })?;
             Ok(if problems.is_empty() { Outcome::Done } else { Outcome::CheckFailed })
         }

@@ -1,5 +1,6 @@
 //! `karvan documents`.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -163,7 +164,7 @@ fn list(command: &List, output: Output) -> Result<Outcome> {
     let mut path = format!("/v1/documents?limit={}", command.limit);
     for (name, value) in [("direction", &command.direction), ("state", &command.state)] {
         if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", escape(value)));
+            let _ = write!(path, "&{name}={}", escape(value));
         }
     }
     let views = Client::open(&command.node)?.get(&path)?;
@@ -189,7 +190,7 @@ fn send(command: &Send, output: Output) -> Result<Outcome> {
         escape(&command.code)
     );
     if let Some(exchange) = command.exchange {
-        path.push_str(&format!("&exchange={exchange}"));
+        let _ = write!(path, "&exchange={exchange}");
     }
     let client = Client::open(&command.node)?;
     let view = client.post_file(&path, &command.content_type, &command.file)?;
@@ -256,7 +257,7 @@ fn next(command: &Next, output: Output) -> Result<Outcome> {
 fn acknowledge(command: &Ack, output: Output) -> Result<Outcome> {
     let mut path = format!("/v1/documents/{}/ack?lease={}", command.id, escape(&command.lease));
     if let Some(reason) = &command.refuse {
-        path.push_str(&format!("&refuse={}", escape(reason)));
+        let _ = write!(path, "&refuse={}", escape(reason));
     }
     let views = Client::open(&command.node)?.post(&path)?.unwrap_or_default();
     output.print(&views, describe_all)?;
@@ -314,11 +315,11 @@ fn describe(view: &Value) -> String {
         receipt("handover_receipt"),
     );
     if let Some(reason) = view["reason"]["text"].as_str() {
-        text.push_str(&format!("  reason: {reason}\n"));
+        let _ = writeln!(text, "  reason: {reason}");
     }
     for entry in view["evidence"].as_array().into_iter().flatten() {
         let [kind, index, state] = ["kind", "index", "state"].map(|name| cell(&entry[name]));
-        text.push_str(&format!("  {kind}: entry {index}, {state}\n"));
+        let _ = writeln!(text, "  {kind}: entry {index}, {state}");
     }
     text
 }

@@ -1,5 +1,6 @@
 //! `karvan init`: the ceremony at the command line. The acts themselves are in `crate::setup`.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -225,7 +226,7 @@ fn create(new: New, output: Output) -> Result<()> {
             "Made the keys, certificate, list and configuration of {} in {}.\n\n\
              For the other side:  {} and {}\n\
              Next: one side drafts the root with `karvan init root`, the other countersigns it.\n\
-             After that keep the files of {}#root-1 and {}#list-1 in {} off this machine.\n",
+             After that keep the keys {}#root-1 and {}#list-1, files in {}, off this machine.\n",
             plan.node,
             home.root().display(),
             home.nation().display(),
@@ -271,7 +272,7 @@ fn describe_root(document: &[u8]) -> String {
     for nation in &root.nations {
         let keys: Vec<_> = nation.keys.iter().map(|key| key.kid.to_string()).collect();
         let (id, name) = (nation.scheme_territory, &nation.scheme_operator_name);
-        text.push_str(&format!("  {id}      {name}, keys {}\n", keys.join(", ")));
+        let _ = writeln!(text, "  {id}      {name}, keys {}", keys.join(", "));
     }
     text
 }
@@ -282,16 +283,16 @@ fn confirm(text: &str, yes: bool) -> Result<()> {
         return Ok(());
     }
     let mut err = std::io::stderr().lock();
-    write!(err, "{text}\nSign this? [y/N] ")?;
-    err.flush()?;
-    let mut answer = String::new();
+    writeln!(err, "{text}")?;
     if std::io::stdin().is_terminal() {
+        write!(err, "Sign this? [y/N] ")?;
+        err.flush()?;
+        let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
+        if matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
     }
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    writeln!(err)?;
     let hint = "compare the digest with the other side, then sign with --yes";
     Err(Failure::new(ErrorKind::Forbidden, "not signed: nobody said yes").hint(hint).into())
 }

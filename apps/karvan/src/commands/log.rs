@@ -1,5 +1,6 @@
 //! `karvan log`: the evidence log of a running node, or of a folder that no node uses.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,7 +160,7 @@ fn describe(report: &Report) -> String {
     let mut text = String::new();
     for Finding { file, entry, problem } in &report.findings {
         let at = entry.map(|entry| format!(", entry {entry}")).unwrap_or_default();
-        text.push_str(&format!("✗ {}{at}: {problem}\n", file.display()));
+        let _ = writeln!(text, "✗ {}{at}: {problem}", file.display());
     }
     let size = |checkpoint: &Option<karvan_evidence::Checkpoint>| {
         checkpoint.as_ref().map_or("nothing".to_owned(), |checkpoint| checkpoint.size.to_string())

@@ -67,7 +67,8 @@ fn describe(status: &Value) -> String {
         .filter(|peer| peer["node"] != status["node"])
         .map(|peer| {
             let reach = &peer["reach"];
-            [&peer["node"], &reach["state"], &reach["since"], &reach["cause"]].map(cell)
+            let since = if reach["state"] == "unknown" { &Value::Null } else { &reach["since"] };
+            [&peer["node"], &reach["state"], since, &reach["cause"]].map(cell)
         })
         .collect();
     if !peers.is_empty() {

@@ -1,6 +1,7 @@
 //! `karvan verify`: evidence of one exchange, checked without network and without trust in either
 //! operator.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -45,13 +46,13 @@ fn describe(report: &Report) -> String {
     let mut text = String::new();
     for finding in &report.findings {
         let mark = if finding.holds { '✓' } else { '✗' };
-        text.push_str(&format!("{mark} {}: {}\n", finding.part, finding.text));
+        let _ = writeln!(text, "{mark} {}: {}", finding.part, finding.text);
     }
     if !report.gaps.is_empty() {
         text.push_str("\nNot proven:\n");
     }
     for gap in &report.gaps {
-        text.push_str(&format!("- {gap}\n"));
+        let _ = writeln!(text, "- {gap}");
     }
     let wrong = report.findings.iter().filter(|finding| !finding.holds).count();
     let verdict = match (report.holds(), report.gaps.is_empty()) {

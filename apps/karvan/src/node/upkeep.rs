@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use karvan_exchange::evidence;
-use karvan_store::Store;
+use karvan_exchange::records::ListLogged;
+use karvan_store::{Store, Tx};
 use karvan_system::Clock;
 use karvan_trust::ca::{expires, needs_renewal};
 use karvan_trust::keys::SealedKeys;
@@ -25,7 +26,7 @@ use crate::config::Config;
 use crate::{files, setup};
 
 /// How often a warning about the certificate is repeated.
-const WARN_EVERY: Duration = Duration::from_secs(3600);
+const WARN_EVERY: Duration = Duration::from_hours(1);
 
 /// The running upkeep of one node.
 pub(super) struct Upkeep<'c> {
@@ -45,13 +46,13 @@ impl Upkeep<'_> {
         loop {
             tokio::time::sleep(self.config.exchange.list_refresh.duration()).await;
             let now = self.clock.now();
-            take_lists(self.config, &self.trust, &self.store, now).await?;
             if let Err(error) = self.renew(now)
                 && now.since(warned) >= WARN_EVERY
             {
                 warned = now;
                 tracing::warn!("the node's certificate: {error:#}");
             }
+            take_lists(self.config, &self.trust, &self.store, now).await?;
         }
     }
 
@@ -112,11 +113,7 @@ pub(super) async fn take_lists(
         match take(&path, first, trust, now) {
             Ok(accepted) if accepted.new => {
                 tracing::info!(file = %path.display(), number = accepted.sequence, "taken over");
-                let digest = accepted.digest;
-                store
-                    .write(move |tx| evidence::record(tx, evidence::LIST, digest))
-                    .await
-                    .map_err(|error: karvan_store::Error| error)?;
+                store.write(move |tx| log(tx, &accepted)).await?;
             }
             Ok(_) => {}
             // A peer's newer list has come from the peer itself.
@@ -125,6 +122,13 @@ pub(super) async fn take_lists(
         }
     }
     Ok(())
+}
+
+/// Logs a root or list once; the node itself logs the lists that come from peers.
+fn log(tx: &mut dyn Tx, accepted: &Accepted) -> Result<(), karvan_store::Error> {
+    evidence::record(tx, evidence::LIST, accepted.digest)?;
+    let Some(nation) = accepted.nation else { return Ok(()) };
+    tx.save(&ListLogged { nation, sequence: accepted.sequence, digest: accepted.digest })
 }
 
 fn take(path: &Path, first: bool, trust: &TrustStore, now: Timestamp) -> Result<Accepted> {

@@ -8,7 +8,7 @@ use karvan_trust::keys::KeyProvider;
 use karvan_trust::keys::{KeyId, Owner, SealedKeys};
 use karvan_trust::lists::{LIST_TYP, ListedKey, Member, NationalList, Node, NoteKey, Subsystem};
 use karvan_trust::notes::{cosigner, log_signer};
-use karvan_types::limits::LIST_BYTES_MAX;
+use karvan_types::limits::{CLOCK_SKEW_SECONDS_MAX, LIST_BYTES_MAX};
 use karvan_types::{ErrorKind, MemberId, Timestamp, json};
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::failure::Failure;
 use crate::files;
 
 /// How long a list lives unless told otherwise.
-const LIST_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+const LIST_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// How long a signing key is valid.
-const KEY_LIFETIME: Duration = Duration::from_secs(2 * 365 * 86_400);
+const KEY_LIFETIME: Duration = Duration::from_hours(2 * 365 * 24);
 
 /// Makes a nation's first list, signed.
 pub(super) fn first(plan: &Plan, keys: &Arc<SealedKeys>, now: Timestamp) -> Result<Vec<u8>> {
@@ -50,7 +50,10 @@ fn sign(list: &NationalList, key: &KeyId, keys: &dyn KeyProvider) -> Result<Vec<
 fn listed(owner: &Owner, keys: &SealedKeys, now: Timestamp) -> Result<ListedKey> {
     let kid = newest_key(keys, owner, "sign")?;
     let jwk = public(keys, &kid)?;
-    Ok(ListedKey { kid, jwk, not_before: now, not_after: now.plus(KEY_LIFETIME) })
+    // Signatures tell whole seconds, and a peer's clock may lag.
+    let skew = Duration::from_secs(CLOCK_SKEW_SECONDS_MAX);
+    let not_before = Timestamp::from_seconds(now.minus(skew).as_seconds());
+    Ok(ListedKey { kid, jwk, not_before, not_after: not_before.plus(KEY_LIFETIME) })
 }
 
 fn member(

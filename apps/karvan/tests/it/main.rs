@@ -1,0 +1,6 @@
+//! The program as people and scripts meet it: the built binary, in folders of its own.
+
+mod ceremony;
+mod reference;
+mod two_nodes;
+mod world;
