@@ -109,7 +109,14 @@ fn perform(step: &'static Step, root: &Path, logs: &Path) -> Result<Done> {
     let log = logs.join(format!("{}.log", step.name));
     let (clock, started) = clock();
     let passed = match step.act {
-        Act::Run(lines) => run_all(step, lines, root, &log)?,
+        Act::Run(lines) => {
+            let place = Place::new(root, &log)?;
+            if !place.run_all(step, step.fetch)? {
+                let why = format!("fetching what it needs failed, see {}", log.display());
+                return Ok(Done::not_run(step, why));
+            }
+            place.run_all(step, lines)?
+        }
         Act::Tidy => {
             let outcome = tidy::check(&Workspace::load()?);
             fs::write(&log, outcome.text())?;
@@ -136,22 +143,35 @@ fn clock() -> (fn(Instant) -> f64, Instant) {
     (|started| started.elapsed().as_secs_f64(), now)
 }
 
-/// Runs the command lines of a step until one fails.
-fn run_all(step: &Step, lines: &[&str], root: &Path, log: &Path) -> Result<bool> {
-    let output = File::create(log).with_context(|| log.display().to_string())?;
-    let out = log.with_extension("out");
-    if out.exists() {
-        fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
-    }
-    fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let out_name = out.display().to_string();
-    for line in lines {
-        let words = line.split_whitespace().map(|word| word.replace("{out}", &out_name));
-        if !run_command(step, &words.collect::<Vec<_>>(), root, &output)? {
-            return Ok(false);
+/// Where the commands of one step run and write.
+struct Place<'a> {
+    root: &'a Path,
+    log: File,
+    /// The empty folder that `{out}` stands for.
+    out: String,
+}
+
+impl<'a> Place<'a> {
+    fn new(root: &'a Path, log: &Path) -> Result<Self> {
+        let out = log.with_extension("out");
+        let log = File::create(log).with_context(|| log.display().to_string())?;
+        if out.exists() {
+            fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
         }
+        fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+        Ok(Self { root, log, out: out.display().to_string() })
     }
-    Ok(true)
+
+    /// Runs command lines until one fails.
+    fn run_all(&self, step: &Step, lines: &[&str]) -> Result<bool> {
+        for line in lines {
+            let words = line.split_whitespace().map(|word| word.replace("{out}", &self.out));
+            if !run_command(step, &words.collect::<Vec<_>>(), self.root, &self.log)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 fn run_command(step: &Step, argv: &[String], root: &Path, output: &File) -> Result<bool> {
@@ -229,13 +249,13 @@ impl Done {
 fn close(all: &[Done]) -> bool {
     let mut total = Counts::default();
     println!(
-        "\n{:<12} {:<8} {:>7} {:>7} {:>8} {:>9}",
+        "\n{:<16} {:<8} {:>7} {:>7} {:>8} {:>9}",
         "step", "", "passed", "failed", "skipped", "s"
     );
     for done in all {
         let Counts { passed, failed, skipped, .. } = done.counts;
         let (name, word, seconds) = (done.name, done.word(), done.seconds);
-        println!("{name:<12} {word:<8} {passed:>7} {failed:>7} {skipped:>8} {seconds:>9.1}");
+        println!("{name:<16} {word:<8} {passed:>7} {failed:>7} {skipped:>8} {seconds:>9.1}");
         total.add(&done.counts);
     }
     for done in all {
@@ -254,10 +274,11 @@ fn close(all: &[Done]) -> bool {
 mod tests {
     use super::*;
 
-    fn step(act: Act) -> Step {
+    fn step(fetch: &'static [&'static str], act: Act) -> Step {
         Step {
             name: "tried",
             about: "a test",
+            fetch,
             act,
             needs: &[],
             env: &[("TOLD", "yes")],
@@ -265,10 +286,11 @@ mod tests {
         }
     }
 
-    fn perform_here(lines: &'static [&'static str]) -> (Done, String) {
+    fn perform_here(fetch: &'static str, lines: &'static [&'static str]) -> (Done, String) {
         // Steps live as long as the program, as those of the table do.
-        let step: &'static Step = Box::leak(Box::new(step(Act::Run(lines))));
-        let id = lines.concat().len();
+        let fetch = Box::leak(Box::new([fetch]));
+        let step: &'static Step = Box::leak(Box::new(step(fetch, Act::Run(lines))));
+        let id = fetch.concat().len() + 100 * lines.concat().len();
         let logs = std::env::temp_dir().join(format!("xtask-{}-{id}", std::process::id()));
         fs::create_dir_all(&logs).unwrap();
         let done = perform(step, Path::new("."), &logs).unwrap();
@@ -279,7 +301,7 @@ mod tests {
 
     #[track_caller]
     fn check(lines: &'static [&'static str], passed: bool, told: &str, not_told: &str) {
-        let (done, log) = perform_here(lines);
+        let (done, log) = perform_here("touch {out}/fetched", lines);
         assert_eq!((done.counts.passed, done.counts.failed), (passed.into(), (!passed).into()));
         assert!(log.contains(told) && !log.contains(not_told), "{log}");
     }
@@ -290,8 +312,15 @@ mod tests {
         check(&["ls no-such-file"], false, "no-such-file", "\0");
         // Without an end of input this would wait for ever.
         check(&["cat", "echo ended"], true, "ended\n", "\0");
-        check(&["touch {out}/made", "ls {out}"], true, "made\n", "\0");
+        check(&["touch {out}/made", "ls {out}"], true, "fetched\nmade\n", "\0");
         check(&["ls {out}", "echo first", "false", "echo last"], false, "first\n", "last");
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_is_skipped() {
+        let (done, log) = perform_here("ls no-such-file", &["echo ran"]);
+        assert_eq!((done.word(), done.counts.skipped), ("SKIPPED", 1));
+        assert!(log.contains("no-such-file") && !log.contains("ran"), "{log}");
     }
 
     #[test]
@@ -303,7 +332,7 @@ mod tests {
 
     #[test]
     fn what_was_not_run_is_skipped_aloud() {
-        let done = Done::not_run(&step(Act::Tidy), "go is missing".to_owned());
+        let done = Done::not_run(&step(&[], Act::Tidy), "go is missing".to_owned());
         assert_eq!((done.word(), done.counts.skipped), ("SKIPPED", 1));
         assert!(done.progress().contains("go is missing"));
     }

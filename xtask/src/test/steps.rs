@@ -8,6 +8,9 @@ use super::needs::Need;
 pub(crate) struct Step {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
+    /// Command lines that fetch what the act needs from a registry, as in [`Act::Run`]. When one
+    /// fails the step is skipped: no network is no fault of the project.
+    pub(super) fetch: &'static [&'static str],
     pub(super) act: Act,
     pub(super) needs: &'static [&'static Need],
     pub(super) env: &'static [(&'static str, &'static str)],
@@ -44,9 +47,24 @@ const GO_SUMDB: Need = Need {
     hint: "",
 };
 
+/// Any Python with this package will do, so that no registry is needed.
+const PYTHON_CRYPTOGRAPHY: Need = Need {
+    name: "python3 with cryptography",
+    probe: &["python3", "-c", "import cryptography"],
+    packages: &["python3-cryptography"],
+    hint: "",
+};
+
+const PYTHON_VENV: Need = Need {
+    name: "python3 with venv",
+    probe: &["python3", "-m", "ensurepip", "--version"],
+    packages: &["python3-venv"],
+    hint: "",
+};
+
 /// What a step is made of when it needs nothing special.
 const PLAIN: Step =
-    Step { name: "", about: "", act: Act::Run(&[]), needs: &[], env: &[], folder: "" };
+    Step { name: "", about: "", fetch: &[], act: Act::Run(&[]), needs: &[], env: &[], folder: "" };
 
 pub(super) const STEPS: &[Step] = &[
     Step {
@@ -91,6 +109,31 @@ pub(super) const STEPS: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "python-verifier",
+        about: "a Python program without our code accepts our messages and refuses altered ones",
+        act: Act::Run(&[
+            "cargo run --locked -p karvan-trust --example signed_messages -- {out}/messages.json",
+            "python3 tests/foreign/python/verify_messages.py {out}/messages.json",
+        ]),
+        needs: &[&PYTHON_CRYPTOGRAPHY],
+        ..PLAIN
+    },
+    Step {
+        name: "python-library",
+        about: "a general library for HTTP message signatures agrees",
+        fetch: &[
+            "python3 -m venv {out}/venv",
+            "{out}/venv/bin/pip install --quiet --disable-pip-version-check \
+             -r tests/foreign/python/requirements.txt",
+        ],
+        act: Act::Run(&[
+            "cargo run --locked -p karvan-trust --example signed_messages -- {out}/messages.json",
+            "{out}/venv/bin/python tests/foreign/python/crosscheck.py {out}/messages.json",
+        ]),
+        needs: &[&PYTHON_VENV],
+        ..PLAIN
+    },
+    Step {
         name: "deny",
         about: "licences, banned and double crates, and sources",
         act: Act::Run(&["cargo deny --locked check bans licenses sources"]),
@@ -102,9 +145,9 @@ pub(super) const STEPS: &[Step] = &[
 /// Returns the steps as a Markdown table.
 pub(crate) fn table() -> String {
     let mut text = "| step | what holds | how |\n| --- | --- | --- |\n".to_owned();
-    for Step { name, about, act, .. } in STEPS {
+    for Step { name, about, fetch, act, .. } in STEPS {
         let how = match act {
-            Act::Run(lines) => lines.join("`, then `"),
+            Act::Run(lines) => [*fetch, *lines].concat().join("`, then `"),
             Act::Tidy => "cargo xtask tidy".to_owned(),
             Act::Fresh => "cargo xtask gen --check".to_owned(),
         };
