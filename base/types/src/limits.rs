@@ -4,10 +4,11 @@
 
 /// Longest document body accepted, in bytes (64 MiB).
 pub const DOCUMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Longest body held in memory, in bytes (1 MiB); longer ones are spooled to disk while hashed.
-pub const MEMORY_BODY_BYTES_MAX: u64 = 1024 * 1024;
-/// Longest body stored in the database row itself, in bytes (64 KiB); longer ones are files.
+/// Longest body stored in the database row itself, in bytes (64 KiB); longer ones are files, hashed
+/// while they are written.
 pub const INLINE_BODY_BYTES_MAX: u64 = 64 * 1024;
+/// Longest body handed to a sub-system's handler, in bytes (4 MiB): held in memory and in a row.
+pub const HANDLED_BODY_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Longest log entry, in bytes (C2SP tlog-tiles: 16-bit length).
 pub const LOG_ENTRY_BYTES_MAX: usize = 65_535;
 /// Longest JSON text parsed into memory, in bytes.

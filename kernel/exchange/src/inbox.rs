@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use karvan_store::{Error, Range, Tx};
 use karvan_subsystem::Rejection;
 use karvan_types::digest::Hasher;
-use karvan_types::limits::{DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, MEMORY_BODY_BYTES_MAX};
+use karvan_types::limits::{DOCUMENT_BYTES_MAX, HANDLED_BODY_BYTES_MAX, INLINE_BODY_BYTES_MAX};
 use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
 use serde::Serialize;
 
@@ -184,7 +184,7 @@ impl Inner {
             ));
         }
         let in_row = envelope.size <= INLINE_BODY_BYTES_MAX
-            || (envelope.size <= MEMORY_BODY_BYTES_MAX
+            || (envelope.size <= HANDLED_BODY_BYTES_MAX
                 && self.document_type(&envelope.code).is_some());
         let (digest, size, arrived) = if in_row {
             self.read_to_memory(body, envelope.size).await?

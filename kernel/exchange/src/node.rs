@@ -11,7 +11,7 @@ use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
 use karvan_system::{Clock, Entropy};
 use karvan_trust::keys::KeyProvider;
 use karvan_trust::lists::TrustStore;
-use karvan_types::limits::MEMORY_BODY_BYTES_MAX;
+use karvan_types::limits::HANDLED_BODY_BYTES_MAX;
 use karvan_types::{ErrorKind, MemberId, NodeId, Timestamp};
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -323,10 +323,10 @@ impl Node {
                     kind.code
                 )));
             }
-            if kind.bytes_max > MEMORY_BODY_BYTES_MAX {
+            if kind.bytes_max > HANDLED_BODY_BYTES_MAX {
                 return Err(Error::Config(format!(
                     "the document type `{}` allows {} bytes; a handler gets at most \
-                     {MEMORY_BODY_BYTES_MAX}",
+                     {HANDLED_BODY_BYTES_MAX}",
                     kind.code, kind.bytes_max
                 )));
             }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use karvan_store::{Row, Tx};
 use karvan_subsystem::{Outgoing, Rejection};
-use karvan_types::limits::{DOCUMENT_BYTES_MAX, MEMORY_BODY_BYTES_MAX};
+use karvan_types::limits::{DOCUMENT_BYTES_MAX, HANDLED_BODY_BYTES_MAX};
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, Timestamp};
 
 use crate::evidence;
@@ -165,7 +165,7 @@ fn same_or_conflict(sent: Sent, document: &NewDocument, digest: Digest) -> Resul
 
 fn check_size(content: &Content, size: u64) -> Result<(), Rejection> {
     let inline = matches!(content, Content::Inline(_));
-    if size > DOCUMENT_BYTES_MAX || (inline && size > MEMORY_BODY_BYTES_MAX) {
+    if size > DOCUMENT_BYTES_MAX || (inline && size > HANDLED_BODY_BYTES_MAX) {
         return Err(Rejection::new(
             ErrorKind::TooLarge,
             "document-too-large",
