@@ -15,7 +15,8 @@ pub struct Config {
     /// Folder of the log.
     pub dir: PathBuf,
     /// File that keeps the largest size ever signed. It must not be in `dir`, and should be on
-    /// another volume: a restored backup of `dir` is found out by it.
+    /// another volume: a restored backup of `dir` is found out by it. Its folder is made when it is
+    /// missing.
     pub signed_size_file: PathBuf,
     /// Checks the log's own signatures.
     pub verifier: Arc<dyn Verifier>,

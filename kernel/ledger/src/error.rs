@@ -67,8 +67,13 @@ pub enum Error {
         /// The largest number before it.
         last: u64,
     },
-    /// A queue number came again with other bytes.
-    #[error("queue number {number} is entry {index} with other bytes; the queue was rewritten")]
+    /// A queue number came again with other bytes, as after a restored database. The task has
+    /// stopped: log and database tell different stories.
+    #[error(
+        "queue number {number} came with other bytes than entry {index} of the log has; the \
+         database or the log was put back to an older state: restore both from one backup, then \
+         compare with the peer"
+    )]
     QueueContent {
         /// The number.
         number: u64,
@@ -101,10 +106,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Disk { .. } | Self::Stopped => ErrorKind::Storage,
-            Self::Damaged { .. } | Self::RolledBack { .. } => ErrorKind::Evidence,
+            Self::Damaged { .. } | Self::RolledBack { .. } | Self::QueueContent { .. } => {
+                ErrorKind::Evidence
+            }
             Self::Format(error) => error.kind(),
             Self::EntrySize(_) | Self::BatchSize { .. } => ErrorKind::TooLarge,
-            Self::QueueOrder { .. } | Self::QueueContent { .. } => ErrorKind::Conflict,
+            Self::QueueOrder { .. } => ErrorKind::Conflict,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Config { .. } => ErrorKind::LocalConfig,
         }

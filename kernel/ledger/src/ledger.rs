@@ -103,7 +103,8 @@ impl Ledger {
     /// indexes.
     ///
     /// Queue numbers start at 1 and rise strictly. An entry whose number was appended before,
-    /// also before a crash, is not appended again: its index is returned.
+    /// also before a crash, is not appended again: its index is returned. If its bytes are not
+    /// those that were appended, [`Error::QueueContent`] is returned and the log stops.
     pub async fn append_queued(&self, entries: Vec<(u64, Vec<u8>)>) -> Result<Vec<u64>, Error> {
         let mut last = 0;
         for (number, _) in &entries {

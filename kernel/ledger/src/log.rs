@@ -98,7 +98,8 @@ impl Log {
         Ok(())
     }
 
-    /// Returns the indexes of queued entries, appending those that are new.
+    /// Returns the indexes of queued entries, appending those that are new once those that are known
+    /// have been compared.
     ///
     /// The outer error is fatal, the inner one is the caller's.
     pub(crate) fn append_queued(
@@ -110,8 +111,8 @@ impl Log {
         for (number, entry) in entries.iter().take(known) {
             match self.find_queued(*number, entry) {
                 Ok(index) => indexes.push(index),
-                Err(error @ Error::Disk { .. }) => return Err(error),
-                Err(error) => return Ok(Err(error)),
+                Err(error @ Error::QueueOrder { .. }) => return Ok(Err(error)),
+                Err(error) => return Err(error),
             }
         }
         let fresh: Vec<_> = entries.into_iter().skip(known).collect();

@@ -1,8 +1,9 @@
 //! The one future that owns the log: it takes requests from a bounded queue, gathers those that
 //! wait into one batch, and makes checkpoints in time.
 //!
-//! Invariants: a request is answered only when its entries are durable; after a disk error nothing
-//! more is written and every waiting caller is told that the log has stopped.
+//! Invariants: a request is answered only when its entries are durable; after a fatal error (of
+//! the disk, or a queue that was rewritten) nothing more is written and every waiting caller is told
+//! that the log has stopped.
 
 use std::future::Future;
 use std::pin::pin;
@@ -99,7 +100,7 @@ impl LedgerTask {
                         batch.add(entries, Waiting { count, reply, room });
                     } else {
                         batch.write(&mut self.log)?;
-                        let _ = reply.send(self.log.append_queued(entries)?);
+                        self.append_queued(entries, reply)?;
                         drop(room);
                     }
                 }
@@ -115,6 +116,18 @@ impl LedgerTask {
             next = if batch.is_full() { None } else { self.asks.try_recv().ok() };
         }
         batch.write(&mut self.log)
+    }
+
+    /// Serves a request some of whose entries may have been appended before.
+    fn append_queued(&mut self, entries: Vec<Queued>, reply: Reply<Vec<u64>>) -> Result<(), Error> {
+        let answer = self.log.append_queued(entries);
+        if let Err(Error::QueueContent { number, index }) = answer {
+            // The cause lies with the caller's entries, so it is told more than that all is over.
+            let _ = reply.send(Err(Error::QueueContent { number, index }));
+            return Err(Error::QueueContent { number, index });
+        }
+        let _ = reply.send(answer?);
+        Ok(())
     }
 }
 

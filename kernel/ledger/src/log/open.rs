@@ -5,6 +5,7 @@
 //! its tile, and the second place must not know of more than is found.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ impl Log {
     ) -> Result<Self, Error> {
         config.check(&*signer)?;
         disk_dir(&*disk, &config.dir)?;
+        disk_dir(&*disk, config.signed_size_file.parent().unwrap_or(Path::new("")))?;
         let site = Site { disk: Arc::clone(&disk), dir: config.dir.clone() };
         let head = read_head(&site, &config, CHECKPOINT)?;
         let witnessed = read_head(&site, &config, WITNESSED)?;

@@ -131,6 +131,22 @@ async fn a_rolled_back_log_does_not_open() {
     assert!(matches!(forged.open().err(), Some(Error::Damaged { .. })));
 }
 
+/// The folder of the second place is made by the first start; its loss later is not passed over.
+#[tokio::test(start_paused = true)]
+async fn the_second_place_is_made_once() {
+    let (disk, mut world) = world();
+    world.signed_size_file = "/other/volume/signed-size".into();
+    let log = world.open().expect("opens");
+    log.append_many(0..5).await;
+    log.stop().await.expect("ends well");
+    disk.crash();
+    world.open().expect("opens again").stop().await.expect("ends well");
+    world.verify();
+    disk.remove(&world.signed_size_file).expect("there");
+    disk.remove(Path::new("/other/volume")).expect("empty");
+    assert!(matches!(world.open().err(), Some(Error::Damaged { .. })));
+}
+
 /// Damage below the checkpoint is not taken for an interrupted write.
 #[tokio::test(start_paused = true)]
 async fn damage_is_not_mistaken_for_a_torn_write() {

@@ -42,7 +42,6 @@ pub(crate) struct Running {
 
 impl World {
     pub(crate) fn new(disk: Arc<dyn Disk>, root: &Path) -> Self {
-        disk.create_dir_all(&root.join("second")).expect("created");
         let signed_size_file = root.join("second/signed-size");
         Self { disk, dir: root.join("log"), signed_size_file }
     }
