@@ -20,9 +20,11 @@ const AT_ONCE_MAX: u64 = 256;
 /// processes of their own, plays the shipped consignments through their local interfaces, writes
 /// and verifies the evidence, and stays until Ctrl-C. A second start goes on where the first ended.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  karvan pilot\n  karvan pilot --once --dir /tmp/two-nations\n  \
+#[command(
+    after_help = "Examples:\n  karvan pilot\n  karvan pilot --once --dir /tmp/two-nations\n  \
     karvan pilot --once --consignments 1000\n\nEnds with 0 if every outcome was the expected one \
-    and every bundle verifies, else with 1.")]
+    and every bundle verifies, else with 1."
+)]
 pub(crate) struct Pilot {
     /// The data folder; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "karvan-data")]
@@ -52,7 +54,6 @@ pub(crate) fn run(command: &Pilot, output: Output) -> Result<Outcome> {
             at_once: usize::try_from(command.at_once)?,
         }),
     };
-    let options =
-        Options { dir: std::path::absolute(&command.dir)?, once: command.once, load };
+    let options = Options { dir: std::path::absolute(&command.dir)?, once: command.once, load };
     Ok(if pilot::run(&options, output)? { Outcome::Done } else { Outcome::CheckFailed })
 }

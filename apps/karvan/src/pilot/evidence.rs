@@ -74,11 +74,13 @@ pub(crate) fn collect(
             Failure::config(format!("a record of {consignment} names the nation `{}`", sent.from))
                 .hint("restore the folder `played`, or start with another folder: --dir NEW")
         })?;
-        let (code, state) = await_evidence(desks, from, sent)?;
-        if rank(&state) < rank(&evidence.state) {
-            evidence.state = state;
+        let proven = await_evidence(desks, from, sent)?;
+        let code = proven.code;
+        if rank(&proven.state) < rank(&evidence.state) {
+            evidence.state = proven.state;
         }
         let path = place.join(format!("{number:02}-{code}-{}.zip", sent.exchange));
+        evidence.problems.extend(proven.trouble.map(|text| format!("{}: {text}", path.display())));
         if !path.exists() {
             files::make_folder(&place)?;
             let mut bundle = Vec::new();
@@ -107,24 +109,38 @@ fn check(path: &Path, root: &[u8], evidence: &mut Evidence) -> Result<()> {
     Ok(())
 }
 
-/// Waits until both nodes have had the entries of a document cosigned. Returns its type and the
-/// state reached.
-fn await_evidence(desks: &Desks, from: &Nation, sent: &Sent) -> Result<(String, String)> {
+/// What both nodes say about a document.
+struct Proven {
+    /// Its type.
+    code: String,
+    /// What the least far of its log entries has reached.
+    state: String,
+    /// Why it was refused or given up.
+    trouble: Option<String>,
+}
+
+/// Waits until the document has come to its end and both nodes have had its entries cosigned.
+fn await_evidence(desks: &Desks, from: &Nation, sent: &Sent) -> Result<Proven> {
     let path = format!("/v1/documents/{}", sent.exchange);
-    let (mut code, mut state) = (String::new(), String::new());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut proven = None;
     wait_until(&format!("the evidence of document {}", sent.exchange), || {
         let mut views = Vec::new();
         for nation in [from, from.other()] {
             let shown = desks.of(nation, None)?.get(&path)?;
             views.extend(shown.as_array().into_iter().flatten().cloned());
         }
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        code = views.first().map(|view| text(&view["code"])).unwrap_or_default();
         let entries = views.iter().filter_map(|view| view["evidence"].as_array()).flatten();
         let least = entries.map(|entry| text(&entry["state"])).min_by_key(|state| rank(state));
-        state = least.unwrap_or_default();
+        let state = least.unwrap_or_default();
         let handed_over = views.iter().all(|view| view["handover_receipt"] == true);
-        Ok(handed_over && rank(&state) + 1 == STATES.len())
+        let done = handed_over && rank(&state) + 1 == STATES.len();
+        let first = views.first().unwrap_or(&Value::Null);
+        let trouble = (first["state"] != "delivered").then(|| {
+            format!("document is {}: {}", text(&first["state"]), text(&first["reason"]["text"]))
+        });
+        proven = Some(Proven { code: text(&first["code"]), state, trouble });
+        Ok(done)
     })?;
-    Ok((code, state))
+    proven.ok_or_else(|| anyhow::anyhow!("nothing was seen of {}", sent.exchange))
 }

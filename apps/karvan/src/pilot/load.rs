@@ -240,7 +240,10 @@ impl Parallel<'_> {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(item) = items.get(index) else { break };
                 let result = work(&desks, item)?;
-                results.lock().unwrap_or_else(PoisonError::into_inner).insert(index, (item, result));
+                results
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(index, (item, result));
             }
             Ok(())
         };

@@ -91,10 +91,7 @@ impl Nation {
             address: format!("{}:{peer_port}", Ipv4Addr::LOCALHOST),
             listen: None,
             local: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)),
-            members: vec![
-                member(self.customs, CUSTOMS_ROLE)?,
-                member(self.issuer, ISSUER_ROLE)?,
-            ],
+            members: vec![member(self.customs, CUSTOMS_ROLE)?, member(self.issuer, ISSUER_ROLE)?],
             passphrase_env: None,
             customs: Some(karvan_customs::subsystem::Config {
                 customs: self.customs()?,
@@ -117,7 +114,7 @@ impl Nation {
         };
         Ok([
             grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL"]),
-            grant(&self.issuer()?, &partner, &["COO", "CXL"]),
+            grant(&self.issuer()?, &partner, &["COO", "CXL", "VAL"]),
             grant(&customs, &self.other().issuer()?, &["UTL", "VAL"]),
         ])
     }
@@ -133,7 +130,8 @@ pub(crate) fn agreement(now: Timestamp) -> Result<Agreement> {
         id: "az-pk-customs".to_owned(),
         version: 1,
         purpose: "customs-preference".to_owned(),
-        legal_basis: "Preferential Trade Agreement between Azerbaijan and Pakistan, 2024".to_owned(),
+        legal_basis: "Preferential Trade Agreement between Azerbaijan and Pakistan, 2024"
+            .to_owned(),
         valid_from: now,
         valid_until: now.plus(AGREEMENT_LIFETIME),
         grants,

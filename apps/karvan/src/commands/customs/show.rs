@@ -18,9 +18,11 @@ use crate::output::Output;
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("thing").required(true).args(
     ["consignment", "claim", "certificate", "export"])))]
-#[command(after_help = "Examples:\n  karvan customs show 6AZ00001 --dir pk\n  karvan customs show \
+#[command(
+    after_help = "Examples:\n  karvan customs show 6AZ00001 --dir pk\n  karvan customs show \
     --claim KAPE-HC-00003-02-10-2026 --dir pk\n  karvan customs show --certificate \
-    AZPK-2026-00007 --dir az")]
+    AZPK-2026-00007 --dir az"
+)]
 pub(crate) struct Show {
     /// Unique consignment reference (UCR).
     consignment: Option<String>,

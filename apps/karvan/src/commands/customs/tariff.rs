@@ -149,7 +149,9 @@ fn describe(rates: &Explanation) -> String {
         }
     }
     if rates.status() == Some(Status::Assumed) {
-        text.push_str("(!) assumed: a placeholder until the official text is in; collect nothing on it.\n");
+        text.push_str(
+            "(!) assumed: a placeholder until the official text is in; collect nothing on it.\n",
+        );
     }
     text
 }
