@@ -44,33 +44,25 @@ Exit codes: 0 done, 1 a check failed, 2 wrong usage, 3 invalid input, 4 no valid
 protocol, 11 it cannot be reached, 12 configuration, 13 storage, 14 evidence does not verify,
 70 a defect in Karvan.";
 
+// A command is described where it is defined.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a nation's or node's material, and the documents that nations sign together.
     Init(Box<init::Init>),
     /// Run two nations on this machine and play customs consignments between them.
     Pilot(pilot::Pilot),
-    /// Run a node.
     Node(node::Node),
-    /// Check or show a configuration file.
     #[command(subcommand)]
     Config(config::Config),
-    /// Send, list, fetch and prove documents.
     #[command(subcommand)]
     Documents(documents::Documents),
     /// Exchange customs data with the partner, and decide about preferences.
     #[command(subcommand)]
     Customs(customs::Customs),
-    /// Read, prove and audit the evidence log.
     #[command(subcommand)]
     Log(log::Log),
-    /// Show how a node is doing.
     Status(status::Status),
-    /// List what an operator must look at.
     Alarms(status::Alarms),
-    /// Verify an evidence bundle, offline.
     Verify(verify::Verify),
-    /// Print a completion script for a shell.
     Completions(reference::Completions),
     /// Print the reference of the command line as Markdown.
     #[command(hide = true)]

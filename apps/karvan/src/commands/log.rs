@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use karvan_ledger::{AuditKeys, Finding, Report, audit};
 use karvan_system::OsDisk;
 use karvan_types::ErrorKind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Outcome;
 use super::status::cell;
@@ -145,15 +145,18 @@ fn refuse_running(data: &Path) -> Result<()> {
     }
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
-    let finding = |finding: &Finding| json!({ "file": finding.file, "entry": finding.entry, "problem": finding.problem });
+fn as_json(report: &Report) -> Value {
     json!({
         "good": report.findings.is_empty(),
         "entries": report.entries,
         "checkpoint": report.checkpoint.as_ref().map(|checkpoint| checkpoint.size),
         "witnessed": report.witnessed.as_ref().map(|checkpoint| checkpoint.size),
-        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(finding_as_json).collect::<Vec<_>>(),
     })
+}
+
+fn finding_as_json(finding: &Finding) -> Value {
+    json!({ "file": finding.file, "entry": finding.entry, "problem": finding.problem })
 }
 
 fn describe(report: &Report) -> String {

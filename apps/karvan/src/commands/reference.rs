@@ -42,7 +42,7 @@ pub(crate) fn markdown(cli: Command) -> Result<Outcome> {
 
 fn describe(command: &mut Command, name: &str, page: &mut String) -> Result<()> {
     let help = command.render_long_help().to_string();
-    let lines: Vec<_> = help.lines().map(str::trim_end).collect();
+    let lines: Vec<_> = help.lines().map(|line| wrap(line.trim_end())).collect();
     write!(page, "\n## {name}\n\n```text\n{}\n```\n", lines.join("\n").trim())?;
     for inner in command.get_subcommands_mut() {
         if inner.is_hide_set() || inner.get_name() == "help" {
@@ -52,4 +52,23 @@ fn describe(command: &mut Command, name: &str, page: &mut String) -> Result<()> 
         describe(inner, &name, page)?;
     }
     Ok(())
+}
+
+/// Breaks a usage line, the one kind of line that clap leaves as long as it is.
+fn wrap(line: &str) -> String {
+    const INDENT: &str = "           ";
+    if line.chars().count() <= PAGE_COLUMNS || !line.starts_with("Usage: ") {
+        return line.to_owned();
+    }
+    let mut lines = vec![String::new()];
+    for word in line.split_inclusive(' ') {
+        let Some(last) = lines.last_mut() else { continue };
+        if last.chars().count() + word.trim_end().chars().count() > PAGE_COLUMNS {
+            *last = last.trim_end().to_owned();
+            lines.push(format!("{INDENT}{word}"));
+        } else {
+            last.push_str(word);
+        }
+    }
+    lines.join("\n")
 }

@@ -79,7 +79,8 @@ fn problems_name_line_key_and_remedy() {
     let log = "[log]\nsigned-size-file = \"data/log/x\"\n[exchange]";
     check("[exchange]", log, &["node.toml:12:", "`log.signed-size-file`", "another volume"]);
     let delivery = "[[delivery]]\nmember = \"PK/GOV/FBR\"\nmode = \"pull\"\n\n[[delivery]]\n\
-                    member = \"AZ/GOV/SCC\"\nmode = \"push\"\nurl = \"http://u:p@h/\"\n\n[exchange]";
+                    member = \"AZ/GOV/SCC\"\nmode = \"push\"\nurl = \"http://u:p@h/\"\n\n\
+                    [exchange]";
     check("[exchange]", delivery, &["node.toml:16:", "node.toml:18:", "without a user"]);
     let telemetry = "[telemetry]\nlog = \"a=b=c\"\n[exchange]";
     check("[exchange]", telemetry, &["node.toml:12:", "`telemetry.log`"]);
@@ -90,4 +91,24 @@ fn a_missing_file_is_told_with_what_to_name() {
     let error = Config::load(Path::new("no-such-file.toml")).expect_err("missing");
     let text = crate::failure::text(&error);
     assert!(text.contains("no-such-file.toml") && text.contains("hint: "), "{text}");
+}
+
+#[test]
+fn every_key_is_in_the_manual_with_its_default() {
+    const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/README.md");
+    let (dir, text) = world();
+    let text = text.replace("delivery-deadline = \"24h\"\n", "");
+    let shown = load(dir.path(), &text).expect("good").show().expect("shown");
+    let manual = std::fs::read_to_string(MANUAL).expect("the manual");
+    let table: toml::Table = shown.parse().expect("TOML");
+    for (section, keys) in table {
+        for (key, value) in keys.as_table().expect("a section") {
+            let row = format!("| `{section}.{key}` | ");
+            let row = manual.lines().find(|line| line.starts_with(&row)).expect(&row);
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            let default = row.split('|').nth(2).expect("a default").trim().trim_matches('`');
+            // Paths are shown absolute; keys without a default have an empty cell.
+            assert!(default.is_empty() || value.ends_with(default), "{row}: {value}");
+        }
+    }
 }
