@@ -52,6 +52,13 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     OsDisk.create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
 }
 
+/// Makes a folder that only its owner may enter.
+pub(crate) fn make_private_folder(path: &Path) -> Result<()> {
+    make_folder(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close {} to others", path.display()))
+}
+
 /// Returns the files of a folder that end in `.json`, in order of their names.
 pub(crate) fn json_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     let names = OsDisk.list(folder).with_context(|| format!("cannot list {}", folder.display()))?;

@@ -82,7 +82,8 @@ pub(crate) fn create(dir: &Path, plan: &Plan, now: Timestamp) -> Result<Material
         let hint = "take another folder; keys are never overwritten";
         return Err(Failure::new(ErrorKind::Conflict, text).hint(hint).into());
     }
-    for folder in [home.root(), &home.lists(), &home.agreements(), &home.tokens()] {
+    files::make_private_folder(home.root())?;
+    for folder in [&home.lists(), &home.agreements(), &home.tokens()] {
         files::make_folder(folder)?;
     }
     let unlock = if let Some(name) = &plan.passphrase_env {

@@ -12,6 +12,8 @@ fn two_nations_are_made_and_their_configurations_are_good() {
         world.karvan(&["config", "check", &config]).check(0, "is good");
         let shown = world.good(&["config", "show", &config]);
         assert!(shown.contains("relay-window = 64"), "{shown}");
+        let mode = std::fs::metadata(world.path(dir)).expect(dir).permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{dir}");
         for secret in ["unlock.key", "tokens/operator.token", "keys/master.json"] {
             let path = world.path(&format!("{dir}/{secret}"));
             let mode = std::fs::metadata(&path).expect(secret).permissions().mode();

@@ -141,7 +141,7 @@ impl World {
 
     /// Asks again until `done` says so; each question is a process, which paces the loop.
     pub(crate) fn wait_for(&self, arguments: &[&str], done: impl Fn(&Value) -> bool) -> Value {
-        const TRIES_MAX: usize = 3000;
+        const TRIES_MAX: usize = 20_000;
         for _ in 0..TRIES_MAX {
             let seen = self.json(arguments);
             if done(&seen) {
