@@ -1,10 +1,14 @@
 //! Signing agreements as a member.
 
-use anyhow::Result;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
 use karvan_exchange::agreement::Agreement;
 use karvan_exchange::bundle::verify::AGREEMENT_TYP;
+use karvan_system::{Clock as _, OsDisk, SystemClock};
 use karvan_trust::document::{add_signature, sign_document, unverified_payload};
 use karvan_trust::keys::Owner;
+use karvan_trust::lists::TrustStore;
 use karvan_types::limits::LIST_BYTES_MAX;
 use karvan_types::{Digest, ErrorKind, MemberId, json};
 
@@ -65,9 +69,23 @@ pub(crate) fn sign_agreement(
     let key = newest_key(&material.keys, &Owner::Member(signer.clone()), "sign")?;
     let document = match &draft.signed {
         None => sign_document(AGREEMENT_TYP, &draft.agreement, &[key], &*material.keys)?,
-        Some(document) => add_signature(document, AGREEMENT_TYP, &key, &*material.keys)?,
+        Some(document) => {
+            check_signatures(material, document)?;
+            add_signature(document, AGREEMENT_TYP, &key, &*material.keys)?
+        }
     };
     let name = format!("{}-{}.json", draft.agreement.id, draft.agreement.version);
     files::write(&material.home.agreements().join(name), &document)?;
     Ok(document)
+}
+
+/// Verifies the signatures that are there, once root and lists are installed.
+fn check_signatures(material: &Material, document: &[u8]) -> Result<()> {
+    if !material.home.federation_root().exists() {
+        return Ok(());
+    }
+    let lists = TrustStore::open(&material.home.lists(), Arc::new(OsDisk))?.snapshot();
+    agreements::verify(document, &lists, SystemClock.now())
+        .context("the other side's signature does not hold")?;
+    Ok(())
 }

@@ -80,6 +80,14 @@ fn an_agreement_counts_only_with_both_signatures() {
         .expect("copied");
     let half = world.karvan(&["config", "check", "pk/node.toml"]);
     half.check(1, "no member of AZ that is a party has signed");
+    // A signature that does not hold gets no second one beside it.
+    let text = std::fs::read_to_string(world.path("half.json")).expect("half");
+    let place = text.find("\"signature\":\"").expect("a signature") + 20;
+    let other = if text[place..].starts_with('A') { "B" } else { "A" };
+    world.write("forged.json", &format!("{}{other}{}", &text[..place], &text[place + 1..]));
+    world
+        .karvan(&["init", "agreement", "--dir", "az", "forged.json", "--yes"])
+        .check(4, "signature does not hold");
 
     for (from, to, part) in [
         ("\"version\": 1", "\"version\": 0", "`version` counts from 1"),
