@@ -15,7 +15,53 @@ struct Bench {
 
 /// The measurements. They run alone and in the release profile; machines are noisy, so what is
 /// compared is processor time per act, or a ratio within one run.
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "documents",
+        about: "documents end to end between two nodes: rate, processor time, memory",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-bench",
+            "--bin",
+            "documents",
+        ],
+        record: "bench/README.md",
+    },
+    Bench {
+        name: "ledger",
+        about: "what one entry costs the evidence log",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-ledger",
+            "--example",
+            "append_cost",
+        ],
+        record: "bench/README.md",
+    },
+    Bench {
+        name: "store",
+        about: "durable transactions of the SQLite back end",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-store",
+            "--example",
+            "commit_rate",
+        ],
+        record: "bench/README.md",
+    },
+];
 
 /// Runs the named measurements, or all; returns whether all ran.
 pub(crate) fn run(names: &[String], list: bool) -> Result<bool> {
