@@ -26,6 +26,7 @@ use hyper_util::service::TowerToHyperService;
 use karvan_subsystem::Rejection;
 use karvan_types::{ErrorKind, ExchangeId, NodeId};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::network::Incoming;
 use crate::node::Inner;
@@ -63,7 +64,10 @@ impl Inner {
     pub(crate) async fn run_peer_api(self: Arc<Self>) -> Result<(), crate::Error> {
         let router = router(Arc::clone(&self));
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        // Owned here, so that connections end with the node and not when their peers hang up.
+        let mut connections = JoinSet::new();
         loop {
+            while connections.try_join_next().is_some() {}
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
             let incoming = match self.network.accept().await {
                 Ok(incoming) => incoming,
@@ -74,7 +78,7 @@ impl Inner {
                 }
             };
             let router = router.clone();
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 serve(incoming, router).await;
                 drop(slot);
             });
