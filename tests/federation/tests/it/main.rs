@@ -1,0 +1,4 @@
+//! Two real nodes, tested from outside.
+
+mod documents;
+mod refusals;
