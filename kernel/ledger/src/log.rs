@@ -21,7 +21,6 @@ use karvan_evidence::tree::{Tree, leaf_hash};
 use karvan_system::Clock;
 use karvan_types::limits::LOG_ENTRY_BYTES_MAX;
 
-use crate::error::disk;
 use crate::ledger::Shared;
 use crate::segments::{Queued, Segments};
 use crate::site::{CHECKPOINT, Head, Site, WITNESSED};
@@ -98,8 +97,7 @@ impl Log {
         Ok(())
     }
 
-    /// Returns the indexes of queued entries, appending those that are new once those that are known
-    /// have been compared.
+    /// Returns the indexes of queued entries: compares those that are known, then appends the new.
     ///
     /// The outer error is fatal, the inner one is the caller's.
     pub(crate) fn append_queued(
@@ -176,7 +174,8 @@ impl Log {
         if let Some(bundle) = BundleId::at(size / 256, size) {
             files.push((StaticPath::Entries(bundle), self.bundle.clone()));
         }
-        self.site.write(&files)?;
+        let files = files.into_iter().map(|(file, bytes)| (self.site.path(file), bytes));
+        self.site.write(&files.collect::<Vec<_>>())?;
         // Readers of the checkpoint before may still want the partial files: one round later.
         for file in std::mem::replace(&mut self.filled, full) {
             self.site.remove_partials(file);
@@ -187,14 +186,14 @@ impl Log {
     fn sign(&self, checkpoint: Checkpoint) -> Result<Head, Error> {
         signed_size::write(&*self.site.disk, &self.config.signed_size_file, &checkpoint)?;
         let note = Note::sign(checkpoint.to_string(), &[&*self.signer])?;
-        self.store(CHECKPOINT, &note)?;
+        self.store(&[CHECKPOINT], &note)?;
         Ok(Head { checkpoint, note })
     }
 
-    fn store(&self, name: &str, note: &Note) -> Result<(), Error> {
-        let path = self.site.dir.join(name);
-        let stored = self.site.disk.replace(&path, note.to_string().as_bytes());
-        stored.map_err(disk("replace", &path))
+    fn store(&self, names: &[&str], note: &Note) -> Result<(), Error> {
+        let bytes = note.to_string().into_bytes();
+        let files = names.iter().map(|name| (self.site.dir.join(name), bytes.clone()));
+        self.site.write(&files.collect::<Vec<_>>())
     }
 
     /// Adds cosignatures to a recent checkpoint and stores it again.
@@ -222,12 +221,13 @@ impl Log {
             Ok(parsed) => parsed,
             Err(error) => return Ok(Err(error.into())),
         };
-        if size == covered {
-            self.store(CHECKPOINT, &head.note)?;
-        }
         let newest = self.shared.witnessed_size();
-        if cosigned >= self.config.quorum && newest.is_none_or(|newest| size >= newest) {
-            self.store(WITNESSED, &head.note)?;
+        let witnessed =
+            cosigned >= self.config.quorum && newest.is_none_or(|newest| size >= newest);
+        let places = [(CHECKPOINT, size == covered), (WITNESSED, witnessed)];
+        let names = places.iter().filter(|(_, due)| *due).map(|(name, _)| *name);
+        self.store(&names.collect::<Vec<_>>(), &head.note)?;
+        if witnessed {
             self.shared.witnessed(head.clone());
         }
         self.shared.cosigned(&head);

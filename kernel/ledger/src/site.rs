@@ -16,6 +16,8 @@ use karvan_types::Digest;
 use crate::Error;
 use crate::error::disk;
 
+/// Most files that wait for their sync, open, at once.
+const FILES_OPEN_MAX: usize = 64;
 /// The newest checkpoint with the cosignatures it has.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// The newest checkpoint that enough witnesses have cosigned.
@@ -95,26 +97,37 @@ impl Site {
     }
 
     /// Writes files so that each is there whole or not at all, durably when this returns.
-    pub(crate) fn write(&self, files: &[(StaticPath, Vec<u8>)]) -> Result<(), Error> {
-        let mut folders = BTreeSet::new();
-        for (file, bytes) in files {
-            let path = self.path(*file);
-            let folder = path.parent().unwrap_or(&self.dir);
-            if !folders.contains(folder) {
-                self.disk.create_dir_all(folder).map_err(disk("create", folder))?;
-                folders.insert(folder.to_owned());
-            }
-            let mut temporary = path.clone().into_os_string();
-            temporary.push(".tmp");
-            let temporary = PathBuf::from(temporary);
-            let mut open = self.disk.open(&temporary).map_err(disk("open", &temporary))?;
-            open.set_len(0).map_err(disk("empty", &temporary))?;
-            open.write_at(0, bytes).map_err(disk("write", &temporary))?;
-            open.sync().map_err(disk("sync", &temporary))?;
-            self.disk.rename(&temporary, &path).map_err(disk("rename", &temporary))?;
+    ///
+    /// They are written before the first is synced, so that the disk may take them together, and
+    /// each folder is synced once.
+    pub(crate) fn write(&self, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Error> {
+        let folders: BTreeSet<&Path> = files.iter().filter_map(|(path, _)| path.parent()).collect();
+        for folder in &folders {
+            self.disk.create_dir_all(folder).map_err(disk("create", folder))?;
+        }
+        for group in files.chunks(FILES_OPEN_MAX) {
+            self.write_temporaries(group)?;
+        }
+        for (path, _) in files {
+            self.disk.rename(&temporary(path), path).map_err(disk("rename", path))?;
         }
         for folder in folders {
-            self.disk.sync_dir(&folder).map_err(disk("sync", &folder))?;
+            self.disk.sync_dir(folder).map_err(disk("sync", folder))?;
+        }
+        Ok(())
+    }
+
+    fn write_temporaries(&self, files: &[(PathBuf, Vec<u8>)]) -> Result<(), Error> {
+        let mut written = Vec::new();
+        for (path, bytes) in files {
+            let path = temporary(path);
+            let mut file = self.disk.open(&path).map_err(disk("open", &path))?;
+            file.set_len(0).map_err(disk("empty", &path))?;
+            file.write_at(0, bytes).map_err(disk("write", &path))?;
+            written.push((path, file));
+        }
+        for (path, file) in &mut written {
+            file.sync().map_err(disk("sync", path))?;
         }
         Ok(())
     }
@@ -135,6 +148,12 @@ impl Site {
         // Not empty when a file stayed, as was said above.
         let _ = self.disk.remove(&folder);
     }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(".tmp");
+    PathBuf::from(name)
 }
 
 /// Reads the tiles of one tree size.

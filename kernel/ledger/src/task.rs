@@ -1,8 +1,8 @@
 //! The one future that owns the log: it takes requests from a bounded queue, gathers those that
 //! wait into one batch, and makes checkpoints in time.
 //!
-//! Invariants: a request is answered only when its entries are durable; after a fatal error (of
-//! the disk, or a queue that was rewritten) nothing more is written and every waiting caller is told
+//! Invariants: a request is answered only when its entries are durable; after a fatal error (the
+//! disk failed, the queue was rewritten) nothing more is written and every waiting caller is told
 //! that the log has stopped.
 
 use std::future::Future;

@@ -7,7 +7,7 @@ use karvan_ledger::Error;
 use karvan_system::memory::MemoryDisk;
 use karvan_types::ErrorKind;
 
-use crate::world::{World, entry};
+use crate::world::{World, entry, witness};
 
 fn queued(numbers: std::ops::Range<u64>) -> Vec<(u64, Vec<u8>)> {
     numbers.map(|number| (number, entry(number))).collect()
@@ -65,7 +65,10 @@ async fn a_rewritten_queue_stops_the_log() {
         entries.last_mut().expect("some").1.push(0);
         entries.push((3_000, entry(3_000)));
         let index = number - 1;
-        let same = |error: &Error| matches!(error, Error::QueueContent { number: n, index: i } if (*n, *i) == (number, index));
+        let same = |error: &Error| match error {
+            Error::QueueContent { number: n, index: i } => (*n, *i) == (number, index),
+            _ => false,
+        };
         let told = running.ledger.append_queued(entries).await.expect_err("refused");
         assert!(same(&told) && told.kind() == ErrorKind::Evidence, "{told}");
         assert!(matches!(running.ledger.append(entry(0)).await, Err(Error::Stopped)));
@@ -102,6 +105,30 @@ async fn numbers_are_found_across_segments() {
         assert_eq!(index, [number - 1]);
     }
     assert_eq!(log.ledger.append_queued(queued(3_001..3_002)).await.expect("new"), [3_006]);
+    log.stop().await.expect("ends well");
+    world.verify();
+}
+
+/// A checkpoint syncs each file once and each folder once, however many files are due.
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_shares_the_syncs_of_folders() {
+    let disk = MemoryDisk::new();
+    let world = World::new(Arc::new(disk.clone()), Path::new("/"));
+    let log = world.open().expect("opens");
+    // Full tiles and bundles, partial tiles of two levels, a partial bundle.
+    for (size, files, folders) in [(1_000, 3 + 3 + 2 + 1, 5), (50_000, 192 + 192 + 2 + 1, 5)] {
+        log.append_many(log.ledger.size()..size).await;
+        let before = disk.syncs();
+        assert_eq!(log.ledger.checkpoint_now().await.expect("made"), size);
+        // The second place and the checkpoint are a file and a folder each.
+        assert_eq!(disk.syncs() - before, files + folders + 4, "{size}");
+    }
+    // A cosignature makes two files new, in one folder.
+    let checkpoint = log.ledger.status().checkpoint.expect("made");
+    let cosignature = witness().0.cosign(&checkpoint, 5).expect("cosigns");
+    let before = disk.syncs();
+    log.ledger.add_cosignatures(checkpoint.size, vec![cosignature]).await.expect("taken");
+    assert_eq!(disk.syncs() - before, 2 + 1);
     log.stop().await.expect("ends well");
     world.verify();
 }
