@@ -98,7 +98,7 @@ pub struct Lease {
     pub until: Timestamp,
 }
 
-fn not_found(exchange: ExchangeId) -> Rejection {
+pub(crate) fn not_found(exchange: ExchangeId) -> Rejection {
     Rejection::new(
         ErrorKind::NotFound,
         "document-unknown",

@@ -17,23 +17,27 @@
 //! | `POST /v1/streams/compare` | compare with all peers now | `node.operate` |
 //! | `GET /v1/log/checkpoint`, `/entry/{n}`, `/proof/{n}` | the log | `node.read` |
 //! | `POST /v1/subsystems/{name}/{operation}` | an operation of a sub-system | its own |
+//!
+//! A member's token sees and re-sends that member's documents; one with `node.operate` all.
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::limits::{DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, JSON_BYTES_MAX};
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, json};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as object};
 
-use crate::desk::{Direction, ListQuery};
+use crate::desk::{Direction, DocumentView, ListQuery};
 use crate::node::Inner;
 use crate::submit::{Content, NewDocument};
 use crate::wire;
@@ -100,6 +104,45 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .with_state(inner)
 }
 
+/// The query of a request; what does not fit is refused as a problem, like everything else.
+struct Params<T>(T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|error| {
+            Refused(Rejection::new(ErrorKind::Invalid, "query", error.body_text()))
+        })
+    }
+}
+
+/// Whose documents a caller may see.
+struct Scope(Option<MemberId>);
+
+impl Scope {
+    fn covers(&self, view: &DocumentView) -> bool {
+        self.0.as_ref().is_none_or(|member| view.sender == *member || view.recipient == *member)
+    }
+
+    /// Refuses as if the document were unknown: to others it is.
+    async fn require(&self, inner: &Inner, exchange: ExchangeId) -> Result<(), Rejection> {
+        let views = inner.show(exchange).await?;
+        if views.iter().any(|view| self.covers(view)) {
+            return Ok(());
+        }
+        Err(crate::desk::not_found(exchange))
+    }
+}
+
+/// Checks that a token may read documents, and whose: an operator's all, a member's its own.
+fn authorize_reader(inner: &Inner, headers: &HeaderMap) -> Result<Scope, Rejection> {
+    let caller = authorize(inner, headers, "documents.read")?;
+    let all = authorize(inner, headers, "node.operate").is_ok();
+    Ok(Scope((!all).then_some(caller.member)))
+}
+
 /// Checks the token and its permission.
 fn authorize(inner: &Inner, headers: &HeaderMap, permission: &str) -> Result<Caller, Rejection> {
     let token = headers
@@ -161,7 +204,7 @@ struct SubmitQuery {
 async fn submit(
     State(inner): Shared,
     headers: HeaderMap,
-    query: Query<SubmitQuery>,
+    Params(query): Params<SubmitQuery>,
     request: Request,
 ) -> Reply {
     let caller = authorize(&inner, &headers, "documents.send")?;
@@ -224,14 +267,17 @@ async fn take_body(inner: &Inner, request: Request) -> Result<Content, Rejection
     Ok(Content::Blob { digest, size })
 }
 
-async fn list(State(inner): Shared, headers: HeaderMap, query: Query<ListQuery>) -> Reply {
-    authorize(&inner, &headers, "documents.read")?;
-    Ok(Json(inner.list(query.0).await?).into_response())
+async fn list(State(inner): Shared, headers: HeaderMap, Params(query): Params<ListQuery>) -> Reply {
+    let scope = authorize_reader(&inner, &headers)?;
+    let mut views = inner.list(query).await?;
+    views.retain(|view| scope.covers(view));
+    Ok(Json(views).into_response())
 }
 
 async fn show(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
-    authorize(&inner, &headers, "documents.read")?;
-    Ok(Json(inner.show(exchange_id(&id)?).await?).into_response())
+    let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
+    scope.require(&inner, id).await?;
+    Ok(Json(inner.show(id).await?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -245,22 +291,26 @@ async fn body(
     State(inner): Shared,
     headers: HeaderMap,
     Path(id): Path<String>,
-    query: Query<BodyQuery>,
+    Params(query): Params<BodyQuery>,
 ) -> Reply {
-    authorize(&inner, &headers, "documents.read")?;
-    let (content_type, body) = inner.body_of(exchange_id(&id)?, query.direction).await?;
+    let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
+    scope.require(&inner, id).await?;
+    let (content_type, body) = inner.body_of(id, query.direction).await?;
     Ok(([(CONTENT_TYPE, content_type)], axum::body::Body::new(body)).into_response())
 }
 
 async fn bundle(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
-    authorize(&inner, &headers, "documents.read")?;
-    let bytes = inner.bundle(exchange_id(&id)?).await?;
+    let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
+    scope.require(&inner, id).await?;
+    let bytes = inner.bundle(id).await?;
     Ok(([(CONTENT_TYPE, "application/zip")], bytes).into_response())
 }
 
 async fn resend(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
     let caller = authorize(&inner, &headers, "documents.send")?;
-    let sent = inner.resend(exchange_id(&id)?, &caller).await?;
+    let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
+    scope.require(&inner, id).await?;
+    let sent = inner.resend(id, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(inner.describe_sent(&sent))).into_response())
 }
 
@@ -285,15 +335,15 @@ async fn acknowledge(
     State(inner): Shared,
     headers: HeaderMap,
     Path(id): Path<String>,
-    query: Query<AckQuery>,
+    Params(query): Params<AckQuery>,
 ) -> Reply {
     let caller = authorize(&inner, &headers, "documents.receive")?;
-    let outcome = match query.0.refuse {
+    let outcome = match query.refuse {
         None => Ok(()),
         Some(text) => Err(Rejection::new(ErrorKind::Invalid, "refused-by-agency", text)),
     };
     let id = exchange_id(&id)?;
-    inner.acknowledge(id, &caller.member, &query.0.lease, outcome).await?;
+    inner.acknowledge(id, &caller.member, &query.lease, outcome).await?;
     Ok(Json(inner.show(id).await?).into_response())
 }
 
