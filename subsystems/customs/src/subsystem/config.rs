@@ -7,7 +7,7 @@ use crate::messages::SharingLevel;
 
 /// The members and the day that the sub-system needs to know.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Our customs service, which submits declarations, takes claims and decides.
     pub customs: MemberId,
