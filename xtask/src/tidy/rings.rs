@@ -1,8 +1,8 @@
 //! The rings (INV-10): the folder of a crate says what it may use.
 //!
 //! `base` is pure, `kernel` knows no sub-system, sub-systems know only the kernel's contracts, only
-//! `apps` know all, only tests use `tests`, and nobody uses `xtask`. The tables below are the whole
-//! rule; a new edge is a line here, which a reviewer sees.
+//! `apps` know all, only tests and measurements use `tests`, nobody uses `bench` or `xtask`. The
+//! tables below are the whole rule; a new edge is a line here, which a reviewer sees.
 
 use super::{Findings, Rule};
 use crate::workspace::{Dependency, Package, Workspace, is_within};
@@ -51,12 +51,12 @@ const OWNED: &[Owned] = &[
     Owned { library: "tokio-rustls", owners: &["kernel/exchange", "tests"] },
     // SQL is a detail of one back end.
     Owned { library: "rusqlite", owners: &["kernel/store"] },
-    // The network is the gateway's; the binary and tests act as agencies.
-    Owned { library: "hyper", owners: &["kernel/exchange", "apps", "tests"] },
-    Owned { library: "hyper-util", owners: &["kernel/exchange", "apps", "tests"] },
+    // The network is the gateway's; the binary, tests and measurements act as agencies.
+    Owned { library: "hyper", owners: &["kernel/exchange", "apps", "tests", "bench"] },
+    Owned { library: "hyper-util", owners: &["kernel/exchange", "apps", "tests", "bench"] },
     // Errors of libraries are typed; only a program may lump them together.
-    Owned { library: "anyhow", owners: &["apps", "tests", "xtask"] },
-    Owned { library: "clap", owners: &["apps", "xtask"] },
+    Owned { library: "anyhow", owners: &["apps", "tests", "bench", "xtask"] },
+    Owned { library: "clap", owners: &["apps", "bench", "xtask"] },
     Owned { library: "indicatif", owners: &["apps"] },
     Owned { library: "tracing-subscriber", owners: &["apps", "tests"] },
     // For tests only.
@@ -83,16 +83,16 @@ fn ring_edges(tree: &Workspace, findings: &mut Findings) {
 fn forbidden_edge(package: &Package, used: &Package, dev: bool) -> Option<&'static str> {
     let named = SUBSYSTEM_USES.contains(&used.name.as_str());
     let allowed = match (ring(package), ring(used)) {
-        ("tests", "tests") => true,
-        (_, "tests" | "xtask") => false,
+        ("tests" | "bench", "tests") => true,
+        (_, "tests" | "bench" | "xtask") => false,
         ("base", "base") => comes_before(&used.name, &package.name),
-        ("kernel", "base" | "kernel") | ("apps" | "tests" | "xtask", _) => true,
+        ("kernel", "base" | "kernel") | ("apps" | "tests" | "bench" | "xtask", _) => true,
         ("subsystems", "base" | "kernel") => dev || named,
         _ => false,
     };
     let reason = match (ring(package), ring(used)) {
-        (_, "tests") => "only tests may use tests",
-        (_, "xtask") => "nothing may use xtask",
+        (_, "tests") => "only tests and bench may use tests",
+        (_, "bench" | "xtask") => "nothing may use bench or xtask",
         ("base", "base") => "it does not stand before it in the order of base",
         ("base", _) => "base uses only base",
         ("kernel", _) => "the kernel knows no sub-system and no app",
@@ -155,6 +155,7 @@ mod tests {
         ("apps/karvan", "karvan"),
         ("tests/simulation", "karvan-simulation"),
         ("tests/testkit", "karvan-testkit"),
+        ("bench", "karvan-bench"),
         ("xtask", "xtask"),
         ("stray", "stray"),
     ];
@@ -199,6 +200,9 @@ mod tests {
         check("tests/simulation", "karvan", true);
         check("tests/simulation", "karvan-testkit", true);
         check("kernel/store", "karvan-testkit", false);
+        check("bench", "karvan", true);
+        check("bench", "karvan-testkit", true);
+        check("tests/simulation", "karvan-bench", false);
         check("xtask", "karvan-trust", true);
         check("kernel/trust", "xtask", false);
         check("stray", "karvan-types", false);
