@@ -1,3 +1,5 @@
+#![doc = include_str!("../README.md")]
+//!
 //! Documents end to end between two nodes in two processes: rate, processor time, memory.
 //!
 //! Counted from the first hand-in to the last handover receipt: each document is signed, durable on

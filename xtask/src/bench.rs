@@ -29,7 +29,7 @@ const BENCHES: &[Bench] = &[
             "--bin",
             "documents",
         ],
-        record: "bench/README.md",
+        record: "bench/FIGURES.md",
     },
     Bench {
         name: "ledger",
@@ -44,7 +44,7 @@ const BENCHES: &[Bench] = &[
             "--example",
             "append_cost",
         ],
-        record: "bench/README.md",
+        record: "bench/FIGURES.md",
     },
     Bench {
         name: "store",
@@ -59,7 +59,7 @@ const BENCHES: &[Bench] = &[
             "--example",
             "commit_rate",
         ],
-        record: "bench/README.md",
+        record: "bench/FIGURES.md",
     },
 ];
 
