@@ -38,6 +38,7 @@ fn block(duty: &str, period: &str, rates: &str) -> String {
     )
 }
 
+// INV-14: rates are dated data with a source and a status.
 #[test]
 fn embedded_files_are_valid() {
     for text in EMBEDDED {
