@@ -32,6 +32,7 @@ mod process;
 mod record;
 mod report;
 mod signals;
+pub(crate) mod wait;
 mod words;
 
 use desks::Desks;

@@ -1,7 +1,7 @@
 //! The agencies' side of both nodes: one client for each member, as its own system would have.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use karvan_types::{ErrorKind, ExchangeId, MemberId};
@@ -9,19 +9,12 @@ use serde_json::Value;
 
 use super::folder::Folder;
 use super::nations::{BOTH, Nation};
+use super::wait;
 use crate::client::{Client, NodeArgs};
 use crate::failure::Failure;
 
 /// How long documents may take to be delivered before the pilot gives up.
-const DELIVERY_MAX: Duration = Duration::from_secs(60);
-/// Pauses between two looks: short at first, because most documents take milliseconds.
-const PAUSES: [Duration; 4] = [
-    Duration::from_millis(3),
-    Duration::from_millis(10),
-    Duration::from_millis(30),
-    Duration::from_millis(60),
-];
-
+const DELIVERY_MAX: Duration = Duration::from_mins(1);
 /// Clients of every member of both nations, and of both operators.
 pub(crate) struct Desks(Vec<Desk>);
 
@@ -108,21 +101,14 @@ impl Desks {
     }
 }
 
-/// Looks again and again, with growing pauses, until it holds; an error when it never does.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-    let since = Instant::now();
-    let mut pauses = PAUSES.into_iter();
-    let mut pause = Duration::ZERO;
-    while !holds()? {
-        if since.elapsed() > DELIVERY_MAX {
-            let text = format!("waited {} s for {what}", DELIVERY_MAX.as_secs());
-            let hint = "look at the alarms of both nodes: karvan alarms --dir DIR/az, DIR/pk";
-            return Err(Failure::new(ErrorKind::PeerUnavailable, text).hint(hint).into());
-        }
-        pause = pauses.next().unwrap_or(pause);
-        std::thread::sleep(pause);
+/// Waits until it holds; an error when that takes too long.
+pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    if wait::until(DELIVERY_MAX, holds)? {
+        return Ok(());
     }
-    Ok(())
+    let text = format!("waited {} s for {what}", DELIVERY_MAX.as_secs());
+    let hint = "look at the alarms of both nodes: karvan alarms --dir DIR/az, DIR/pk";
+    Err(Failure::new(ErrorKind::PeerUnavailable, text).hint(hint).into())
 }
 
 /// Returns the exchanges under which an operation sent documents.

@@ -34,9 +34,9 @@ const FORMAT: &str = "karvan-pilot/1";
 /// Longest `pilot.json`, in bytes.
 const MARK_BYTES_MAX: u64 = 64 * 1024;
 /// How long a list that is issued anew lives.
-const LIST_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+const LIST_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// A list that ends sooner is issued anew at a start.
-const LIST_REST_MIN: Duration = Duration::from_secs(15 * 86_400);
+const LIST_REST_MIN: Duration = Duration::from_hours(15 * 24);
 
 #[derive(Deserialize, Serialize)]
 struct Mark {
@@ -131,8 +131,8 @@ impl Folder {
             files::make_folder(&self.0)?;
             self.write_mark(false)
         };
-        begin().with_context(|| {
-            Failure::config(format!("the folder {} cannot be written", self.0.display()))
+        begin().map_err(|error| {
+            Failure::config(format!("the folder {} cannot be written: {error:#}", self.0.display()))
                 .hint("give a folder that you may write to: --dir NEW")
         })?;
         for nation in BOTH {
@@ -145,7 +145,7 @@ impl Folder {
             files::make_folder(&folder)?;
         }
         let made = self.found(now)?;
-        self.agree(&made, now)?;
+        agree(&made, now)?;
         self.write_mark(true)
     }
 
@@ -166,21 +166,6 @@ impl Folder {
         }
         files::write(&self.root(), &root)?;
         Ok(made)
-    }
-
-    /// Has both customs services sign the agreement, and gives the text to both nodes.
-    fn agree(&self, made: &[Material; 2], now: Timestamp) -> Result<()> {
-        let agreement = nations::agreement(now)?;
-        let name = format!("{}-{}.json", agreement.id, agreement.version);
-        let mut document = json::canonical(&agreement)?;
-        for (material, nation) in made.iter().zip(BOTH) {
-            let draft = setup::read_agreement(&document)?;
-            document = setup::sign_agreement(material, &draft, Some(&nation.customs()?))?;
-        }
-        for material in made {
-            files::write(&material.home.agreements().join(&name), &document)?;
-        }
-        Ok(())
     }
 
     /// Issues the national lists anew when one of them ends soon: a pilot may lie for months.
@@ -208,6 +193,21 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Has both customs services sign the agreement, and gives the text to both nodes.
+fn agree(made: &[Material; 2], now: Timestamp) -> Result<()> {
+    let agreement = nations::agreement(now)?;
+    let name = format!("{}-{}.json", agreement.id, agreement.version);
+    let mut document = json::canonical(&agreement)?;
+    for (material, nation) in made.iter().zip(BOTH) {
+        let draft = setup::read_agreement(&document)?;
+        document = setup::sign_agreement(material, &draft, Some(&nation.customs()?))?;
+    }
+    for material in made {
+        files::write(&material.home.agreements().join(&name), &document)?;
+    }
+    Ok(())
 }
 
 fn read_list(material: &Material) -> Result<Vec<u8>> {

@@ -7,9 +7,9 @@
 //! Not here: the consignments (`karvan_customs::samples::generate`).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use karvan_customs::samples::{Consignment, generate};
@@ -24,6 +24,7 @@ use super::play;
 use super::process::{NodeProcess, Usage};
 use super::record::Sent;
 use super::signals::Stop;
+use super::wait::Stopwatch;
 use super::{NodeReport, Pair, Progress, nations};
 
 /// Most unexpected outcomes that are told.
@@ -107,22 +108,21 @@ impl Measured {
             self.bundles,
         );
         for (cost, node) in self.nodes.iter().zip(nodes) {
-            text.push_str(&format!(
+            let _ = writeln!(
+                text,
                 "{}: {:.2} s of processor time, {:.2} ms for each document, {} MiB resident, \
-                 started in {} ms\n",
+                 started in {} ms",
                 cost.node,
                 cost.cpu_seconds,
                 cost.cpu_ms_per_document,
                 cost.resident_kib / 1024,
                 node.started_in_ms,
-            ));
+            );
         }
-        text.push_str(&format!(
-            "the pilot itself: {:.2} s of processor time\n",
-            self.pilot_cpu_seconds
-        ));
+        let _ =
+            writeln!(text, "the pilot itself: {:.2} s of processor time", self.pilot_cpu_seconds);
         for problem in &self.problems {
-            text.push_str(&format!("✗ {problem}\n"));
+            let _ = writeln!(text, "✗ {problem}");
         }
         text
     }
@@ -145,7 +145,7 @@ pub(super) fn drive(
     let parallel = Parallel { at_once: load.at_once, folder, stopped: &stopped };
     progress.say(&format!("Playing {} consignments, {} at once …", all.len(), load.at_once));
     let told = AtomicUsize::new(0);
-    let since = Instant::now();
+    let since = Stopwatch::start();
     let outcomes = parallel.each(&all, |desks, consignment| {
         let outcome = play_one(desks, consignment)?;
         let count = told.fetch_add(1, Ordering::Relaxed) + 1;
@@ -256,13 +256,11 @@ impl Parallel<'_> {
                 });
             }
         });
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => {
-                let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-                Ok(results.into_values().collect())
-            }
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
         }
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(results.into_values().collect())
     }
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use karvan_types::{ErrorKind, json};
@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::folder::Folder;
 use super::nations::Nation;
+use super::wait::{self, Stopwatch};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::node::Ready;
@@ -26,8 +27,6 @@ use crate::node::Ready;
 const START_MAX: Duration = Duration::from_secs(30);
 /// How long a node may take to end once it was told to.
 const STOP_MAX: Duration = Duration::from_secs(20);
-/// Pause between two looks at a process that ends.
-const STOP_PAUSE: Duration = Duration::from_millis(10);
 /// Lines of a node's log that are shown when it fails.
 const LOG_LINES: usize = 5;
 /// The entry of the auxiliary vector with the clock ticks of a second (`AT_CLKTCK`).
@@ -50,7 +49,7 @@ pub(crate) struct NodeProcess {
 pub(crate) struct Starting {
     nation: &'static Nation,
     child: Option<Child>,
-    since: Instant,
+    since: Stopwatch,
     log: PathBuf,
     line: mpsc::Receiver<String>,
 }
@@ -78,7 +77,7 @@ pub(crate) fn start(folder: &Folder, nation: &'static Nation) -> Result<Starting
         .open(&log)
         .with_context(|| format!("cannot write {}", log.display()))?;
     let program = std::env::current_exe().context("the program's own file is gone")?;
-    let since = Instant::now();
+    let since = Stopwatch::start();
     let mut child = Command::new(program)
         .args(["--json", "node", "--parent-pipe", "--config"])
         .arg(&path)
@@ -111,7 +110,7 @@ fn check_port(config: &Config) -> Result<()> {
 
 /// Reads the first line on a thread, so that waiting for it can end.
 fn first_line(out: ChildStdout) -> mpsc::Receiver<String> {
-    let (tell, line) = mpsc::channel();
+    let (tell, line) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut lines = BufReader::new(out);
         let mut text = String::new();
@@ -170,14 +169,10 @@ fn failure(nation: &Nation, log: &Path, code: Option<i32>) -> Failure {
 /// Ends a process: by the end of its input, and by force when that takes too long.
 fn end(child: &mut Child) {
     drop(child.stdin.take());
-    let since = Instant::now();
-    while matches!(child.try_wait(), Ok(None)) {
-        if since.elapsed() > STOP_MAX {
-            let _ = child.kill();
-            let _ = child.wait();
-            return;
-        }
-        std::thread::sleep(STOP_PAUSE);
+    let ended = wait::until(STOP_MAX, || Ok(!matches!(child.try_wait(), Ok(None))));
+    if !ended.unwrap_or_default() {
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the pilot tells: one row for each consignment, read from the nodes themselves.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use karvan_customs::samples::{Actor, Consignment};
 use karvan_types::Amount;
@@ -148,7 +150,7 @@ pub(crate) fn describe(rows: &[Row]) -> String {
     let mut text = table(headings, &cells);
     for row in rows {
         for problem in row.problems.iter().chain(&row.evidence.problems) {
-            text.push_str(&format!("✗ {}: {problem}\n", row.consignment));
+            let _ = writeln!(text, "✗ {}: {problem}", row.consignment);
         }
     }
     text

@@ -23,7 +23,7 @@ impl Stop {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
         let wanted = Arc::new(AtomicBool::new(false));
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1);
         let flag = Arc::clone(&wanted);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             runtime.block_on(async {

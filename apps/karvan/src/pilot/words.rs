@@ -1,5 +1,7 @@
 //! The sentences of the pilot.
 
+use std::fmt::Write as _;
+
 use karvan_customs::samples::Consignment;
 
 use super::folder::Folder;
@@ -64,19 +66,21 @@ pub(super) fn closing(told: &Report) -> String {
     let documents: usize = told.consignments.iter().map(|row| row.evidence.documents).sum();
     let verified: usize = told.consignments.iter().map(|row| row.evidence.verified).sum();
     let expected = told.consignments.iter().filter(|row| row.expected).count();
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "\n{expected} of {} consignments came out as expected; {verified} of {documents} evidence \
          bundles verify offline, from the federation root alone.\n",
         told.consignments.len()
-    ));
+    );
     for node in &told.nodes {
-        text.push_str(&format!(
-            "{}: started in {:.2} s, {} MiB resident, {:.2} s of processor time\n",
+        let _ = writeln!(
+            text,
+            "{}: started in {:.2} s, {} MiB resident, {:.2} s of processor time",
             node.node,
             f64::from(u32::try_from(node.started_in_ms).unwrap_or(u32::MAX)) / 1000.0,
             node.usage.resident_kib / 1024,
             node.usage.cpu_seconds
-        ));
+        );
     }
     if !told.good {
         text.push_str("✗ Not everything came out as it should.\n");

@@ -1,6 +1,8 @@
 //! The program as people and scripts meet it: the built binary, in folders of its own.
 
 mod ceremony;
+mod customs;
+mod pilot;
 mod reference;
 mod two_nodes;
 mod world;

@@ -2,17 +2,19 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{operate, read_input, read_json, rows, text};
-use crate::client::NodeArgs;
+use super::{CUSTOMS, read_input, read_json, rows, text};
+use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::output::Output;
+use crate::pilot::wait;
 
 /// Submit, change or cancel an export declaration, and send it to the partner.
 ///
@@ -24,6 +26,15 @@ use crate::output::Output;
 pub(crate) struct Submit {
     /// The declaration; `-` is standard input.
     file: PathBuf,
+    #[command(flatten)]
+    sending: Sending,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sending {
+    /// Wait at most so many seconds for the partner's validation; 0 does not wait.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    wait: u64,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -50,7 +61,7 @@ pub(crate) struct Act {
     /// The document, canonical JSON; `-` is standard input.
     file: PathBuf,
     #[command(flatten)]
-    node: NodeArgs,
+    sending: Sending,
 }
 
 pub(crate) fn submit(command: &Submit, output: Output) -> Result<Outcome> {
@@ -67,7 +78,7 @@ pub(crate) fn submit(command: &Submit, output: Output) -> Result<Outcome> {
         let member = if is_cancellation(&document) { "cancellation" } else { "declaration" };
         json!({ member: document })
     };
-    tell(&operate(&command.node, "submit", &input)?, output)
+    send(&command.sending, "submit", &input, output)
 }
 
 fn read_json_bytes(command: &Submit, bytes: &[u8]) -> Result<Value> {
@@ -111,12 +122,50 @@ pub(crate) fn certificate(command: &Certificate, output: Output) -> Result<Outco
     if let Some(wrong) = wrong {
         return Err(Failure::new(ErrorKind::Invalid, wrong).into());
     }
-    tell(&operate(&act.node, "certificate", &json!({ member: document }))?, output)
+    send(&act.sending, "certificate", &json!({ member: document }), output)
 }
 
-fn tell(sent: &Value, output: Output) -> Result<Outcome> {
-    output.print(sent, describe)?;
-    Ok(Outcome::Done)
+/// Hands the document in and waits for what the partner says about it. A document that the partner
+/// rejects is a failed check: it was sent, and has to be sent again, mended.
+fn send(sending: &Sending, operation: &str, input: &Value, output: Output) -> Result<Outcome> {
+    let client = Client::open(&sending.node)?;
+    let mut sent = client.operate(CUSTOMS, operation, input)?;
+    let answer = await_answer(&client, &sent, operation, Duration::from_secs(sending.wait))?;
+    let rejected = answer["state"] == "rejected";
+    if let Some(members) = sent.as_object_mut() {
+        members.insert("partner".to_owned(), answer);
+    }
+    output.print(&sent, describe)?;
+    Ok(if rejected { Outcome::CheckFailed } else { Outcome::Done })
+}
+
+/// Returns the partner's validation: state and errors; the state `sent` while there is none.
+fn await_answer(
+    client: &Client,
+    sent: &Value,
+    operation: &str,
+    at_most: Duration,
+) -> Result<Value> {
+    let kind = if operation == "submit" { "export" } else { "certificate" };
+    let mut answer = Value::Null;
+    wait::until(at_most, || {
+        let shown = match client.operate(CUSTOMS, "show", &json!({ kind: sent["id"] })) {
+            Ok(shown) => shown,
+            // The token may only send: there is nothing to wait for.
+            Err(error) if failure::kind(&error) == ErrorKind::Forbidden => return Ok(true),
+            Err(error) => return Err(error),
+        };
+        let mut messages = rows(&shown["messages"]);
+        let message = messages.find(|message| {
+            message["exchange"] == sent["exchange"] && message["direction"] == "out"
+        });
+        answer = message.map_or(
+            Value::Null,
+            |message| json!({ "state": message["state"], "errors": message["errors"] }),
+        );
+        Ok(answer["state"] == "accepted" || answer["state"] == "rejected")
+    })?;
+    Ok(answer)
 }
 
 fn describe(sent: &Value) -> String {
@@ -132,7 +181,22 @@ fn describe(sent: &Value) -> String {
         text(&sent["recipient"]),
         text(&sent["digest"]),
     );
-    lines.push_str("  our rules  every one holds; the partner's validation follows as `VAL`\n");
+    lines.push_str("  our rules  every one holds\n");
+    let partner = &sent["partner"];
+    lines.push_str(&match partner["state"].as_str() {
+        Some("accepted") => "  partner    accepted it\n".to_owned(),
+        Some("rejected") => "  partner    rejected it:\n".to_owned(),
+        _ => "  partner    has not answered yet; `karvan customs show` tells\n".to_owned(),
+    });
+    for error in rows(&partner["errors"]) {
+        let _ = writeln!(
+            lines,
+            "    at {}: {}; {}",
+            text(&error["pointer"]),
+            text(&error["rule"]),
+            text(&error["remedy"])
+        );
+    }
     for note in rows(&sent["notes"]) {
         let _ = writeln!(lines, "  note: {}: {}", text(&note["path"]), text(&note["text"]));
     }

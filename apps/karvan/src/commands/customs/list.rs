@@ -72,7 +72,21 @@ pub(crate) fn run(command: &List, output: Output) -> Result<Outcome> {
     output.print(&listed, |listed| {
         let cells: Vec<_> =
             rows(&listed["rows"]).map(|row| columns.map(|column| text(&row[column]))).collect();
-        if cells.is_empty() { format!("no {name}") } else { table(columns, &cells) }
+        let headings = columns.map(heading);
+        let headings = headings.each_ref().map(String::as_str);
+        if cells.is_empty() { format!("no {name}") } else { table(headings, &cells) }
     })?;
     Ok(Outcome::Done)
+}
+
+/// Returns the name of a member in words.
+fn heading(name: &str) -> String {
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
 }

@@ -1,5 +1,7 @@
 //! What is known about one thing, in words.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::{ArgGroup, Args};
 use karvan_types::ErrorKind;
@@ -150,33 +152,36 @@ fn claim_item(item: &Value) -> String {
         or_none(&certificate["version"]),
         or_none(&item["export"]["key"]),
     );
-    lines.push_str(&format!(
-        "  quantity     {} claimed, {} left on the certificate\n",
+    let _ = writeln!(
+        lines,
+        "  quantity     {} claimed, {} left on the certificate",
         or_none_measure(&item["claimed"]),
         or_none_measure(&item["balance"])
-    ));
+    );
     let differences: Vec<_> = rows(&item["differences"]).collect();
     if differences.is_empty() {
         lines.push_str("  differences  none: the papers agree\n");
     }
     for found in differences {
-        lines.push_str(&format!(
-            "  - {} [{}, rule {}]\n      {}\n      field {}; source of the rule: {}\n",
+        let _ = writeln!(
+            lines,
+            "  - {} [{}, rule {}]\n      {}\n      field {}; source of the rule: {}",
             text(&found["rule"]),
             text(&found["severity"]),
-            status(&found["status"]),
+            text(&found["status"]),
             text(&found["text"]),
             text(&found["field"]),
             text(&found["source"]),
-        ));
+        );
     }
     let proposal = &item["proposal"];
-    lines.push_str(&format!(
-        "  proposal     {} ({}): {}\n",
+    let _ = writeln!(
+        lines,
+        "  proposal     {} ({}): {}",
         text(&proposal["verdict"]),
         text(&proposal["reason"]),
         text(&proposal["text"])
-    ));
+    );
     lines + &duty(&item["duty"])
 }
 
@@ -186,25 +191,27 @@ fn duty(duty: &Value) -> String {
     }
     let mut lines = format!("  duty         {}\n", text(&duty["text"]));
     if !duty["general"].is_null() {
-        lines.push_str(&format!(
-            "               general {}, with preference {}, saved {}; rates: {}\n",
+        let _ = writeln!(
+            lines,
+            "               general {}, with preference {}, saved {}; rates: {}",
             measure(&duty["general"]),
             measure(&duty["preferential"]),
             measure(&duty["saved"]),
             status(&duty["status"]),
-        ));
+        );
     }
     for line in rows(&duty["breakdown"]["lines"]) {
         let step = |step: &Value| {
             let (percent, amount) = (text(&step["percent"]), text(&step["amount"]));
             format!("{percent} % = {amount} ({}, {})", text(&step["status"]), text(&step["source"]))
         };
-        lines.push_str(&format!(
-            "    {:4} general {}; with preference {}\n",
+        let _ = writeln!(
+            lines,
+            "    {:4} general {}; with preference {}",
             text(&line["duty"]),
             step(&line["general"]),
             step(&line["preferential"])
-        ));
+        );
     }
     lines
 }
@@ -221,8 +228,9 @@ fn claim_with_history(shown: &Value) -> String {
     let mut lines = claim(shown);
     for decision in rows(&shown["decisions"]) {
         let over = if decision["override"] == true { ", override" } else { "" };
-        lines.push_str(&format!(
-            "\nDecision {} about item {}, {} by {}{over}\n  {} ({}): {}\n",
+        let _ = writeln!(
+            lines,
+            "\nDecision {} about item {}, {} by {}{over}\n  {} ({}): {}",
             text(&decision["number"]),
             text(&decision["item"]),
             text(&decision["day"]),
@@ -230,7 +238,7 @@ fn claim_with_history(shown: &Value) -> String {
             text(&decision["decision"]),
             text(&decision["reason"]),
             text(&decision["text"]),
-        ));
+        );
     }
     lines + &papers(shown)
 }
@@ -238,10 +246,30 @@ fn claim_with_history(shown: &Value) -> String {
 fn certificate_with_history(shown: &Value) -> String {
     let mut lines = certificate(&shown["certificate"]);
     for debit in rows(&shown["debits"]) {
-        lines.push_str(&format!("  debit        {}\n", brief(debit)));
+        let unit = text(&debit["quantity"]["unit"]);
+        let _ = writeln!(
+            lines,
+            "  {:<12} item {}: {} for {}, {} {unit} left, by {} at {}",
+            text(&debit["kind"]),
+            text(&debit["item"]),
+            measure(&debit["quantity"]),
+            text(&debit["claimItem"]),
+            text(&debit["balance"]),
+            text(&debit["officer"]),
+            text(&debit["at"]),
+        );
     }
     for used in rows(&shown["utilisations"]) {
-        lines.push_str(&format!("  used         {}\n", brief(used)));
+        let codes: Vec<_> = rows(&used["reasonCodes"]).map(text).collect();
+        let _ = writeln!(
+            lines,
+            "  {:<12} {} on {} ({}): {}",
+            text(&used["decision"]),
+            text(&used["claimItem"]),
+            text(&used["day"]),
+            codes.join(", "),
+            text(&used["reason"]),
+        );
     }
     lines + &papers(shown)
 }
@@ -261,16 +289,17 @@ fn certificate(certificate: &Value) -> String {
         text(&certificate["consignee"]["Name"]),
     );
     if !certificate["replacedBy"].is_null() {
-        lines.push_str(&format!("  replaced by  {}\n", text(&certificate["replacedBy"])));
+        let _ = writeln!(lines, "  replaced by  {}", text(&certificate["replacedBy"]));
     }
     for ledger in rows(&certificate["ledger"]) {
-        lines.push_str(&format!(
-            "  ledger       item {}: {} certified, {} debited, {} left\n",
+        let _ = writeln!(
+            lines,
+            "  ledger       item {}: {} certified, {} debited, {} left",
             text(&ledger["item"]),
             measure(&ledger["certified"]),
             text(&ledger["debited"]),
             text(&ledger["balance"]),
-        ));
+        );
     }
     lines
 }
@@ -313,36 +342,28 @@ fn papers(shown: &Value) -> String {
             .map(|entry| format!("{} {}", text(&entry["kind"]), text(&entry["state"])))
             .collect();
         let evidence = if entries.is_empty() { "not known".to_owned() } else { entries.join(", ") };
-        lines.push_str(&format!(
-            "  message      {} {} {}, {} ({}); evidence: {evidence}\n",
+        let _ = writeln!(
+            lines,
+            "  message      {} {} {}, {} ({}); evidence: {evidence}",
             text(&message["code"]),
             text(&message["direction"]),
             text(&message["exchange"]),
             text(&message["state"]),
             text(&message["transport"]),
-        ));
+        );
     }
     for task in rows(&shown["tasks"]) {
         let state = if task["closed"].is_null() { "open" } else { "closed" };
-        lines.push_str(&format!(
-            "  task {:<8}{state}, {}: {}\n",
+        let _ = writeln!(
+            lines,
+            "  task {:<8}{state}, {}: {}",
             text(&task["number"]),
             text(&task["kind"]),
             text(&task["text"])
-        ));
+        );
     }
     for event in rows(&shown["history"]) {
-        lines.push_str(&format!("  {}  {}\n", text(&event["at"]), text(&event["text"])));
+        let _ = writeln!(lines, "  {}  {}", text(&event["at"]), text(&event["text"]));
     }
     lines
-}
-
-/// Returns the members of an object in one line.
-fn brief(value: &Value) -> String {
-    let members = value.as_object().into_iter().flatten();
-    let members = members.filter(|(_, value)| !value.is_null()).map(|(name, value)| {
-        let value = if value.get("value").is_some() { measure(value) } else { text(value) };
-        format!("{name} {value}")
-    });
-    members.collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,13 @@
 //! Duty rates explained from the data of this program: no node, no network.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use karvan_customs::duty::{self, Assessment};
 use karvan_customs::tariff::{self, Explanation, Measure, Query, RateLine, Status, Winner};
 use karvan_system::{Clock as _, SystemClock};
-use karvan_types::{Amount, Date, Decimal, ErrorKind};
+use karvan_types::{Amount, Date, ErrorKind};
 use serde_json::json;
 
 use super::officer::ImporterClass;
@@ -85,24 +87,23 @@ pub(crate) fn run(command: &Tariff, output: Output) -> Result<Outcome> {
         }
         text.push_str("\nSources\n");
         for source in &used {
-            text.push_str(&format!("  {}: {}\n", source.id, source.title));
+            let _ = writeln!(text, "  {}: {}", source.id, source.title);
         }
         text
     })?;
     Ok(Outcome::Done)
 }
 
+/// Reads an amount by the rules of the messages: plain decimal digits, nothing else.
 fn amount(text: &str) -> Result<Amount, Failure> {
-    let wrong = || {
+    let parts = text.trim().split_once(' ');
+    let amount = parts.and_then(|(value, currency)| {
+        serde_json::from_value(json!({ "value": value, "currency": currency.trim() })).ok()
+    });
+    amount.filter(|amount: &Amount| !amount.value.is_sign_negative()).ok_or_else(|| {
         Failure::new(ErrorKind::Invalid, format!("`{text}` is no value"))
             .hint("write number and currency: \"6270000 PKR\"")
-    };
-    let (value, currency) = text.trim().split_once(' ').ok_or_else(wrong)?;
-    let value: Decimal = value.parse().map_err(|_| wrong())?;
-    if value.is_sign_negative() {
-        return Err(wrong());
-    }
-    Ok(Amount { value, currency: currency.trim().to_owned() })
+    })
 }
 
 fn measures(line: &RateLine) -> impl Iterator<Item = &Measure> {
@@ -126,14 +127,17 @@ fn describe(rates: &Explanation) -> String {
         rates.code, rates.day, rates.origin, rates.country, rates.description
     );
     match &rates.concession {
-        Some(line) => text.push_str(&format!(
-            "Concession {} of {}: {} (words {}, mapping to codes {})\n\n",
-            line.number,
-            line.agreement,
-            line.description,
-            status(line.status),
-            status(line.mapping)
-        )),
+        Some(line) => {
+            let _ = writeln!(
+                text,
+                "Concession {} of {}: {} (words {}, mapping to codes {})\n",
+                line.number,
+                line.agreement,
+                line.description,
+                status(line.status),
+                status(line.mapping)
+            );
+        }
         None => text.push_str("No concession covers this code on this day.\n\n"),
     }
     let rows: Vec<_> = rates.rates.iter().map(row).collect();
@@ -144,7 +148,7 @@ fn describe(rates: &Explanation) -> String {
     for line in &rates.rates {
         for measure in measures(line) {
             if let Some(note) = &measure.note {
-                text.push_str(&format!("  {} {} %: {note}\n", line.duty, measure.percent));
+                let _ = writeln!(text, "  {} {} %: {note}", line.duty, measure.percent);
             }
         }
     }

@@ -1,0 +1,193 @@
+//! The customs command line against a running pilot, and without any node.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::pilot::Pilot;
+use crate::world::{Ended, World};
+
+/// Where the test data outside of the project is.
+const TEST_DATA: &str = "KARVAN_TEST_DATA";
+/// Set to rewrite the expected results.
+const UPDATE: &str = "KARVAN_UPDATE_EXPECTED";
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(name)
+}
+
+/// Returns the input of a step of a shipped consignment.
+fn input(consignment: &str, step: usize, member: &str) -> Value {
+    let all = karvan_customs::samples::shipped();
+    let found = all.into_iter().find(|each| each.id == consignment).expect("a consignment");
+    found.steps[step].input[member].clone()
+}
+
+fn write(world: &World, name: &str, document: &Value) {
+    world.write(name, &document.to_string());
+}
+
+#[test]
+fn a_consignment_goes_through_the_command_line() {
+    let world = World::new();
+    let (mut pilot, _) = Pilot::running(&world);
+    let customs = |arguments: &[&str]| world.karvan(&[&["customs"], arguments].concat());
+    let (az, pk) = ("data/az", "data/pk");
+    let issuer = ["--dir", az, "--as", "AZ/GOV/AMCM"];
+    write(&world, "coo.json", &input("clean-grant", 0, "certificate"));
+    write(&world, "exd.json", &input("clean-grant", 1, "declaration"));
+    write(&world, "imp.json", &input("clean-grant", 2, "claim"));
+
+    let issue = [&["certificate", "issue", "coo.json"][..], &issuer].concat();
+    customs(&issue).check(0, "accepted it");
+    customs(&issue).check(0, "handed in before");
+    customs(&["submit", "exd.json", "--dir", az]).check(0, "partner    accepted it");
+    customs(&["claim", "imp.json", "--dir", pk]).check(0, "none: the papers agree");
+    let number = "KAPE-HC-00001-02-10-2026";
+    let deny = ["decide", number, "--deny", "--dir", pk];
+    customs(&deny).check(3, "give a reason, one of in-order");
+    let lacking = [&deny[..], &["--reason", "other", "--text", "no"]].concat();
+    customs(&lacking).check(3, "10 to 512 characters");
+    customs(&["decide", number, "--dir", pk]).check(2, "--grant");
+    customs(&["decide", number, "--grant", "--dir", pk]).check(0, "debited    20000 KGM");
+    customs(&deny).check(7, "reopen it first");
+
+    let shown = customs(&["show", "6AZ00001", "--dir", pk]).good();
+    for part in [
+        "green, granted",
+        "assumed (!)",
+        "ledger       item 1: 20000 KGM certified, 20000 debited, 0 left",
+        "Export declaration AZ-EX-2026-00001",
+        "evidence: document.submission",
+    ] {
+        assert!(shown.contains(part), "`{part}` is not in\n{shown}");
+    }
+    customs(&["show", "--claim", "NONE", "--dir", pk]).check(6, "no claim NONE");
+    customs(&["list", "claims", "--state", "granted", "--dir", pk]).check(0, number);
+    let listed = world.json(&["customs", "list", "certificates", "--dir", az]);
+    assert_eq!(listed["count"], 2, "{listed:#}");
+
+    check_refusals(&world, &issuer);
+    check_replacement(&world, &issuer);
+    check_xml(&world);
+    assert_eq!(pilot.end("-TERM"), Some(0));
+}
+
+fn check_refusals(world: &World, issuer: &[&str]) {
+    let mut wrong = input("partial-grant", 0, "certificate");
+    wrong["TypeCode"] = json!("380");
+    wrong["Destination"]["CountryCode"] = json!("XX");
+    write(world, "wrong.json", &wrong);
+    let issue = [&["customs", "certificate", "issue", "wrong.json"][..], issuer].concat();
+    let refused = world.karvan(&issue);
+    refused.check(3, "at /Destination/CountryCode: ");
+    refused.check(3, "at /TypeCode: ");
+    let told: Value = serde_json::from_str(&world.karvan(&[&issue[..], &["--json"]].concat()).err)
+        .expect("a problem");
+    assert_eq!(told["type"], "urn:karvan:problem:customs.invalid-document", "{told:#}");
+    assert!(told["detail"].is_string(), "{told:#}");
+
+    world.write("broken.json", "{\"a\":1,\"a\":2}");
+    world.karvan(&["customs", "submit", "broken.json", "--dir", "data/az"]).check(3, "twice");
+    let cancel = [&["customs", "certificate", "cancel", "coo.json"][..], issuer].concat();
+    world.karvan(&cancel).check(3, "`FunctionCode` is not 1");
+    let officer = ["customs", "certificate", "issue", "coo.json", "--dir", "data/az"];
+    world.karvan(&officer).check(5, "issues no certificates");
+}
+
+fn check_replacement(world: &World, issuer: &[&str]) {
+    let act = |act: &str, file: &str| {
+        world.karvan(&[&["customs", "certificate", act, file][..], issuer].concat())
+    };
+    write(world, "first.json", &input("replaced-certificate", 0, "certificate"));
+    write(world, "second.json", &input("replaced-certificate", 2, "certificate"));
+    act("issue", "first.json").check(0, "accepted it");
+    act("replace", "first.json").check(3, "`replaces`");
+    act("replace", "second.json").check(0, "accepted it");
+    let replaced = ["customs", "show", "--certificate", "AZPK-2026-00016", "--dir", "data/pk"];
+    world.karvan(&replaced).check(0, "replaced by  AZPK-2026-00016R");
+    write(world, "third.json", &input("cancelled-certificate", 0, "certificate"));
+    write(world, "cancel.json", &input("cancelled-certificate", 2, "cancellation"));
+    act("issue", "third.json").check(0, "accepted it");
+    act("cancel", "cancel.json").check(0, "accepted it");
+}
+
+fn check_xml(world: &World) {
+    let xml = testdata("export-az.xml");
+    let xml = xml.to_str().expect("text");
+    let sent = world.karvan(&["customs", "submit", xml, "--dir", "data/az"]);
+    sent.check(0, "partner    accepted it");
+    sent.check(0, "TransactionNatureCode = 11");
+    let show = ["customs", "show", "--export", "AZ-EX-2026-90001", "--dir", "data/pk"];
+    world.karvan(&show).check(0, "consignment  6AZ90001");
+}
+
+#[test]
+fn every_wco_sample_is_accepted_or_refused_by_a_named_rule() {
+    let Some(data) = std::env::var_os(TEST_DATA) else {
+        println!(
+            "SKIPPED every_wco_sample_is_accepted_or_refused_by_a_named_rule: \
+             KARVAN_TEST_DATA is not set"
+        );
+        return;
+    };
+    let folder = Path::new(&data).join("customs/wco-dec-samples");
+    let entries = std::fs::read_dir(&folder).expect("the samples");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "xml"));
+    files.sort();
+    assert!(files.len() >= 15, "{} samples", files.len());
+
+    let world = World::new();
+    let (mut pilot, _) = Pilot::running(&world);
+    let mut found = String::new();
+    for file in &files {
+        let name = file.file_name().expect("a name").to_string_lossy();
+        let path = file.to_str().expect("text");
+        let ended = world.karvan(&["customs", "submit", path, "--dir", "data/az", "--json"]);
+        writeln!(found, "{name}: {}", result(&ended)).expect("written");
+    }
+    assert_eq!(pilot.end("-TERM"), Some(0));
+    let path = testdata("wco-submissions.txt");
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&path, &found).expect("written");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(expected == found, "{} differs; set {UPDATE}=1:\n{found}", path.display());
+}
+
+/// Says in one line what came of a submission, without what differs from run to run.
+fn result(ended: &Ended) -> String {
+    if ended.code != 0 && ended.out.is_empty() {
+        let problem: Value = serde_json::from_str(&ended.err).expect("a problem");
+        let code = problem["type"].as_str().expect("a type");
+        let detail = problem["detail"].as_str().expect("a detail");
+        return format!("refused ({}, exit {}): {detail}", code, ended.code);
+    }
+    let sent: Value = serde_json::from_str(&ended.out).expect("an answer");
+    let lost = sent["notCarriedOver"].as_array().map_or(0, Vec::len);
+    format!(
+        "sent as {} {}, {lost} values not carried over; the partner {} it",
+        sent["document"], sent["id"], sent["partner"]["state"]
+    )
+}
+
+#[test]
+fn a_tariff_is_explained_without_a_node() {
+    let world = World::new();
+    let explain = |rest: &[&str]| world.karvan(&[&["customs", "tariff", "explain"], rest].concat());
+    let wire = explain(&["7408.1100", "--date", "2026-10-02", "--origin", "AZ"]);
+    for part in ["preference is lower", "general is lower", "assumed (!)", "sro-2053-2024: "] {
+        wire.check(0, part);
+    }
+    explain(&["7408.1900", "--date", "2026-10-02"]).check(0, "No concession covers this code");
+    let rice = ["100630", "--date", "2026-10-02", "--origin", "pk", "--value", "10000 AZN"];
+    explain(&rice).check(0, "AZN saved");
+    explain(&["9999", "--date", "2026-10-02"]).check(3, "is not a tariff code");
+    explain(&["740811", "--country", "FR"]).check(6, "ask for AZ or PK");
+    explain(&["740811", "--value", "1e5 PKR"]).check(3, "write number and currency");
+    explain(&["740811", "--value", "100 USD"]).check(3, "convert it to PKR");
+    let told = world.json(&["customs", "tariff", "explain", "740811", "--date", "2026-10-02"]);
+    assert_eq!(told["rates"]["country"], "PK", "{told:#}");
+}
