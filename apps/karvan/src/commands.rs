@@ -48,14 +48,12 @@ protocol, 11 it cannot be reached, 12 configuration, 13 storage, 14 evidence doe
 #[derive(Debug, Subcommand)]
 enum Command {
     Init(Box<init::Init>),
-    /// Run two nations on this machine and play customs consignments between them.
     Pilot(pilot::Pilot),
     Node(node::Node),
     #[command(subcommand)]
     Config(config::Config),
     #[command(subcommand)]
     Documents(documents::Documents),
-    /// Exchange customs data with the partner, and decide about preferences.
     #[command(subcommand)]
     Customs(customs::Customs),
     #[command(subcommand)]

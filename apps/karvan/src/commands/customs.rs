@@ -32,21 +32,14 @@ const CUSTOMS: &str = "customs";
 /// Exchange customs data with the partner, and decide about preferences.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Customs {
-    /// Submit, change or cancel an export declaration, and send it to the partner.
     Submit(issue::Submit),
-    /// Issue, replace or cancel a certificate of origin, and send it to the partner.
     #[command(subcommand)]
     Certificate(issue::Certificate),
-    /// Claim a preference with an import declaration; it is matched at once.
     Claim(officer::Claim),
-    /// Grant, deny or query the preference of a claimed item.
     Decide(officer::Decide),
-    /// Show a consignment, claim, certificate or export declaration with all that is known.
     Show(show::Show),
-    /// Explain the duty rates of a tariff line, with sources; needs no node.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
-    /// List claims, certificates, export declarations, tasks, parked messages or overrides.
     List(list::List),
 }
 

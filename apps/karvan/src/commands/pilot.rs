@@ -21,7 +21,7 @@ const AT_ONCE_MAX: u64 = 256;
 /// and verifies the evidence, and stays until Ctrl-C. A second start goes on where the first ended.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  karvan pilot\n  karvan pilot --once --dir /tmp/two-nations\n  \
+    after_help = "Examples:\n  karvan pilot\n  karvan pilot --once --dir two-nations\n  \
     karvan pilot --once --consignments 1000\n\nEnds with 0 if every outcome was the expected one \
     and every bundle verifies, else with 1."
 )]
