@@ -24,6 +24,11 @@ use crate::setup::Home;
 
 mod offline;
 
+/// Most audits of a log that moves while it is read.
+const LIVE_TRIES_MAX: usize = 10;
+/// How long a finding in the log of a running node must stand to count: longer than a checkpoint
+/// takes to be written.
+const LIVE_PAUSE: Duration = Duration::from_millis(300);
 /// How often the progress of an audit moves.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -115,13 +120,12 @@ fn run_audit(command: &Audit, output: Output) -> Result<Outcome> {
             return Err(Failure::config("it is not said which log to audit").hint(hint).into());
         }
     };
-    refuse_running(&data)?;
     let (log, witnesses) = offline::verifiers(&data)?;
     let keys =
         AuditKeys { log: &*log, witnesses: &witnesses, signed_size_file: signed_size.as_deref() };
     let bar = ProgressBar::new_spinner().with_message("reading every entry, bundle and tile");
     bar.enable_steady_tick(TICK);
-    let report = audit(Arc::new(OsDisk), &data.join("log"), &keys)?;
+    let report = audit_still(&data, &keys)?;
     bar.finish_and_clear();
     let good = report.findings.is_empty();
     output.print(&as_json(&report), |_| describe(&report))?;
@@ -131,18 +135,30 @@ fn run_audit(command: &Audit, output: Output) -> Result<Outcome> {
     Ok(if good { Outcome::Done } else { Outcome::EvidenceFailed })
 }
 
-/// An audit of a log that moves would find what is merely being written.
-fn refuse_running(data: &Path) -> Result<()> {
-    let lock = data.join("state").join("state.lock");
-    let Ok(file) = std::fs::File::open(&lock) else { return Ok(()) };
-    match file.try_lock_shared() {
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let text = format!("a node is running on {}", data.display());
-            let hint = "stop it, or audit a copy of the folder";
-            Err(Failure::new(ErrorKind::Conflict, text).hint(hint).into())
+/// Audits a log, also that of a running node: what is found while a checkpoint is being made may
+/// merely be under way, so it counts only when the log stood still meanwhile.
+#[expect(clippy::disallowed_methods, reason = "a command has no runtime to wait in")]
+fn audit_still(data: &Path, keys: &AuditKeys<'_>) -> Result<Report> {
+    for _ in 0..LIVE_TRIES_MAX {
+        let before = offline::checkpoint(data).ok();
+        let report = audit(Arc::new(OsDisk), &data.join("log"), keys);
+        if report.as_ref().is_ok_and(|report| report.findings.is_empty()) || !is_running(data) {
+            return Ok(report?);
         }
-        _ => Ok(()),
+        std::thread::sleep(LIVE_PAUSE);
+        if before == offline::checkpoint(data).ok() {
+            return Ok(report?);
+        }
     }
+    let text = format!("the log in {} is written faster than it can be audited", data.display());
+    let hint = "audit a copy of the folder, or when the node has less to do";
+    Err(Failure::new(ErrorKind::Conflict, text).hint(hint).into())
+}
+
+/// Returns whether a node has this folder open.
+fn is_running(data: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(data.join("state").join("state.lock")) else { return false };
+    matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
 }
 
 fn as_json(report: &Report) -> Value {
