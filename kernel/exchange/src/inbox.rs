@@ -24,12 +24,14 @@ use crate::records::{
     Direction, Envelope, LeafRef, Received, ReceivedState, StoredAnswer, StreamRecord,
 };
 use crate::submit::put_body;
-use crate::wire::{self, Answer, Opened};
+use crate::wire::{self, Answer, Link, Opened};
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_mins(5);
+/// Most bytes read of a body that is refused: any body that is allowed, and a little more.
+const DRAIN_BYTES_MAX: u64 = DOCUMENT_BYTES_MAX + 1024 * 1024;
 /// Most documents of one stream kept beyond a gap.
-const PARKED_MAX: u64 = 100_000;
+pub(crate) const PARKED_MAX: u64 = 100_000;
 
 /// A body as it arrived: in memory, or already a durable file.
 enum Arrived {
@@ -77,36 +79,36 @@ impl Inner {
         request: Request<axum::body::Body>,
     ) -> Response<Body> {
         let now = self.clock.now();
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let opened = match self.open(from, &head, now) {
             Ok(opened) => opened,
-            Err(rejection) => return self.refuse(&head, from, &rejection, now).await,
-        };
-        let reading = self.read_body(&opened.envelope, body);
-        let arrived = match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-            Ok(Ok(arrived)) => arrived,
-            Err(_) => {
-                let text = format!("the body did not arrive within {BODY_TIMEOUT:?}");
-                let rejection = Rejection::new(ErrorKind::Invalid, "body-slow", text);
-                return self.refuse(&head, from, &rejection, now).await;
+            Err(rejection) => {
+                drain(body).await;
+                return self.refuse(&wire::link_of(&head), from, &rejection, now).await;
             }
-            Ok(Err(rejection)) => return self.refuse(&head, from, &rejection, now).await,
+        };
+        let link = opened.link.clone();
+        let arrived = match self.read_in_time(&opened.envelope, &mut body).await {
+            Ok(arrived) => arrived,
+            Err(rejection) => {
+                drain(body).await;
+                return self.refuse(&link, from, &rejection, now).await;
+            }
         };
         // What the lists and agreements forbid is refused after the signature and the digest have
         // verified, so that the refusal is about a statement the sender cannot deny.
-        if let Err(rejection) = self.permit(from, &opened.envelope, now) {
-            return self.refuse_for_good(&head, from, opened, rejection, now).await;
+        if let Err(rejection) = self.permit(&opened.envelope, now) {
+            return self.refuse_for_good(from, opened, rejection, now).await;
         }
         let answer = match self.relay_answer(&opened, now) {
             Ok(answer) => answer,
-            Err(rejection) => return self.refuse(&head, from, &rejection, now).await,
+            Err(rejection) => return self.refuse(&link, from, &rejection, now).await,
         };
-        let exchange = opened.link.exchange.clone();
         let (from, answered) = (from.clone(), answer.clone());
         let arrival = Arrival { from, opened, arrived, answer: answered, now };
         if self.config.faults.receipt_before_commit {
             self.commit_later(arrival);
-            return wire::answer(&answer, &exchange);
+            return wire::answer(&answer, &link.exchange);
         }
         let from = arrival.from.clone();
         match self.commit(arrival).await {
@@ -115,11 +117,11 @@ impl Inner {
                 if more {
                     self.wake.streams.notify_one();
                 }
-                wire::answer(&answer, &exchange)
+                wire::answer(&answer, &link.exchange)
             }
-            Ok(Outcome::Duplicate(stored)) => wire::answer(&stored, &exchange),
-            Ok(Outcome::Refused(rejection)) => self.refuse(&head, &from, &rejection, now).await,
-            Err(error) => self.refuse(&head, &from, &Rejection::from(error), now).await,
+            Ok(Outcome::Duplicate(stored)) => wire::answer(&stored, &link.exchange),
+            Ok(Outcome::Refused(rejection)) => self.refuse(&link, &from, &rejection, now).await,
+            Err(error) => self.refuse(&link, &from, &Rejection::from(error), now).await,
         }
     }
 
@@ -142,15 +144,23 @@ impl Inner {
         Ok(opened)
     }
 
-    fn permit(&self, _from: &NodeId, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
+    /// Checks what lists, agreement and document type say about a document.
+    fn permit(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
         self.member_key(&envelope.recipient)?;
-        self.config.agreements.check(
+        let terms = self.config.agreements.check(
             &envelope.agreement,
             &envelope.sender,
             &envelope.recipient,
             &envelope.code,
             now,
         )?;
+        if envelope.purpose != terms.purpose {
+            return Err(Rejection::new(
+                ErrorKind::Forbidden,
+                "purpose-mismatch",
+                format!("agreement {} is for the purpose `{}` only", terms.id, terms.purpose),
+            ));
+        }
         if let Some(kind) = self.document_type(&envelope.code) {
             if envelope.size > kind.bytes_max {
                 return Err(Rejection::new(
@@ -170,11 +180,23 @@ impl Inner {
         Ok(())
     }
 
+    async fn read_in_time(
+        &self,
+        envelope: &Envelope,
+        body: &mut axum::body::Body,
+    ) -> Result<Arrived, Rejection> {
+        let reading = self.read_body(envelope, body);
+        tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| {
+            let text = format!("the body did not arrive within {BODY_TIMEOUT:?}");
+            Err(Rejection::new(ErrorKind::Invalid, "body-slow", text))
+        })
+    }
+
     /// Reads the body within its declared length, in memory or to disk, and checks its digest.
     async fn read_body(
         &self,
         envelope: &Envelope,
-        body: axum::body::Body,
+        body: &mut axum::body::Body,
     ) -> Result<Arrived, Rejection> {
         if envelope.size > DOCUMENT_BYTES_MAX {
             return Err(Rejection::new(
@@ -203,7 +225,7 @@ impl Inner {
 
     async fn read_to_memory(
         &self,
-        mut body: axum::body::Body,
+        body: &mut axum::body::Body,
         size: u64,
     ) -> Result<(Digest, u64, Arrived), Rejection> {
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
@@ -222,7 +244,7 @@ impl Inner {
 
     async fn read_to_disk(
         &self,
-        mut body: axum::body::Body,
+        body: &mut axum::body::Body,
         size: u64,
     ) -> Result<(Digest, u64, Arrived), Rejection> {
         let mut writer = self.blobs.writer().map_err(|error| disk(&error))?;
@@ -350,19 +372,13 @@ impl Inner {
         envelope: &Envelope,
         now: Timestamp,
     ) -> Result<Outcome, Error> {
-        let first = &known.envelope;
-        let same = first.digest == envelope.digest
-            && first.sender == envelope.sender
-            && first.recipient == envelope.recipient
-            && first.code == envelope.code
-            && first.sequence == envelope.sequence;
-        if same {
+        if known.is(envelope) {
             return Ok(Outcome::Duplicate(Box::new(known.answer.clone())));
         }
         let text = format!(
             "exchange id {} came again with another content; the first one stands; ask the \
              sender's operator",
-            first.exchange
+            envelope.exchange
         );
         self.alarm(tx, "id-reused", text.clone(), Some(known), now)?;
         Ok(Outcome::Refused(Rejection::new(ErrorKind::Conflict, "id-reused", text)))
@@ -382,7 +398,7 @@ impl Inner {
     /// Refuses a document that proves nothing, or nothing lasting: signed, logged, not stored.
     async fn refuse(
         self: &Arc<Self>,
-        head: &http::request::Parts,
+        link: &Link,
         from: &NodeId,
         rejection: &Rejection,
         now: Timestamp,
@@ -397,8 +413,7 @@ impl Inner {
             content_type: wire::PROBLEM_JSON,
             body: wire::problem(rejection),
         };
-        let link = wire::link_of(head);
-        let Ok(answer) = self.sign_answer(problem, &link, now) else {
+        let Ok(answer) = self.sign_answer(problem, link, now) else {
             let mut bare = Response::new(full("this node cannot sign answers now\n"));
             *bare.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
             return bare;
@@ -417,15 +432,25 @@ impl Inner {
     /// stream goes on. Sent again under the same id it is judged anew.
     async fn refuse_for_good(
         self: &Arc<Self>,
-        head: &http::request::Parts,
         from: &NodeId,
         opened: Opened,
         rejection: Rejection,
         now: Timestamp,
     ) -> Response<Body> {
-        let answer = self.refuse(head, from, &rejection, now).await;
+        let Opened { envelope, link, .. } = opened;
+        // What was taken while it was allowed stays taken: its sender only missed the answer.
+        if let Ok((_, Some(known))) = self.find(envelope.exchange).await
+            && known.is(&envelope)
+        {
+            return wire::answer(&known.answer, &link.exchange);
+        }
+        let answer = self.refuse(&link, from, &rejection, now).await;
+        if rejection.kind == ErrorKind::LocalConfig {
+            // Our own fault, to be mended here: the sender keeps the number and tries again.
+            return answer;
+        }
         let inner = Arc::clone(self);
-        let (from, envelope) = (from.clone(), opened.envelope);
+        let from = from.clone();
         let voided: Result<bool, Error> = self
             .store
             .write(move |tx| {
@@ -480,6 +505,20 @@ fn out_of_place(stream: &StreamRecord, envelope: &Envelope) -> Option<Rejection>
         ));
     }
     None
+}
+
+/// Reads what is left of a refused body, so that its sender gets to read the refusal: a connection
+/// closed amid a body takes the answer with it.
+async fn drain(mut body: axum::body::Body) {
+    let reading = async {
+        let mut left = DRAIN_BYTES_MAX;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
+    };
+    let _ = tokio::time::timeout(BODY_TIMEOUT, reading).await;
 }
 
 fn broken_off(error: &axum::Error) -> Rejection {

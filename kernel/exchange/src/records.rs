@@ -282,6 +282,18 @@ pub struct Received {
     pub leaves: Vec<LeafRef>,
 }
 
+impl Received {
+    /// Returns whether an envelope that came under the same id is that of this document.
+    pub(crate) fn is(&self, envelope: &Envelope) -> bool {
+        let first = &self.envelope;
+        first.digest == envelope.digest
+            && first.sender == envelope.sender
+            && first.recipient == envelope.recipient
+            && first.code == envelope.code
+            && first.sequence == envelope.sequence
+    }
+}
+
 impl Record for Received {
     const TABLE: &'static Table = &RECEIVED;
 

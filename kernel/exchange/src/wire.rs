@@ -8,17 +8,17 @@
 //! The answer is the relay receipt, or a problem (RFC 9457); either is signed by the node and bound
 //! to the request's signature.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode};
 use karvan_subsystem::{Pointer, Rejection};
-use karvan_trust::keys::KeyId;
-use karvan_trust::keys::KeyProvider;
+use karvan_trust::keys::{KeyId, KeyProvider, SIGNATURE_BYTES};
 use karvan_trust::message::{
     self, Expected, KeyDirectory, Parts, Provider, RequestHead, RequestParts, ResponseHead,
     ResponseParts, SignedHead, Tag, header,
 };
-use karvan_types::limits::DOCUMENT_BYTES_MAX;
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp, json};
 use serde::{Deserialize, Serialize};
 
@@ -288,8 +288,7 @@ fn read_parameters(text: &str) -> Option<(u64, Digest, u64, String)> {
     if salt.len() != SALT_BYTES || !salt.bytes().all(plain) {
         return None;
     }
-    let size = number(size).filter(|size| *size <= DOCUMENT_BYTES_MAX)?;
-    Some((number(sequence)?, previous.parse().ok()?, size, salt.to_owned()))
+    Some((number(sequence)?, previous.parse().ok()?, number(size)?, salt.to_owned()))
 }
 
 /// Returns what an answer to this head can be bound to, whatever the head is worth.
@@ -297,16 +296,20 @@ pub fn link_of(head: &http::request::Parts) -> Link {
     let text = |name: &http::HeaderName| {
         head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
+    // Exactly the form that the profile can cover; anything else makes an answer that is not bound.
     let signature = text(&header::SIGNATURE).filter(|signature| {
-        // Exactly the form that the profile can cover: kvn=: 88 characters of base64 :
-        signature.len() == 94 && signature.starts_with("kvn=:") && signature.ends_with(':')
+        let member = signature.strip_prefix("kvn=:").and_then(|rest| rest.strip_suffix(':'));
+        let bytes = member.and_then(|encoded| STANDARD.decode(encoded).ok());
+        bytes.is_some_and(|bytes| bytes.len() == SIGNATURE_BYTES)
     });
+    // The sender logs a refusal with the document's salt, so it is used here too when readable.
+    let salt = text(&header::DOCUMENT).and_then(|document| read_parameters(&document));
     let exchange = text(&header::EXCHANGE_ID).filter(|id| id.parse::<ExchangeId>().is_ok());
     Link {
         exchange: exchange
             .unwrap_or_else(|| ExchangeId::new(Timestamp::default(), [0; 10]).to_string()),
         request_signature: signature,
-        salt: String::new(),
+        salt: salt.map_or(String::new(), |(.., salt)| salt),
     }
 }
 
