@@ -78,28 +78,33 @@ impl Inner {
     ) -> Result<bool, Error> {
         for _ in 0..ADVANCE_MAX {
             let next = stream.sequence + 1;
-            if stream.void.contains(&next) {
-                stream.void.retain(|number| *number != next);
-                stream.sequence = next;
-                // The chain restarts after a void number: its signature never came here.
-                stream.head = Digest::default();
-                continue;
-            }
             if let Some((received, body)) = fresh.take_if(|(f, _)| f.envelope.sequence == next) {
                 self.take(tx, stream, received, body, now)?;
                 continue;
             }
             let range = Range::of("stream", vec![stream.name.as_str().into()], 1).from(next);
-            let Some(mut received) = tx.select::<Received>(&range)?.pop() else {
-                stream.gap_since = None;
-                return Ok(false);
-            };
-            if received.envelope.sequence != next {
-                stream.gap_since = stream.gap_since.or(Some(now));
-                return Ok(false);
+            match tx.select::<Received>(&range)?.pop() {
+                // Also when its number is void: the sender gave it up for want of an answer, but it
+                // is here and has its receipt.
+                Some(mut received) if received.envelope.sequence == next => {
+                    self.take(tx, stream, &mut received, None, now)?;
+                    tx.save(&received)?;
+                }
+                _ if stream.void.contains(&next) => {
+                    stream.sequence = next;
+                    // The chain restarts after a void number: its signature never came here.
+                    stream.head = Digest::default();
+                    stream.void.retain(|number| *number > next);
+                }
+                None => {
+                    stream.gap_since = None;
+                    return Ok(false);
+                }
+                Some(_) => {
+                    stream.gap_since = stream.gap_since.or(Some(now));
+                    return Ok(false);
+                }
             }
-            self.take(tx, stream, &mut received, None, now)?;
-            tx.save(&received)?;
         }
         Ok(true)
     }
@@ -123,6 +128,7 @@ impl Inner {
             self.alarm(tx, "stream-forked", text, Some(received), now)?;
         }
         stream.sequence = received.envelope.sequence;
+        stream.void.retain(|number| *number > received.envelope.sequence);
         stream.head = Digest::of(received.signed.signature.as_bytes());
         if received.state == ReceivedState::Parked {
             self.hand_over(tx, received, body, now)?;

@@ -13,6 +13,7 @@ use karvan_subsystem::Rejection;
 use karvan_types::{Digest, ErrorKind, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::inbox::PARKED_MAX;
 use crate::node::{Inner, Peer};
 use crate::records::{Direction, Received, ReceivedState, Sent, SentState, StreamRecord};
 use crate::wire;
@@ -230,7 +231,8 @@ impl Inner {
             .find::<StreamRecord>(StreamRecord::key_of(Direction::In, &name))?
             .unwrap_or_else(|| StreamRecord::new(Direction::In, name.clone(), from.clone()));
         for &number in &claim.void {
-            if number > stream.sequence && !stream.void.contains(&number) {
+            let near = number > stream.sequence && number - stream.sequence <= PARKED_MAX;
+            if near && !stream.void.contains(&number) {
                 stream.void.push(number);
             }
         }
