@@ -56,6 +56,11 @@ impl Inner {
                 .map_err(|error| std::io::Error::other(error.to_string()))
         };
         let sent = peer.pool.send(&self.line(peer), timeout, make).await;
+        let now = self.clock.now();
+        match &sent {
+            Ok(_) => peer.set_reachable(now),
+            Err(unreachable) => peer.set_unreachable(now, &unreachable.to_string()),
+        }
         sent.map_err(|unreachable| unreachable.to_string())
     }
 

@@ -66,7 +66,6 @@ impl Inner {
             match self.relay_round(&peer).await {
                 Ok(()) => {
                     failures = 0;
-                    peer.set_reachable(self.clock.now());
                     let _ = tokio::time::timeout(IDLE, peer.relay.notified()).await;
                 }
                 Err(Fault::Own(error)) => return Err(error),
@@ -167,6 +166,7 @@ impl Inner {
                 wire::document_request(&sent.envelope, &sent.signed, &authority, body)
             })
             .await?;
+        peer.set_reachable(self.clock.now());
         self.take_answer(peer, loaded.sent, answer).await
     }
 
@@ -207,7 +207,14 @@ impl Inner {
             return self.relayed(sent, stored, at).await;
         }
         let reason = wire::read_problem(&answer);
-        if matches!(reason.kind, ErrorKind::Overloaded | ErrorKind::Storage | ErrorKind::Internal) {
+        let passing = matches!(
+            reason.kind,
+            ErrorKind::Overloaded
+                | ErrorKind::Storage
+                | ErrorKind::LocalConfig
+                | ErrorKind::Internal
+        );
+        if passing {
             return Err(Fault::Peer(reason.text));
         }
         self.give_up(sent, reason, Some(stored)).await
@@ -249,15 +256,21 @@ impl Inner {
     /// Moves a document to the dead letters, with the reason and the peer's signed refusal.
     async fn give_up(
         self: &Arc<Self>,
-        mut sent: Sent,
+        tried: Sent,
         reason: Rejection,
         refusal: Option<StoredAnswer>,
     ) -> Result<(), Fault> {
         let inner = Arc::clone(self);
         let now = self.clock.now();
-        let peer = self.wake.peer(&sent.peer);
+        let peer = self.wake.peer(&tried.peer);
         self.store
             .write(move |tx| -> Result<(), karvan_store::Error> {
+                let key = tried.envelope.exchange.to_string();
+                // A handover receipt may have come while the peer was asked.
+                let Some(mut sent) = tx.find::<Sent>(key)? else { return Ok(()) };
+                if sent.state != SentState::Accepted || sent.signed != tried.signed {
+                    return Ok(());
+                }
                 if let Some(refusal) = &refusal {
                     let statement =
                         evidence::message_statement(&sent.envelope.salt, &refusal.signed);
