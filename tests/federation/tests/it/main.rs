@@ -1,4 +1,5 @@
 //! Two real nodes, tested from outside.
 
+mod crash;
 mod documents;
 mod refusals;
