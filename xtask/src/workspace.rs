@@ -1,7 +1,7 @@
 //! The tree as the chores see it: packages with their edges, and files with their lines.
 //!
 //! Loaded once from `cargo metadata` and `git ls-files` (tracked files, and new ones that git does
-//! not ignore). A test plants a small tree with [`Workspace::planted`], so every rule is tried on
+//! not ignore). A test plants a small tree with `Workspace::planted`, so every rule is tried on
 //! a tree that breaks it.
 //!
 //! Not here: what is right or wrong (`crate::tidy`).

@@ -1,6 +1,6 @@
 //! The way to a running node: its local interface over HTTP on loopback, with a token.
 //!
-//! Answers that are refusals come back as [`Rejection`], so that their kind becomes the exit code.
+//! Answers that are refusals come back as `Rejection`s, so that their kind becomes the exit code.
 //! Bodies are streamed from and to files.
 //!
 //! Not here: what the answers mean (`crate::commands`).

@@ -1,4 +1,4 @@
-//! A station as a process of its own: `karvan-test-node FOLDER OWN`, where FOLDER holds `paper.json`
+//! A station as a process of its own: `karvan-test-node FOLDER OWN`. FOLDER holds `paper.json`,
 //! and `OWN` is 0 for Azerbaijan and 1 for Pakistan.
 //!
 //! It prints the address of its local interface once it listens, and runs until it is killed.

@@ -1,7 +1,7 @@
 //! Two nodes as processes, either killed with SIGKILL at any instant while documents go both ways.
 //!
-//! Nothing acknowledged is lost (INV-1), nothing is handed over twice (INV-2), both logs audit clean,
-//! and what the other nation cosigned is a prefix of the log (INV-4).
+//! Nothing acknowledged is lost (INV-1), nothing is handed over twice (INV-2), both logs audit
+//! clean, and what the other nation cosigned is a prefix of the log (INV-4).
 //!
 //! A killed process keeps what it gave to the operating system, so this tests recovery and order,
 //! not durability on power loss; the simulation does that.

@@ -1,5 +1,5 @@
-//! Whatever a peer gets wrong is refused with its own code, signed, and logged, and does not hold up
-//! the documents after it.
+//! Whatever a peer gets wrong is refused with its own code, signed, and logged, and does not hold
+//! up the documents after it.
 
 use bytes::Bytes;
 use http::Response;

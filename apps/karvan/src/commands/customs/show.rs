@@ -276,8 +276,8 @@ fn certificate_with_history(shown: &Value) -> String {
 
 fn certificate(certificate: &Value) -> String {
     let mut lines = format!(
-        "Certificate {} of {}, version {}: {}\n  issued       {} by {}, valid until {}\n  exporter  \
-         \u{20}  {}\n  consignee    {}\n",
+        "Certificate {} of {}, version {}: {}\n  issued       {} by {}, valid until {}\n  \
+         exporter     {}\n  consignee    {}\n",
         text(&certificate["number"]),
         text(&certificate["country"]),
         text(&certificate["version"]),
