@@ -316,6 +316,7 @@ async fn inv_7_and_inv_8_a_repetition_gets_the_same_bytes_and_another_content_a_
         }
         assert_eq!(counter.agency.log().await, log, "a repetition is no act");
 
+        // INV-8: one id with another content is refused, signed and alarmed.
         let mut other = draft.clone();
         other.put_body("another content under the same id");
         let other = other.sign(counter.keys());
