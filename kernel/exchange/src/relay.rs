@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
 use karvan_store::Range;
 use karvan_subsystem::Rejection;
-use karvan_types::{ErrorKind, Timestamp};
+use karvan_types::ErrorKind;
 
 use crate::client::{Body, Unreachable, full};
 use crate::evidence;
@@ -192,8 +192,7 @@ impl Inner {
         answer: Response<bytes::Bytes>,
     ) -> Result<(), Fault> {
         let now = self.clock.now();
-        let (stored, at) = match wire::verify_answer(&*self.lists(), &sent, &peer.id, &answer, now)
-        {
+        let stored = match wire::verify_answer(&*self.lists(), &sent, &peer.id, &answer, now) {
             Ok(verified) => verified,
             Err(refusal) => {
                 // Not proof of anything: keep the document and try again later.
@@ -204,29 +203,17 @@ impl Inner {
             }
         };
         if answer.status().is_success() {
-            return self.relayed(sent, stored, at).await;
+            return self.relayed(sent, stored).await;
         }
         let reason = wire::read_problem(&answer);
-        let passing = matches!(
-            reason.kind,
-            ErrorKind::Overloaded
-                | ErrorKind::Storage
-                | ErrorKind::LocalConfig
-                | ErrorKind::Internal
-        );
-        if passing {
+        if is_passing(&reason) {
             return Err(Fault::Peer(reason.text));
         }
         self.give_up(sent, reason, Some(stored)).await
     }
 
     /// Stores a relay receipt.
-    async fn relayed(
-        self: &Arc<Self>,
-        sent: Sent,
-        stored: StoredAnswer,
-        _at: Timestamp,
-    ) -> Result<(), Fault> {
+    async fn relayed(self: &Arc<Self>, sent: Sent, stored: StoredAnswer) -> Result<(), Fault> {
         let now = self.clock.now();
         self.store
             .write(move |tx| -> Result<(), karvan_store::Error> {
@@ -294,6 +281,17 @@ impl Inner {
         peer.compare.notify_one();
         Ok(())
     }
+}
+
+/// Returns whether a refusal is about the state of either node and not about the document: then all
+/// documents would meet it, and it goes away without anybody touching them.
+fn is_passing(reason: &Rejection) -> bool {
+    const CODES: [&str; 3] = ["clock-skew", "key-not-yet-valid", "list-expired"];
+    let peer = matches!(
+        reason.kind,
+        ErrorKind::Overloaded | ErrorKind::Storage | ErrorKind::LocalConfig | ErrorKind::Internal
+    );
+    peer || CODES.contains(&reason.code.as_str())
 }
 
 /// How long to wait between attempts.

@@ -369,14 +369,14 @@ pub(crate) fn answer(stored: &StoredAnswer, exchange: &str) -> Response<Body> {
     })
 }
 
-/// Verifies a peer's answer to a document; returns it as it is to be kept, and when it was signed.
+/// Verifies a peer's answer to a document; returns it as it is to be kept.
 pub fn verify_answer(
     directory: &dyn KeyDirectory,
     sent: &Sent,
     peer: &NodeId,
     answer: &Response<Bytes>,
     now: Timestamp,
-) -> Result<(StoredAnswer, Timestamp), Rejection> {
+) -> Result<StoredAnswer, Rejection> {
     let expected = Expected {
         request_signature: &sent.signed.signature,
         request_created: sent.accepted_at,
@@ -396,13 +396,12 @@ pub fn verify_answer(
     }
     let body = String::from_utf8(answer.body().to_vec())
         .map_err(|_| malformed("the answer's body", "UTF-8"))?;
-    let stored = StoredAnswer {
+    Ok(StoredAnswer {
         status: verified.status,
         content_type: verified.content_type,
         body,
         signed: verified.signed.into(),
-    };
-    Ok((stored, verified.created))
+    })
 }
 
 /// A problem as it travels (RFC 9457), with the members of a rejection.
