@@ -132,11 +132,13 @@ impl AgreementBook {
 }
 
 impl Agreement {
-    fn in_force(&self, now: Timestamp) -> bool {
+    /// Returns whether it allows anything at an instant.
+    pub(crate) fn in_force(&self, now: Timestamp) -> bool {
         self.valid_from <= now && now < self.valid_until
     }
 
-    fn allows(&self, client: &MemberId, provider: &MemberId, code: &str) -> bool {
+    /// Returns whether one of its grants covers a document.
+    pub(crate) fn allows(&self, client: &MemberId, provider: &MemberId, code: &str) -> bool {
         self.grants.iter().any(|grant| {
             grant.client == *client
                 && grant.provider == *provider

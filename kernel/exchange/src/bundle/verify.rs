@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{FORMAT, Files, Manifest, file_name, name};
+use crate::agreement::Agreement;
 use crate::evidence;
 use crate::handover::{Disposition, HANDOVER_TYPE, HandoverReceipt};
 use crate::identity::STATEMENT_TYP;
@@ -238,17 +239,13 @@ fn statement<T: serde::de::DeserializeOwned>(
 }
 
 /// Finds a key that was valid at an instant, on the lists as the bundle has them: evidence stays
-/// evidence after a list's end.
+/// evidence after a list's end, but what was signed after it is none.
 fn key_at(
     lists: &Snapshot,
     id: &KeyId,
     at: Timestamp,
 ) -> Result<karvan_trust::keys::PublicKey, message::Refusal> {
-    let in_force = lists
-        .nations()
-        .find(|nation| id.owner().is_some_and(|o| o.instance() == nation.list.scheme_territory))
-        .map_or(at, |nation| at.min(nation.ends.minus(std::time::Duration::from_millis(1))));
-    lists.key(id, at, in_force).map(|entry| entry.public.clone())
+    lists.key(id, at, at).map(|entry| entry.public.clone())
 }
 
 fn check_document(
@@ -415,6 +412,26 @@ fn check_agreement(
         .and_then(|verified| {
             if verified.digest != name.digest {
                 return Err("this is not the agreement that the document names".to_owned());
+            }
+            let agreement: Agreement = verified.read().map_err(|error| error.to_string())?;
+            let Envelope { sender, recipient, code, purpose, .. } = envelope;
+            if !agreement.in_force(at)
+                || !agreement.allows(sender, recipient, code)
+                || agreement.purpose != *purpose
+            {
+                return Err(format!(
+                    "agreement {} did not let {sender} send `{code}` to {recipient} for the \
+                     purpose `{purpose}` at {at}",
+                    name.id
+                ));
+            }
+            let owners: Vec<_> = verified.signers.iter().filter_map(KeyId::owner).collect();
+            for nation in [sender.instance(), recipient.instance()] {
+                let signed =
+                    |owner: &Owner| matches!(owner, Owner::Member(_)) && owner.instance() == nation;
+                if !owners.iter().any(signed) {
+                    return Err(format!("no member of {nation} has signed the agreement"));
+                }
             }
             let who: Vec<_> = verified.signers.iter().map(ToString::to_string).collect();
             let text = format!(
