@@ -35,7 +35,7 @@ const AT_ONCE: usize = 16;
 /// Kills in one run.
 const KILLS: u64 = 6;
 /// Runs at the same time.
-const PARALLEL: usize = 2;
+const PARALLEL: usize = 4;
 /// Most records read.
 const ALL: usize = 10_000;
 /// Alarms that only a defect can raise here.
@@ -132,6 +132,10 @@ async fn run(seed: u64) -> Result<String> {
     for agency in &agencies {
         let agency = agency.borrow().clone();
         agency.wait_for_count("/sent/delivered", DOCUMENTS as u64).await;
+        // The push to the witness may just be backing off.
+        let cosigned =
+            async || agency.status().await.pointer("/evidence/log/witnessed")?.as_u64().map(drop);
+        until("the other nation has cosigned", cosigned).await;
     }
     for process in &mut processes {
         process.kill().await?;

@@ -1,5 +1,6 @@
 //! Two real nodes, tested from outside.
 
+mod bundles;
 mod crash;
 mod documents;
 mod refusals;
