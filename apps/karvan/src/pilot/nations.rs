@@ -132,7 +132,9 @@ pub(crate) fn agreement(now: Timestamp) -> Result<Agreement> {
         purpose: "customs-preference".to_owned(),
         legal_basis: "Preferential Trade Agreement between Azerbaijan and Pakistan, 2024"
             .to_owned(),
-        valid_from: now,
+        // Not this very instant: signatures bear whole seconds, and the first one may be rounded
+        // to before it.
+        valid_from: format!("{GO_LIVE}T00:00:00Z").parse()?,
         valid_until: now.plus(AGREEMENT_LIFETIME),
         grants,
     })
