@@ -1,12 +1,12 @@
 //! A node: its parts, its peers, and the tasks that run it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use karvan_ledger::{Ledger, Witness};
-use karvan_store::{Blobs, Store};
+use karvan_store::{Blobs, Read, Store, Tx};
 use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
 use karvan_system::{Clock, Entropy};
 use karvan_trust::keys::KeyProvider;
@@ -121,7 +121,7 @@ pub(crate) struct Inner {
     pub(crate) config: NodeConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) store: Store,
+    pub(crate) store: WakingStore,
     pub(crate) blobs: Blobs,
     pub(crate) ledger: Ledger,
     pub(crate) witness: Witness,
@@ -129,8 +129,37 @@ pub(crate) struct Inner {
     pub(crate) keys: Arc<dyn KeyProvider>,
     pub(crate) network: Arc<dyn Network>,
     pub(crate) subsystems: Vec<Arc<dyn Subsystem>>,
-    pub(crate) wake: Wake,
+    pub(crate) wake: Arc<Wake>,
     pub(crate) started: Timestamp,
+}
+
+/// The node's state, with each transaction followed by waking whoever it gave work.
+pub(crate) struct WakingStore {
+    store: Store,
+    wake: Arc<Wake>,
+}
+
+impl WakingStore {
+    /// Runs `work` in a transaction; see [`Store::write`].
+    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<karvan_store::Error> + Send + 'static,
+        F: FnOnce(&mut dyn Tx) -> Result<T, E> + Send + 'static,
+    {
+        let _open = self.wake.open();
+        self.store.write(work).await
+    }
+
+    /// Runs `work` on one view; see [`Store::read`].
+    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<karvan_store::Error> + Send + 'static,
+        F: FnOnce(&dyn Read) -> Result<T, E> + Send + 'static,
+    {
+        self.store.read(work).await
+    }
 }
 
 /// Who sleeps and what for. Work marked inside a transaction is announced by [`Wake::flush`] after
@@ -139,7 +168,20 @@ pub(crate) struct Inner {
 pub(crate) struct Wake {
     pub(crate) evidence: Notify,
     pub(crate) streams: Notify,
+    /// Transactions under way. While there are any, a mark may be of one that has not committed,
+    /// and stays for the flush that follows it.
+    open: AtomicUsize,
     peers: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
+}
+
+/// A transaction under way.
+struct Open<'a>(&'a Wake);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+        self.0.flush();
+    }
 }
 
 /// Another node, as this one knows it.
@@ -189,18 +231,33 @@ impl Wake {
         self.peer(id).receipts_marked.store(true, Ordering::Release);
     }
 
+    /// Counts a transaction until the guard is dropped, which then wakes who got work.
+    fn open(&self) -> Open<'_> {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        Open(self)
+    }
+
     /// Wakes whoever has something to do.
     pub(crate) fn flush(&self) {
         self.evidence.notify_one();
         for peer in self.peers.read().unwrap_or_else(PoisonError::into_inner).values() {
-            if peer.relay_marked.swap(false, Ordering::AcqRel) {
+            if self.take_mark(&peer.relay_marked) {
                 peer.set_pending();
                 peer.relay.notify_one();
             }
-            if peer.receipts_marked.swap(false, Ordering::AcqRel) {
+            if self.take_mark(&peer.receipts_marked) {
                 peer.receipts.notify_one();
             }
         }
+    }
+
+    fn take_mark(&self, mark: &AtomicBool) -> bool {
+        let marked = mark.swap(false, Ordering::SeqCst);
+        // Cleared first, then looked: a transaction that begins in between is seen here.
+        if marked && self.open.load(Ordering::SeqCst) > 0 {
+            mark.store(true, Ordering::SeqCst);
+        }
+        marked
     }
 }
 
@@ -332,11 +389,12 @@ impl Node {
             }
         }
         let started = parts.clock.now();
+        let wake = Arc::new(Wake::default());
         Ok(Self(Arc::new(Inner {
             config,
             clock: parts.clock,
             entropy: parts.entropy,
-            store: parts.store,
+            store: WakingStore { store: parts.store, wake: Arc::clone(&wake) },
             blobs: parts.blobs,
             ledger: parts.ledger,
             witness: parts.witness,
@@ -344,7 +402,7 @@ impl Node {
             keys: parts.keys,
             network: parts.network,
             subsystems: parts.subsystems,
-            wake: Wake::default(),
+            wake,
             started,
         })))
     }
