@@ -35,6 +35,10 @@ impl Failure {
 
 /// Returns the kind of the first cause that has one.
 pub(crate) fn kind(error: &Error) -> ErrorKind {
+    // A failure that was attached as context is known to anyhow only, not to the chain.
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.kind;
+    }
     error.chain().find_map(kind_of_cause).unwrap_or(ErrorKind::Internal)
 }
 
@@ -68,8 +72,9 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind>
 
 /// Returns what to try next, when something can be tried.
 fn hint(error: &Error) -> Option<String> {
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone());
-    own.or_else(|| {
+    let context = error.downcast_ref::<Failure>().and_then(|failure| failure.hint.clone());
+    let own = || error.chain().find_map(|cause| cause.downcast_ref::<Failure>()?.hint.clone());
+    context.or_else(own).or_else(|| {
         let known = match kind(error) {
             ErrorKind::Unauthenticated => {
                 "give a token of this node with --token-file, or its folder with --dir"
@@ -125,6 +130,11 @@ mod tests {
         let check = |error: Error, expected: ErrorKind| assert_eq!(kind(&error), expected);
         let failed = || Err::<(), _>(Failure::config("no")).context("while starting");
         check(failed().expect_err("fails"), ErrorKind::LocalConfig);
+        let denied = || Err::<(), _>(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        let attached = denied().with_context(|| Failure::config("no").hint("do"));
+        let attached = attached.expect_err("fails");
+        assert_eq!(hint(&attached).as_deref(), Some("do"));
+        check(attached, ErrorKind::LocalConfig);
         check(Rejection::new(ErrorKind::Forbidden, "a", "b").into(), ErrorKind::Forbidden);
         check(karvan_store::Error::Stopped.into(), ErrorKind::Storage);
         check(std::io::Error::from(std::io::ErrorKind::NotFound).into(), ErrorKind::NotFound);
