@@ -174,12 +174,12 @@ impl Inner {
     async fn exchange(&self, exchange: ExchangeId) -> Result<Exchange, Rejection> {
         match self.find(exchange).await? {
             (Some(sent), _) => Ok(Exchange {
-                envelope: sent.envelope,
-                document: sent.signed,
-                relay: sent.relay,
-                handover: sent.handover,
-                leaves: sent.leaves,
-                peer: sent.peer,
+                envelope: sent.envelope.clone(),
+                document: sent.signed.clone(),
+                relay: sent.relay.clone(),
+                handover: sent.handover.clone(),
+                peer: sent.peer.clone(),
+                leaves: sent.counting_leaves(),
                 direction: Direction::Sent,
             }),
             (None, Some(received)) => Ok(Exchange {

@@ -17,7 +17,7 @@ use crate::client::{Body, full};
 use crate::evidence;
 use crate::network::Boxed;
 use crate::node::{Inner, Peer};
-use crate::records::{ListLogged, RECEIVED, ReceivedState, SENT, SentState};
+use crate::records::{ListLogged, RECEIVED, ReceivedState, SENT, Sent, SentState};
 use crate::wire;
 
 impl Inner {
@@ -208,7 +208,7 @@ impl Inner {
         kind: &str,
     ) -> Result<String, Rejection> {
         let (sent, received) = self.find(exchange).await?;
-        let leaves = sent.into_iter().flat_map(|sent| sent.leaves);
+        let leaves = sent.into_iter().flat_map(Sent::counting_leaves);
         let mut leaves = leaves.chain(received.into_iter().flat_map(|received| received.leaves));
         let leaf = leaves.find(|leaf| leaf.kind == kind).ok_or_else(|| {
             Rejection::new(

@@ -305,9 +305,9 @@ impl Inner {
         let key = self.member_key(&envelope.sender)?;
         let authority = self.authority_of(&sent.peer)?;
         sent.expires_at = now.plus(self.config.delivery_deadline).min(terms.valid_until);
-        sent.accepted_at = now;
-        sent.signed =
+        let fresh =
             wire::sign_document(&*self.keys, &key, envelope, &authority, now, sent.expires_at)?;
+        sent.lapsed.push(std::mem::replace(&mut sent.signed, fresh));
         let statement = crate::evidence::message_statement(&envelope.salt, &sent.signed);
         let leaf = crate::evidence::record(tx, crate::evidence::SUBMISSION, statement)?;
         sent.leaves.push(leaf);

@@ -154,7 +154,8 @@ impl Inner {
         node: &NodeId,
         jws: &[u8],
     ) -> Result<T, Rejection> {
-        let (statement, owner) = self.verify_jws(jws)?;
+        // Made to be read at once, so its key must be valid now.
+        let (statement, owner) = self.verify_jws(jws, self.clock.now())?;
         if owner == Owner::Node(node.clone()) {
             return Ok(statement);
         }
@@ -165,14 +166,15 @@ impl Inner {
         ))
     }
 
-    /// Verifies a statement of a member that the node `from` must serve.
+    /// Verifies a statement that a member, whom the node `from` must serve, made at an instant.
     pub(crate) fn verify_jws_of_member<T: DeserializeOwned>(
         &self,
         from: &NodeId,
         jws: &str,
+        at: Timestamp,
         member: impl Fn(&T) -> &MemberId,
     ) -> Result<T, Rejection> {
-        let (statement, owner) = self.verify_jws::<T>(jws.as_bytes())?;
+        let (statement, owner) = self.verify_jws::<T>(jws.as_bytes(), at)?;
         let named = member(&statement);
         if !owner.speaks_for(named.as_str()) || self.node_of(named)? != *from {
             return Err(Rejection::new(
@@ -184,11 +186,14 @@ impl Inner {
         Ok(statement)
     }
 
-    fn verify_jws<T: DeserializeOwned>(&self, jws: &[u8]) -> Result<(T, Owner), Rejection> {
+    fn verify_jws<T: DeserializeOwned>(
+        &self,
+        jws: &[u8],
+        at: Timestamp,
+    ) -> Result<(T, Owner), Rejection> {
         let now = self.clock.now();
         let lists = self.lists();
-        // A statement names its own time; the key must be valid now, since it was just made.
-        let key = |id: &KeyId| lists.key(id, now, now).map(|entry| entry.public.clone());
+        let key = |id: &KeyId| lists.key(id, at, now).map(|entry| entry.public.clone());
         let verified = verify_document(jws, STATEMENT_TYP, JWS_BYTES_MAX, &key)
             .map_err(|error| trust(&error))?;
         let owner = match verified.signers.as_slice() {

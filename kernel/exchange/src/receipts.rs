@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use karvan_store::{Error, Range};
 use karvan_subsystem::Rejection;
+use karvan_trust::document::unverified_payload;
+use karvan_types::limits::CLOCK_SKEW_SECONDS_MAX;
 use karvan_types::{Digest, ErrorKind, ExchangeId, NodeId, json};
 use serde::{Deserialize, Serialize};
 
 use crate::evidence;
 use crate::handover::{Disposition, HANDOVER_TYPE, HandoverReceipt};
 use crate::node::{Inner, Peer};
-use crate::records::{ReceiptOut, Sent, SentState};
+use crate::records::{ReceiptOut, Sent, SentState, Signed};
 use crate::wire;
 
 /// Most receipts in one batch.
 pub(crate) const BATCH_MAX: usize = 256;
+/// Most bytes of receipts in one batch, unless one alone has more; refusals carry their reasons.
+const BATCH_BYTES_MAX: usize = 512 * 1024;
 /// How long a receipts task sleeps when nobody wakes it.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -44,6 +48,9 @@ pub(crate) struct BatchAnswer {
     pub(crate) refused: Vec<(ExchangeId, Rejection)>,
 }
 
+/// Longest handover receipt, in bytes.
+const RECEIPT_BYTES_MAX: usize = 1024 * 1024;
+
 /// The type word of a batch answer.
 const ANSWER_TYPE: &str = "karvan-receipts/1";
 
@@ -53,8 +60,8 @@ impl Inner {
         let mut failures = 0;
         loop {
             match self.send_receipts(&peer).await? {
-                Ok(BATCH_MAX) => failures = 0,
-                Ok(_) => {
+                Ok(true) => failures = 0,
+                Ok(false) => {
                     failures = 0;
                     let _ = tokio::time::timeout(IDLE, peer.receipts.notified()).await;
                 }
@@ -67,12 +74,21 @@ impl Inner {
         }
     }
 
-    /// Sends one batch; the inner error is the peer's.
-    async fn send_receipts(&self, peer: &Arc<Peer>) -> Result<Result<usize, String>, crate::Error> {
+    /// Sends one batch and returns whether there may be more; the inner error is the peer's.
+    async fn send_receipts(
+        self: &Arc<Self>,
+        peer: &Arc<Peer>,
+    ) -> Result<Result<bool, String>, crate::Error> {
         let range = Range::of("peer", vec![peer.id.as_str().into()], BATCH_MAX);
-        let rows = self.store.read(move |view| view.select::<ReceiptOut>(&range)).await?;
+        let mut rows = self.store.read(move |view| view.select::<ReceiptOut>(&range)).await?;
+        let waiting = rows.len();
+        let mut bytes = 0;
+        rows.retain(|row| {
+            bytes += row.receipt.len();
+            bytes == row.receipt.len() || bytes <= BATCH_BYTES_MAX
+        });
         if rows.is_empty() {
-            return Ok(Ok(0));
+            return Ok(Ok(false));
         }
         let batch = Batch { receipts: rows.iter().map(|row| row.receipt.clone()).collect() };
         let body = serde_json::to_vec(&batch).unwrap_or_default();
@@ -88,23 +104,39 @@ impl Inner {
         if answer.kind != ANSWER_TYPE || answer.batch != digest {
             return Ok(Err(format!("{} answered another batch", peer.id)));
         }
-        for (exchange, rejection) in &answer.refused {
-            tracing::error!(exchange.id = %exchange, "receipt refused: {}", rejection.text);
-        }
-        let count = rows.len();
-        let settled = move |row: &ReceiptOut| {
-            answer.stored.contains(&row.exchange)
-                || answer.refused.iter().any(|(exchange, _)| *exchange == row.exchange)
-        };
-        self.store
-            .write(move |tx| -> Result<(), Error> {
-                for row in rows.iter().filter(|row| settled(row)) {
+        let inner = Arc::clone(self);
+        let now = self.clock.now();
+        let settled = self
+            .store
+            .write(move |tx| -> Result<usize, Error> {
+                let mut settled = 0;
+                for row in &rows {
+                    let refused = answer.refused.iter().find(|(id, _)| *id == row.exchange);
+                    match refused {
+                        // The peer may lack the newest list: this one waits for it.
+                        Some((_, rejection)) if rejection.kind == ErrorKind::Unauthenticated => {
+                            tracing::warn!(exchange.id = %row.exchange, "{}", rejection.text);
+                            continue;
+                        }
+                        Some((exchange, rejection)) => {
+                            let text = format!(
+                                "{} refuses the handover receipt of {exchange}: {}; compare both \
+                                 logs with its operator",
+                                row.peer, rejection.text
+                            );
+                            inner.alarm(tx, "receipt-refused", text, None, now)?;
+                        }
+                        None if answer.stored.contains(&row.exchange) => {}
+                        None => continue,
+                    }
                     tx.remove::<ReceiptOut>(row.number)?;
+                    settled += 1;
                 }
-                Ok(())
+                Ok(settled)
             })
             .await?;
-        Ok(Ok(count))
+        self.wake.flush();
+        Ok(Ok(settled > 0 && waiting > settled || settled == BATCH_MAX))
     }
 
     /// Takes a batch of receipts from a peer; returns the signed answer.
@@ -133,12 +165,13 @@ impl Inner {
             .write(move |tx| -> Result<_, Error> {
                 let (mut stored, mut unknown) = (Vec::new(), Vec::new());
                 for (receipt, jws) in verified {
-                    match Self::find_sent(tx, receipt.exchange)? {
-                        Some(sent) if fits(&sent, &receipt) => {
+                    let sent = Self::find_sent(tx, receipt.exchange)?;
+                    match sent.and_then(|sent| fitting(sent, &receipt)) {
+                        Some(sent) => {
                             stored.push(receipt.exchange);
                             Self::store_receipt(tx, sent, &receipt, jws, now)?;
                         }
-                        _ => unknown.push(receipt.exchange),
+                        None => unknown.push(receipt.exchange),
                     }
                 }
                 Ok((stored, unknown))
@@ -156,20 +189,28 @@ impl Inner {
     }
 
     /// Verifies a receipt's signature; a receipt that names no exchange refuses the whole batch.
+    ///
+    /// Its key is judged at the time of the hand-over: a receipt may have waited for this node
+    /// longer than the key was in use.
     fn check_receipt(
         &self,
         from: &NodeId,
         jws: &str,
     ) -> Result<HandoverReceipt, (Option<ExchangeId>, Rejection)> {
-        let read: Result<HandoverReceipt, Rejection> =
-            self.verify_jws_of_member(from, jws, |r: &HandoverReceipt| &r.recipient);
-        let receipt = read.map_err(|rejection| (None, rejection))?;
-        if receipt.kind != HANDOVER_TYPE {
-            let text = format!("`{}` is no handover receipt", receipt.kind);
-            let rejection = Rejection::new(ErrorKind::Invalid, "receipts-malformed", text);
-            return Err((Some(receipt.exchange), rejection));
+        let invalid = |text: String| Rejection::new(ErrorKind::Invalid, "receipts-malformed", text);
+        let claimed = claimed(jws).map_err(|text| (None, invalid(text)))?;
+        let refuse = |rejection| (Some(claimed.exchange), rejection);
+        if claimed.kind != HANDOVER_TYPE {
+            let text = format!("`{}` is no handover receipt", claimed.kind);
+            return Err(refuse(invalid(text)));
         }
-        Ok(receipt)
+        if claimed.at > self.clock.now().plus(Duration::from_secs(CLOCK_SKEW_SECONDS_MAX)) {
+            let text = format!("handed over at {}, which is in the future", claimed.at);
+            let rejection = Rejection::new(ErrorKind::Unauthenticated, "clock-skew", text);
+            return Err(refuse(rejection));
+        }
+        self.verify_jws_of_member(from, jws, claimed.at, |r: &HandoverReceipt| &r.recipient)
+            .map_err(refuse)
     }
 
     /// Stores a receipt once; a repeated one changes nothing.
@@ -202,18 +243,31 @@ impl Inner {
     }
 }
 
-/// Returns whether a receipt is about exactly this document.
-fn fits(sent: &Sent, receipt: &HandoverReceipt) -> bool {
-    sent.envelope.digest == receipt.document_digest
+/// Returns the document when a receipt is about exactly it, settled on the signature that the
+/// receipt names.
+fn fitting(mut sent: Sent, receipt: &HandoverReceipt) -> Option<Sent> {
+    let named =
+        |signed: &&Signed| Digest::of(signed.signature.as_bytes()) == receipt.signature_digest;
+    let taken = sent.signatures().find(named).cloned()?;
+    let fits = sent.envelope.digest == receipt.document_digest
         && sent.envelope.sender == receipt.sender
-        && sent.envelope.recipient == receipt.recipient
-        && Digest::of(sent.signed.signature.as_bytes()) == receipt.signature_digest
+        && sent.envelope.recipient == receipt.recipient;
+    sent.settle_on(&taken);
+    fits.then_some(sent)
+}
+
+/// Reads a receipt without verifying it.
+fn claimed(jws: &str) -> Result<HandoverReceipt, String> {
+    let payload = unverified_payload(jws.as_bytes(), RECEIPT_BYTES_MAX);
+    let payload = payload.map_err(|error| error.to_string())?;
+    json::from_slice(&payload).map_err(|error| error.to_string())
 }
 
 impl Sent {
     /// Returns what the recipient's system did with it, when its receipt is here.
     pub fn handover_disposition(&self) -> Option<Disposition> {
-        self.handover.as_ref()?;
-        Some(if self.reason.is_some() { Disposition::Refused } else { Disposition::Delivered })
+        // Verified when it came; the record's reason may be that of a dead letter.
+        let jws = self.handover.as_ref()?;
+        claimed(jws).ok().map(|receipt| receipt.disposition)
     }
 }

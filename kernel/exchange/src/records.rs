@@ -5,6 +5,8 @@ use karvan_subsystem::Rejection;
 use karvan_types::{AgreementRef, Digest, ExchangeId, Instance, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::evidence;
+
 /// The schema of the exchange.
 pub const MIGRATIONS: &[Migration] = &[Migration {
     id: "exchange-0001",
@@ -212,6 +214,10 @@ pub struct Sent {
     pub state: SentState,
     /// Signature of the sending member.
     pub signed: Signed,
+    /// Its lapsed signatures: the peer may have taken the document under one, and its answer got
+    /// lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lapsed: Vec<Signed>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When the state last changed.
@@ -228,6 +234,28 @@ pub struct Sent {
     pub handover: Option<String>,
     /// Its log entries here.
     pub leaves: Vec<LeafRef>,
+}
+
+impl Sent {
+    /// Returns the signatures under which the peer may have taken it, the newest first.
+    pub(crate) fn signatures(&self) -> impl Iterator<Item = &Signed> {
+        std::iter::once(&self.signed).chain(self.lapsed.iter().rev())
+    }
+
+    /// Makes the signature under which the peer took it the one that counts.
+    pub(crate) fn settle_on(&mut self, taken: &Signed) {
+        if let Some(lapsed) = self.lapsed.iter_mut().find(|lapsed| *lapsed == taken) {
+            std::mem::swap(lapsed, &mut self.signed);
+        }
+    }
+
+    /// Returns the log entries without those of signatures that do not count.
+    pub(crate) fn counting_leaves(self) -> Vec<LeafRef> {
+        let statement = evidence::message_statement(&self.envelope.salt, &self.signed);
+        let submission = evidence::leaf(evidence::SUBMISSION, statement);
+        let counts = |leaf: &LeafRef| leaf.kind != evidence::SUBMISSION || leaf.entry == submission;
+        self.leaves.into_iter().filter(counts).collect()
+    }
 }
 
 impl Record for Sent {

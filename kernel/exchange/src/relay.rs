@@ -21,7 +21,7 @@ use crate::client::{Body, Unreachable, full};
 use crate::evidence;
 use crate::handover::Disposition;
 use crate::node::{Inner, Peer};
-use crate::records::{BODY, Sent, SentState, StoredAnswer};
+use crate::records::{BODY, Sent, SentState, Signed, StoredAnswer};
 use crate::submit::body_key;
 use crate::wire;
 
@@ -192,8 +192,9 @@ impl Inner {
         answer: Response<bytes::Bytes>,
     ) -> Result<(), Fault> {
         let now = self.clock.now();
-        let stored = match wire::verify_answer(&*self.lists(), &sent, &peer.id, &answer, now) {
-            Ok(verified) => verified,
+        let verified = wire::verify_answer(&*self.lists(), &sent, &peer.id, &answer, now);
+        let (stored, taken) = match verified {
+            Ok((stored, signed)) => (stored, signed.clone()),
             Err(refusal) => {
                 // Not proof of anything: keep the document and try again later.
                 return Err(Fault::Peer(format!(
@@ -203,7 +204,7 @@ impl Inner {
             }
         };
         if answer.status().is_success() {
-            return self.relayed(sent, stored).await;
+            return self.relayed(sent, stored, taken).await;
         }
         let reason = wire::read_problem(&answer);
         if is_passing(&reason) {
@@ -213,7 +214,12 @@ impl Inner {
     }
 
     /// Stores a relay receipt.
-    async fn relayed(self: &Arc<Self>, sent: Sent, stored: StoredAnswer) -> Result<(), Fault> {
+    async fn relayed(
+        self: &Arc<Self>,
+        sent: Sent,
+        stored: StoredAnswer,
+        taken: Signed,
+    ) -> Result<(), Fault> {
         let now = self.clock.now();
         self.store
             .write(move |tx| -> Result<(), karvan_store::Error> {
@@ -223,6 +229,7 @@ impl Inner {
                 if sent.relay.is_some() {
                     return Ok(());
                 }
+                sent.settle_on(&taken);
                 let salt = &sent.envelope.salt;
                 let statement = evidence::message_statement(salt, &stored.signed);
                 sent.leaves.push(evidence::record(tx, evidence::RELAY, statement)?);

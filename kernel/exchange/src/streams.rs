@@ -149,7 +149,7 @@ impl Inner {
         };
         if finding.head != Digest::default()
             && let Some(sent) = tx.select::<Sent>(&at(finding.taken))?.pop()
-            && Digest::of(sent.signed.signature.as_bytes()) != finding.head
+            && !sent.signatures().any(|s| Digest::of(s.signature.as_bytes()) == finding.head)
             && sent.state != SentState::Dead
         {
             let text = format!(

@@ -130,6 +130,7 @@ impl Inner {
             position,
             state: SentState::Accepted,
             signed,
+            lapsed: Vec::new(),
             accepted_at: now,
             updated_at: now,
             expires_at,

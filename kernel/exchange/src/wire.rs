@@ -369,23 +369,32 @@ pub(crate) fn answer(stored: &StoredAnswer, exchange: &str) -> Response<Body> {
     })
 }
 
-/// Verifies a peer's answer to a document; returns it as it is to be kept.
-pub fn verify_answer(
+/// Verifies a peer's answer to a document; returns it as it is to be kept, with the signature of the
+/// document that it is bound to. That may be a lapsed one: a peer answers what it took before with
+/// the receipt of that time.
+pub fn verify_answer<'s>(
     directory: &dyn KeyDirectory,
-    sent: &Sent,
+    sent: &'s Sent,
     peer: &NodeId,
     answer: &Response<Bytes>,
     now: Timestamp,
-) -> Result<StoredAnswer, Rejection> {
-    let expected = Expected {
-        request_signature: &sent.signed.signature,
-        request_created: sent.accepted_at,
-        exchange: sent.envelope.exchange,
-        provider: Provider { member: sent.envelope.recipient.as_str(), node: peer },
-    };
+) -> Result<(StoredAnswer, &'s Signed), Rejection> {
     let head = ResponseHead { status: answer.status().as_u16(), headers: answer.headers() };
-    let verified = message::verify_response(&head, &expected, directory, now)
-        .map_err(|refusal| reject(&refusal))?;
+    let verify = |signed: &'s Signed| {
+        let request = message::parse_base(&signed.base)?;
+        let expected = Expected {
+            request_signature: &signed.signature,
+            request_created: request.params.created,
+            exchange: sent.envelope.exchange,
+            provider: Provider { member: sent.envelope.recipient.as_str(), node: peer },
+        };
+        Ok((message::verify_response(&head, &expected, directory, now)?, signed))
+    };
+    let mut outcomes = sent.signatures().map(verify);
+    let first = outcomes.next().unwrap_or(Err(message::Refusal::SignatureMissing));
+    let (verified, signed) = first
+        .or_else(|refusal| outcomes.find_map(Result::ok).ok_or(refusal))
+        .map_err(|refusal: message::Refusal| reject(&refusal))?;
     verified.check_body(Digest::of(answer.body())).map_err(|refusal| reject(&refusal))?;
     if !verified.bound {
         return Err(Rejection::new(
@@ -396,12 +405,13 @@ pub fn verify_answer(
     }
     let body = String::from_utf8(answer.body().to_vec())
         .map_err(|_| malformed("the answer's body", "UTF-8"))?;
-    Ok(StoredAnswer {
+    let stored = StoredAnswer {
         status: verified.status,
         content_type: verified.content_type,
         body,
         signed: verified.signed.into(),
-    })
+    };
+    Ok((stored, signed))
 }
 
 /// A problem as it travels (RFC 9457), with the members of a rejection.
