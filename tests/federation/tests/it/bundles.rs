@@ -4,8 +4,8 @@
 use karvan_exchange::agreement::{Agreement, AgreementBook};
 use karvan_exchange::bundle::verify::{Report, verify};
 use karvan_exchange::records::{Received, Sent};
-use karvan_federation::{AZ, PK, Settings, Station, World, migrations};
-use karvan_store::{Error, Record, SqliteStore, Store, Tx};
+use karvan_federation::{AZ, PK, Settings, Station, World, open_state};
+use karvan_store::{Error, Record, Tx};
 use karvan_testkit::{HANDLED, PLAIN, REFUSE};
 use karvan_types::ExchangeId;
 
@@ -145,21 +145,6 @@ async fn a_bundle_tells_what_is_missing_and_what_was_refused() {
     pk.stop().await;
 }
 
-/// Does something with the state of a stopped node, behind its back.
-async fn behind<T: Send + 'static>(
-    world: &World,
-    own: usize,
-    work: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
-) -> T {
-    let store = SqliteStore::open(&world.folder(own).join("state"), migrations()).expect("opens");
-    let mut closed = store.failed();
-    let store = Store::new(store);
-    let done = store.write(work).await.expect("done");
-    drop(store);
-    while closed.changed().await.is_ok() {}
-    done
-}
-
 /// Changes one stored record and returns it as it was.
 async fn alter<R: Record + Send + 'static>(
     world: &World,
@@ -167,15 +152,20 @@ async fn alter<R: Record + Send + 'static>(
     id: ExchangeId,
     change: fn(&mut R),
 ) -> R {
-    behind(world, own, move |tx| {
-        let find = |tx: &mut dyn Tx| Ok::<R, Error>(tx.find(id.to_string())?.expect("the record"));
-        let (before, mut record) = (find(tx)?, find(tx)?);
-        change(&mut record);
-        tx.save(&record)?;
-        Ok(before)
-    })
-    .await
+    let state = open_state(&world.folder(own)).expect("opens");
+    state
+        .change(move |tx| {
+            let find =
+                |tx: &mut dyn Tx| Ok::<R, Error>(tx.find(id.to_string())?.expect("the record"));
+            let (before, mut record) = (find(tx)?, find(tx)?);
+            change(&mut record);
+            tx.save(&record)?;
+            Ok(before)
+        })
+        .await
 }
+
+type Change = fn(&mut Sent);
 
 fn swap(text: &mut String, from: &str, to: &str) {
     assert!(text.contains(from), "{text}");
@@ -191,7 +181,7 @@ async fn a_receipt_altered_in_the_database_is_found_by_the_bundle() {
     az.stop().await;
     pk.stop().await;
 
-    let sent: [(&str, fn(&mut Sent)); 6] = [
+    let sent: [(&str, Change); 6] = [
         ("relay", |sent| {
             swap(
                 &mut sent.relay.as_mut().expect("a receipt").body,
@@ -241,7 +231,8 @@ async fn a_receipt_altered_in_the_database_is_found_by_the_bundle() {
         let report = found(&world, id).await;
         let bad = bad(&report).join("\n");
         assert!(!report.holds() && bad.contains(part), "{part}: {bad}");
-        behind(&world, PK, move |tx| tx.save(&kept)).await;
+        let state = open_state(&world.folder(PK)).expect("opens");
+        state.change(move |tx| tx.save(&kept)).await;
     }
     // The other side's copy too.
     alter::<Received>(&world, AZ, id, |received| {
@@ -267,8 +258,7 @@ async fn found(world: &World, id: ExchangeId) -> Report {
 async fn an_agreement_that_does_not_cover_the_document_proves_nothing() {
     let world = World::new(34);
     let wide = world.federation.agreement.clone();
-    type Narrow = fn(&mut Agreement);
-    let cases: [(&str, Narrow); 3] = [
+    let cases: [(&str, fn(&mut Agreement)); 3] = [
         ("did not let", |agreement| agreement.grants.retain(|grant| grant.documents.is_empty())),
         ("did not let", |agreement| agreement.valid_until = agreement.valid_from.plus(HOUR)),
         ("did not let", |agreement| agreement.purpose = "another".to_owned()),

@@ -2,5 +2,8 @@
 
 mod bundles;
 mod crash;
+mod dead_letters;
 mod documents;
 mod refusals;
+mod streams;
+mod tls;
