@@ -143,6 +143,9 @@ impl Said<'_> {
                  {certificate} on the certificate, {export} on the export declaration, {claim} in \
                  the claim."
             ),
+            Rule::ExportOrigin => "The export declaration does not state the country of origin \
+                 of these goods, so the origin is not shown by the export declaration."
+                .to_owned(),
             Rule::ExportCountry => format!(
                 "The goods must come directly from the partner country. Country of exportation: \
                  {certificate} on the certificate, {export} on the export declaration, {claim} in \
@@ -206,6 +209,10 @@ impl Said<'_> {
         }
     }
 }
+
+/// Said of an import declaration that claims no preference.
+pub const NO_PREFERENCE: &str = "No item quotes a certificate of origin (document type 864), so no \
+    preference is claimed and the general rate applies.";
 
 /// Says a reason of a decision or a proposal in words.
 pub const fn reason(reason: Reason) -> &'static str {

@@ -14,6 +14,7 @@
 mod answer;
 mod apply;
 mod assess;
+mod claiming;
 mod config;
 mod decide;
 mod operate;
@@ -105,7 +106,8 @@ const OPERATIONS: &[Operation] = &[
         "submit",
         "customs.submit",
         true,
-        "Submit, change or cancel an export declaration and send it to the partner.",
+        "Submit, change or cancel an export declaration and send it to the partner; an import \
+         declaration is filed as a claim.",
     ),
     operation(
         "certificate",
@@ -117,7 +119,7 @@ const OPERATIONS: &[Operation] = &[
         "claim",
         "customs.claim",
         true,
-        "Claim a preference with an import declaration; it is matched at once.",
+        "File an import declaration; each preference that it claims is matched at once.",
     ),
     operation(
         "decide",
@@ -183,7 +185,7 @@ impl Subsystem for Customs {
         match operation {
             "submit" => operate::submit(self, cx, caller, input),
             "certificate" => operate::certificate(self, cx, caller, input),
-            "claim" => operate::claim(self, cx, caller, input),
+            "claim" => claiming::claim(self, cx, caller, input),
             "decide" => decide::decide(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),

@@ -72,7 +72,11 @@ fn look_at_dates(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mut 
                 findings.add_tolerated(Rule::CertificateDate, papers);
             }
         }
-        _ => {}
+        Some(_) => {}
+        None => {
+            let papers = Papers::new().certificate(issued).claim("nothing");
+            findings.add(Rule::CertificateDate, papers);
+        }
     }
     if issued > case.filed {
         let papers = Papers::new().certificate(issued).claim(case.filed);

@@ -148,7 +148,7 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::Exporter => "Exporter",
         Rule::Hs6 | Rule::ExportHs6 | Rule::NoConcession => "Commodity/Classification/ID",
         Rule::GeneralRateNotHigher => "Commodity/DutyTaxFee/TaxRateNumeric",
-        Rule::OriginCountry => "Origin/CountryCode",
+        Rule::OriginCountry | Rule::ExportOrigin => "Origin/CountryCode",
         Rule::ExportCountry => "ExportCountry/ID",
         Rule::QuantityBalance
         | Rule::BalanceUsedUp

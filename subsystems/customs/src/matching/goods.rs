@@ -29,6 +29,9 @@ pub(super) fn look_at_codes_and_countries(case: &Case<'_>, findings: &mut Findin
         export: exported.and_then(|item| item.origin.as_ref()).map(|o| o.country_code.clone()),
         claim: case.item.origin.as_ref().map(|origin| origin.country_code.clone()),
     };
+    if exported.is_some() && origin.export.is_none() {
+        findings.add(Rule::ExportOrigin, origin.clone());
+    }
     if values(&origin).any(|country| country != partner) {
         findings.add(Rule::OriginCountry, origin);
     }

@@ -95,6 +95,8 @@ rules! {
     GeneralRateNotHigher = "general-rate-not-higher",
     /// The origin is not the partner country.
     OriginCountry = "origin-country",
+    /// The export declaration states no country of origin.
+    ExportOrigin = "export-origin",
     /// The goods were not exported from the country of origin.
     ExportCountry = "export-country",
     /// More is claimed than the certificate still covers.

@@ -1,25 +1,20 @@
-//! Operations that people and scripts call and that write: submit, certificate, claim, resolve.
+//! Operations that people and scripts call and that write: submit, certificate, resolve.
+//!
+//! Not here: `claim` (`super::claiming`), `decide` and `reopen` (`super::decide`).
 
 use karvan_subsystem::{Caller, Context, Pointer, Rejection};
-use karvan_types::{Digest, ErrorKind, MemberId, json};
+use karvan_types::{Digest, ErrorKind, MemberId, Timestamp, json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming};
-use super::assess::{self, Occasion, claim_subject};
 use super::receive::{refusals, subject_of};
-use super::{Customs, show};
-use crate::certificate::{CertificateNumber, Delivery, Version};
-use crate::claim::{Claim, ClaimItem, ITEMS_MAX, ItemState, claim_key};
+use super::{Customs, claiming, show};
+use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
-use crate::matching::{Quote, local_date};
-use crate::messages::{
-    DocumentType, FunctionCode, GoodsItem, ImportClaim, Message, ValidationError,
-};
-use crate::relief::DEFAULT_IMPORTER;
-use crate::tariff::ImporterClass;
+use crate::messages::{DocumentType, IMPORT_TYPE_CODE, Message, ValidationError};
 use crate::wco;
 
 /// Reads the input of an operation strictly.
@@ -53,7 +48,20 @@ struct Submission {
     cancellation: Option<Value>,
 }
 
-/// Submits, changes or cancels an export declaration.
+/// A message that was read, and what is to be told about the reading.
+pub(super) struct Read {
+    pub(super) message: Message,
+    pub(super) told: Value,
+}
+
+impl Read {
+    /// A message of which everything was carried over.
+    pub(super) fn of(message: Message) -> Self {
+        Self { message, told: json!({}) }
+    }
+}
+
+/// Submits, changes or cancels an export declaration; files an import declaration as a claim.
 pub(super) fn submit(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -62,43 +70,57 @@ pub(super) fn submit(
 ) -> Result<Value, Rejection> {
     must_act_for(caller, &customs.config.customs)?;
     let input: Submission = read("submit", input)?;
-    let message = match (input.declaration, input.xml, input.cancellation) {
-        (Some(declaration), None, None) => message("EXD", &declaration)?,
-        (None, Some(xml), None) => return submit_xml(customs, cx, caller, &xml),
-        (None, None, Some(cancellation)) => message("CXL", &cancellation)?,
+    let Read { message, told } = match (input.declaration, input.xml, input.cancellation) {
+        (Some(declaration), None, None) => {
+            let is_import = declaration.get("TypeCode").is_some_and(|c| c == IMPORT_TYPE_CODE);
+            Read::of(message(if is_import { "IMP" } else { "EXD" }, &declaration)?)
+        }
+        (None, Some(xml), None) => read_xml(customs, cx.now, &xml, DocumentType::Export)?,
+        (None, None, Some(cancellation)) => Read::of(message("CXL", &cancellation)?),
         _ => {
             let text = "give exactly one of `declaration`, `xml` and `cancellation`";
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
-    must_be_about(&message, "EXD")?;
-    publish(customs, cx, caller, &message)
+    let output = match message {
+        Message::Import(content) => claiming::file(customs, cx, caller, content, None)?,
+        message => {
+            must_be_about(&message, "EXD")?;
+            publish(customs, cx, caller, &message)?
+        }
+    };
+    Ok(show::merge(output, told))
 }
 
-/// Submits a WCO Data Model XML declaration, and says what of it was not carried over.
-fn submit_xml(
+/// Reads a WCO Data Model XML declaration, and says what of it was not carried over. An amendment
+/// or a cancellation is about a document of type `subject`.
+pub(super) fn read_xml(
     customs: &Customs,
-    cx: &mut Context<'_>,
-    caller: &Caller,
+    now: Timestamp,
     xml: &str,
-) -> Result<Value, Rejection> {
+    subject: DocumentType,
+) -> Result<Read, Rejection> {
     let context = wco::Context {
         agreement_id: &customs.config.agreement,
         sharing_level: customs.config.sharing_level,
-        received_at: cx.now,
-        subject: DocumentType::Export,
+        received_at: now,
+        subject,
     };
-    let imported = wco::import(xml.as_bytes(), context)
-        .map_err(|error| refuse(error.kind(), "unreadable", error.to_string()))?;
-    must_be_about(&imported.message, "EXD")?;
-    let published = publish(customs, cx, caller, &imported.message)?;
+    let imported = wco::import(xml.as_bytes(), context).map_err(|error| {
+        let code = match &error.rule {
+            wco::Rule::Response { .. } | wco::Rule::Root(_) => "not-a-declaration",
+            _ => "unreadable",
+        };
+        refuse(error.kind(), code, error.to_string())
+    })?;
     let losses: Vec<Value> = (imported.not_carried_over.iter())
         .map(|loss| json!({ "path": loss.path, "line": loss.line, "value": loss.value }))
         .collect();
     let notes: Vec<Value> = (imported.notes.iter())
         .map(|note| json!({ "path": note.path, "text": note.text }))
         .collect();
-    Ok(show::merge(published, json!({ "notCarriedOver": losses, "notes": notes })))
+    let told = json!({ "notCarriedOver": losses, "notes": notes });
+    Ok(Read { message: imported.message, told })
 }
 
 #[derive(Deserialize)]
@@ -132,7 +154,7 @@ pub(super) fn certificate(
     publish(customs, cx, caller, &message)
 }
 
-fn message(code: &str, value: &Value) -> Result<Message, Rejection> {
+pub(super) fn message(code: &str, value: &Value) -> Result<Message, Rejection> {
     let text = json::canonical(value)
         .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
     Message::parse(code, &text).map_err(|error| answer::unreadable(&error))
@@ -145,17 +167,25 @@ fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
             Err(refuse(ErrorKind::Invalid, "bad-input", text))
         }
         Message::Cancellation(_) => Ok(()),
-        other if other.document_type().code() != kind => {
-            let found = other.document_type();
-            let text = format!("a {kind} document is expected here, not {found}");
-            Err(refuse(ErrorKind::Invalid, "bad-input", text))
-        }
+        other if other.document_type().code() != kind => Err(unexpected(kind, other)),
         _ => Ok(()),
     }
 }
 
+/// Refuses a message of another type than `kind`.
+pub(super) fn unexpected(kind: &str, found: &Message) -> Rejection {
+    if matches!(found, Message::Amendment(_)) {
+        let text = "this amends by pointer (type COR), which does not show the declaration as it \
+                    is afterwards; send the whole declaration with the changes under function 5 \
+                    and the next VersionID";
+        return refuse(ErrorKind::Invalid, "amendment-by-pointer", text);
+    }
+    let text = format!("a document of type {kind} is expected here, not {}", found.document_type());
+    refuse(ErrorKind::Invalid, "bad-input", text)
+}
+
 /// Turns what validation wants changed into a refusal of an operation.
-fn invalid(errors: Vec<ValidationError>) -> Rejection {
+pub(super) fn invalid(errors: Vec<ValidationError>) -> Rejection {
     let count = errors.len();
     let first = errors.first().map(|error| error.remedy.clone()).unwrap_or_default();
     let text = match count {
@@ -234,148 +264,8 @@ fn published(sent: &MessageRecord, message: &Message, duplicate: bool) -> Value 
         "recipient": sent.recipient,
         "state": state,
         "duplicate": duplicate,
+        "flags": show::flags(message, sent.at),
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Claiming {
-    claim: Value,
-    importer_class: Option<ImporterClass>,
-}
-
-/// Takes an import declaration and matches every item that claims a preference.
-pub(super) fn claim(
-    customs: &Customs,
-    cx: &mut Context<'_>,
-    caller: &Caller,
-    input: Value,
-) -> Result<Value, Rejection> {
-    must_act_for(caller, &customs.config.customs)?;
-    let input: Claiming = read("claim", input)?;
-    let message = message("IMP", &input.claim)?;
-    let errors = refusals(&message, cx.now);
-    if !errors.is_empty() {
-        return Err(invalid(errors));
-    }
-    let digest = Digest::of(&message.to_canonical().map_err(|error| answer::unreadable(&error))?);
-    let Message::Import(content) = message else {
-        return Err(refuse(ErrorKind::Internal, "lost", "the claim was not read; report this"));
-    };
-    let key = claim_key(&content.header.id);
-    let existing: Option<Claim> = cx.tx.find(key.as_str())?;
-    if let Some(existing) = &existing
-        && existing.versions.iter().any(|version| version.digest == digest)
-    {
-        return show::claim_by_key(cx.tx, &key, true);
-    }
-    let importer_class = input.importer_class.unwrap_or(DEFAULT_IMPORTER);
-    let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
-    cx.tx.save(&claim)?;
-    match_items(customs, cx, &claim)?;
-    show::claim_by_key(cx.tx, &key, false)
-}
-
-/// Makes the claim to store: the first version, or a later one on top of it.
-fn merge(
-    cx: &mut Context<'_>,
-    caller: &Caller,
-    existing: Option<Claim>,
-    content: ImportClaim,
-    digest: Digest,
-    importer_class: ImporterClass,
-) -> Result<Claim, Rejection> {
-    let header = content.header.clone();
-    let key = claim_key(&header.id);
-    let filed_at = content.acceptance_date_time.unwrap_or(header.issue_date_time);
-    let filed = local_date(filed_at, caller.member.instance());
-    let mut claim = match existing {
-        None if header.function_code == FunctionCode::Original => Claim {
-            number: header.id.trim().to_owned(),
-            received_at: cx.now,
-            filed,
-            by: signed_by(caller),
-            importer_class,
-            versions: Vec::new(),
-        },
-        None => {
-            let text = format!("there is no claim {key} to change; file the original first");
-            return Err(refuse(ErrorKind::NotFound, "no-original", text));
-        }
-        Some(_) if header.function_code == FunctionCode::Original => {
-            let text = format!("claim {key} is here already; use function 4 or 5 to change it");
-            return Err(refuse(ErrorKind::Conflict, "claim-exists", text));
-        }
-        Some(claim) => {
-            let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
-            if let Some(decided) = items.iter().find(|item| item.state != ItemState::Open) {
-                let text = format!(
-                    "item {} of claim {key} is {}; a claim can be changed only before the first \
-                     decision",
-                    decided.item,
-                    decided.state.name()
-                );
-                return Err(refuse(ErrorKind::Conflict, "claim-decided", text));
-            }
-            Claim { filed, importer_class, ..claim }
-        }
-    };
-    let latest = claim.content().map_or(0, |content| content.header.version_id);
-    if header.version_id <= latest {
-        let text = format!("version {latest} of claim {key} is here already; send a later one");
-        return Err(refuse(ErrorKind::Conflict, "claim-exists", text));
-    }
-    let text = format!("claim {}, version {}: filed", header.id, header.version_id);
-    note(cx.tx, cx.now, &claim_subject(&key), &signed_by(caller), text)?;
-    let function = header.function_code;
-    claim.versions.push(Version { exchange: None, at: cx.now, function, digest, content });
-    Ok(claim)
-}
-
-fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result<(), Rejection> {
-    let key = claim.id();
-    let old: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
-    let Some(content) = claim.content() else { return Ok(()) };
-    let mut found = 0_usize;
-    for item in &content.shipment.items {
-        let Some(quote) = quote_of(item)? else { continue };
-        found += 1;
-        let occasion = Occasion { because: "the claim was filed", now: cx.now };
-        let assessment = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
-        let before = old.iter().find(|old| old.item == item.sequence);
-        let mut stored = ClaimItem {
-            claim: key.clone(),
-            item: item.sequence,
-            certificate: quote.number.key(customs.config.partner_nation()),
-            quote,
-            ucr: assess::ucr(content, item).map(str::to_owned),
-            state: ItemState::Open,
-            assessments: before.map_or(0, |before| before.assessments),
-            assessment,
-            decisions: 0,
-        };
-        assess::keep(cx, &mut stored)?;
-    }
-    for gone in old
-        .iter()
-        .filter(|old| claim.item(old.item).is_none_or(|i| i.certificates().next().is_none()))
-    {
-        cx.tx.remove::<ClaimItem>(gone.id())?;
-    }
-    if found == 0 || found > ITEMS_MAX {
-        let text = "no item quotes a certificate of origin (document type 864), so there is no \
-                    preference to decide; clear the goods at the general rate";
-        return Err(refuse(ErrorKind::Invalid, "no-preference-claimed", text));
-    }
-    Ok(())
-}
-
-fn quote_of(item: &GoodsItem) -> Result<Option<Quote>, Rejection> {
-    let Some(document) = item.certificates().next() else { return Ok(None) };
-    let number = CertificateNumber::parse(&document.id)
-        .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
-    let item = document.line_numeric.unwrap_or(1);
-    Ok(Some(Quote { number, date: document.effective_date, item }))
 }
 
 #[derive(Deserialize)]

@@ -13,13 +13,15 @@ use super::assess::{self, claim_subject};
 use super::operate::read;
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
-use crate::decision::{DecisionRecord, Utilisation};
+use crate::decision::{DecisionRecord, Utilisation, Verdict};
 use crate::duty;
+use crate::explain;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, quoted, ucr_of};
 use crate::journal::{Event, MessageRecord, Parked, Task};
 use crate::matching::local_date;
-use crate::messages::Header;
+use crate::messages::Message;
 use crate::tariff::{self, ImporterClass, Query};
+use crate::validate::{Severity, validate};
 
 /// Most lines of a history, ledger or list that are shown when nothing is said.
 const SHOWN: usize = 200;
@@ -92,9 +94,23 @@ pub(super) fn merge(mut into: Value, from: Value) -> Value {
     into
 }
 
-fn version<T: Serialize>(version: &Version<T>, header: &Header) -> Value {
+/// Returns what the rules flag about a message: it is kept, and an officer has a look.
+pub(super) fn flags(message: &Message, at: Timestamp) -> Value {
+    let problems = validate(message, at).into_iter();
+    let flags = problems.filter(|problem| problem.severity == Severity::Flag);
+    flags
+        .map(|flag| json!({ "pointer": flag.pointer, "rule": flag.rule, "text": flag.remedy }))
+        .collect()
+}
+
+fn version<T: Clone + Serialize>(
+    version: &Version<T>,
+    message: impl FnOnce(Box<T>) -> Message,
+) -> Value {
+    let message = message(Box::new(version.content.clone()));
     json!({
-        "version": header.version_id,
+        "version": message.header().version_id,
+        "flags": flags(&message, version.at),
         "at": version.at,
         "function": version.function.code(),
         "digest": version.digest,
@@ -124,7 +140,7 @@ fn show_certificate(
     };
     let key = certificate.id();
     let versions: Vec<Value> =
-        certificate.versions.iter().map(|v| version(v, &v.content.header)).collect();
+        certificate.versions.iter().map(|v| version(v, Message::Certificate)).collect();
     let claims: Vec<ClaimItem> = rows(view, "by_certificate", &key)?;
     let exports: Vec<String> =
         view.select::<Link>(&Link::range(&key))?.into_iter().map(|link| link.export).collect();
@@ -182,7 +198,7 @@ fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value
         return Err(refuse(ErrorKind::NotFound, "unknown-export", text));
     };
     let versions: Vec<Value> =
-        export.versions.iter().map(|v| version(v, &v.content.header)).collect();
+        export.versions.iter().map(|v| version(v, Message::Export)).collect();
     let shown = json!({ "export": export_summary(&export), "versions": versions });
     Ok(merge(shown, papers(view, &export_subject(&export.id()))?))
 }
@@ -213,7 +229,7 @@ fn show_claim(view: &dyn Read, key: &str) -> Result<Value, Rejection> {
     let versions: Vec<Value> = claim
         .iter()
         .flat_map(|claim| &claim.versions)
-        .map(|v| version(v, &v.content.header))
+        .map(|v| version(v, Message::Import))
         .collect();
     let mut related = Vec::new();
     for item in rows::<ClaimItem>(view, "by_claim", key)? {
@@ -244,13 +260,24 @@ pub(super) fn claim_by_key(
     };
     let items: Vec<ClaimItem> = rows(view, "by_claim", key)?;
     let content = claim.content();
+    let flags = claim
+        .versions
+        .last()
+        .map(|latest| flags(&Message::Import(Box::new(latest.content.clone())), latest.at));
+    // Each item has its own proposal; a declaration without claimed items has one as a whole.
+    let proposal = items.is_empty().then(
+        || json!({ "verdict": json_of(&Verdict::GeneralRate), "text": explain::NO_PREFERENCE }),
+    );
     Ok(json!({
+        "document": "IMP",
         "claim": claim.id(),
         "version": content.map(|content| content.header.version_id),
         "filed": claim.filed,
         "importerClass": json_of(&claim.importer_class),
         "importer": content.map(|content| json_of(&content.shipment.importer)),
         "duplicate": duplicate,
+        "flags": flags,
+        "proposal": proposal,
         "items": items.iter().map(item_view).collect::<Vec<_>>(),
     }))
 }

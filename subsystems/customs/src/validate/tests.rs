@@ -113,6 +113,10 @@ fn declaration_rules() {
         ("/GoodsShipment/Consignee", 0, Value::Null, "REQUIRED", Refuse),
         ("/GoodsShipment/Consignee/ID", 0, json!("LAHORE1"), "TAXID", Flag),
         ("/GoodsShipment/Destination/CountryCode", 1, json!("AZ"), "ROUTE", Refuse),
+        ("/GoodsShipment/Destination/CountryCode", 1, json!("US"), "ROUTE", Flag),
+        ("/GoodsShipment/Destination", 0, Value::Null, "REQUIRED", Flag),
+        ("/GoodsShipment/ExportCountry/ID", 1, json!("GB"), "ROUTE", Flag),
+        ("/GoodsShipment/ExportCountry", 0, Value::Null, "REQUIRED", Flag),
         ("/GoodsShipment/TradeTerms/ConditionCode", 0, json!("DAT"), "INCOTERM", Refuse),
         (
             "/GoodsShipment/Consignment/TransportEquipment/0/ID",
@@ -136,7 +140,7 @@ fn item_rules() {
     };
     for (field, up, value, rule, severity) in [
         ("SequenceNumeric", 0, json!(2), "SEQUENCE", Refuse),
-        ("Origin", 0, Value::Null, "REQUIRED", Refuse),
+        ("Origin", 0, Value::Null, "REQUIRED", Flag),
         ("Packaging/0/TypeCode", 0, json!("??"), "PACKAGE", Refuse),
         ("Commodity/Classification/1/ID", 0, json!("7408190000"), "HS", Refuse),
         ("Commodity/Classification/1/ID", 0, json!("74081100"), "CODE", Refuse),
@@ -168,14 +172,8 @@ fn claim_rules() {
     const AT: &str = "GoodsShipment/GovernmentAgencyGoodsItem[1]";
     let document = format!("{ITEM}/AdditionalDocument/0");
     for (field, value, rest, rule, severity) in [
-        (format!("{document}/LineNumeric"), Value::Null, "AdditionalDocument", "CERT", Refuse),
-        (
-            format!("{document}/EffectiveDateTime"),
-            Value::Null,
-            "AdditionalDocument",
-            "CERT",
-            Refuse,
-        ),
+        (format!("{document}/LineNumeric"), Value::Null, "AdditionalDocument", "CERT", Flag),
+        (format!("{document}/EffectiveDateTime"), Value::Null, "AdditionalDocument", "CERT", Flag),
         (format!("{ITEM}/CustomsValueAmount"), Value::Null, "CustomsValueAmount", "REQUIRED", Flag),
         (format!("{ITEM}/Origin"), Value::Null, "Origin", "REQUIRED", Refuse),
     ] {

@@ -4,11 +4,11 @@ use super::Error;
 use super::read::Element;
 use super::take::{Taker, has};
 use crate::messages::{
-    AdditionalDocument, Address, ChargeDeduction, Classification, ClassificationKind, Commodity,
-    Consignment, Country, CountryId, CustomsValuation, DutyTaxFee, ExportDeclaration, GoodsItem,
-    GoodsMeasure, GoodsShipment, GovernmentProcedure, Header, ImportClaim, InvoiceLine,
-    InvoiceReference, Location, Message, Origin, Packaging, Party, Payment, PreviousDocument, Seal,
-    TradeTerms, TransportEquipment, TransportMeans, Ucr, WriteOff,
+    AdditionalDocument, Address, CERTIFICATE_TYPE_CODE, ChargeDeduction, Classification,
+    ClassificationKind, Commodity, Consignment, Country, CountryId, CustomsValuation, DutyTaxFee,
+    ExportDeclaration, GoodsItem, GoodsMeasure, GoodsShipment, GovernmentProcedure, Header,
+    ImportClaim, InvoiceLine, InvoiceReference, Location, Message, Origin, Packaging, Party,
+    Payment, PreviousDocument, Seal, TradeTerms, TransportEquipment, TransportMeans, Ucr, WriteOff,
 };
 
 /// A part of the message, absent when a required field of it is missing.
@@ -16,6 +16,9 @@ type Part<T> = Result<Option<T>, Error>;
 
 /// The model states masses in kilograms.
 const MASS_UNIT: Option<&str> = Some("KGM");
+
+/// Category of the profile's document codes for proofs of preferential origin (`D031`).
+const PROOF_OF_ORIGIN: &str = "U";
 
 /// Reads an export declaration.
 pub(super) fn export(
@@ -314,8 +317,16 @@ fn additional_document(taker: &mut Taker, e: &mut Element) -> Part<AdditionalDoc
     if !has(e, &["TypeCode", "ID"]) {
         return Ok(None);
     }
-    let (type_code, id) = (taker.text(e, "TypeCode")?, taker.text(e, "ID")?);
+    let (mut type_code, id) = (taker.text(e, "TypeCode")?, taker.text(e, "ID")?);
     let category_code = taker.text(e, "CategoryCode")?;
+    if let Some(code) = type_code.as_mut().filter(|code| *code != CERTIFICATE_TYPE_CODE)
+        && category_code.as_deref() == Some(PROOF_OF_ORIGIN)
+    {
+        let text =
+            format!("`{PROOF_OF_ORIGIN}{code}` is a national code for {CERTIFICATE_TYPE_CODE}");
+        taker.note("GoodsShipment/GovernmentAgencyGoodsItem/AdditionalDocument/TypeCode", &text);
+        CERTIFICATE_TYPE_CODE.clone_into(code);
+    }
     let effective_date = taker.date(e, "EffectiveDateTime")?;
     let line_numeric = taker.number(e, "LineNumeric")?;
     let lpco_exemption_code = taker.text(e, "LPCOExemptionCode")?;

@@ -11,6 +11,8 @@ use crate::messages::{
 };
 
 const ITEMS: &str = "GoodsShipment/GovernmentAgencyGoodsItem";
+/// The countries of the agreement.
+const PARTNERS: [&str; 2] = ["AZ", "PK"];
 
 /// Checks an export declaration.
 pub(super) fn export(message: &ExportDeclaration, now: Timestamp, problems: &mut Problems) {
@@ -35,8 +37,11 @@ pub(super) fn export(message: &ExportDeclaration, now: Timestamp, problems: &mut
     for (item, number) in shipment.items.iter().zip(1..) {
         let pointer = format!("{ITEMS}[{number}]");
         if item.origin.is_none() {
-            let remedy = "the country of origin is missing; add it";
-            problems.refuse(&format!("{pointer}/Origin"), "REQUIRED", remedy);
+            // Origin `103` is optional in an export declaration; the certificate states it.
+            let number = item.sequence;
+            let remedy =
+                format!("the export declaration does not state the origin of item {number}");
+            problems.flag(&format!("{pointer}/Origin"), "REQUIRED", remedy);
         }
         let is_import = item.customs_value.is_some()
             || item.valuation.is_some()
@@ -83,7 +88,8 @@ pub(super) fn import(message: &ImportClaim, now: Timestamp, problems: &mut Probl
     }
 }
 
-/// A claimed preference must say which certificate, of which day, and which of its items.
+/// A claimed preference should say which certificate, of which day, and which of its items. Day
+/// and item are optional in the model, so what is missing is for the officer to clear up.
 fn claimed(pointer: &str, item: &GoodsItem, problems: &mut Problems) {
     let quoted = item.certificates().count();
     if quoted > 1 {
@@ -93,12 +99,12 @@ fn claimed(pointer: &str, item: &GoodsItem, problems: &mut Problems) {
     for certificate in item.certificates() {
         let pointer = format!("{pointer}/AdditionalDocument");
         if certificate.effective_date.is_none() {
-            let remedy = "the date of issue of the quoted certificate is missing; add it";
-            problems.refuse(&pointer, "CERT", remedy);
+            let remedy = "the date of issue of the quoted certificate is not stated; ask for it";
+            problems.flag(&pointer, "CERT", remedy);
         }
         if certificate.line_numeric.is_none() {
-            let remedy = "the item number within the quoted certificate is missing; add it";
-            problems.refuse(&pointer, "CERT", remedy);
+            let remedy = "the item of the quoted certificate is not stated; item 1 is taken";
+            problems.flag(&pointer, "CERT", remedy);
         }
     }
     if quoted > 0 && item.origin.is_none() {
@@ -113,21 +119,7 @@ fn claimed(pointer: &str, item: &GoodsItem, problems: &mut Problems) {
 
 fn common(shipment: &GoodsShipment, border: Option<&TransportMeans>, problems: &mut Problems) {
     sequence(ITEMS, shipment.items.iter().map(|item| item.sequence), problems);
-    match (&shipment.export_country, &shipment.destination) {
-        (Some(from), Some(to)) if from.id == to.country_code => {
-            let remedy = "country of exportation and of destination are the same; correct one";
-            problems.refuse("GoodsShipment/Destination", "ROUTE", remedy);
-        }
-        (None, _) => {
-            let remedy = "the country of exportation is missing; add it";
-            problems.refuse("GoodsShipment/ExportCountry", "REQUIRED", remedy);
-        }
-        (_, None) => {
-            let remedy = "the country of destination is missing; add it";
-            problems.refuse("GoodsShipment/Destination", "REQUIRED", remedy);
-        }
-        _ => {}
-    }
+    route(shipment, problems);
     if let Some(consignee) = &shipment.consignee {
         let country = shipment.destination.as_ref().map(|country| country.country_code.as_str());
         party("GoodsShipment/Consignee", consignee, country, problems);
@@ -151,6 +143,34 @@ fn common(shipment: &GoodsShipment, border: Option<&TransportMeans>, problems: &
         let commodity = format!("{pointer}/Commodity");
         classifications(&commodity, &item.commodity.classifications, problems);
         masses(&format!("{commodity}/GoodsMeasure"), item, problems);
+    }
+}
+
+/// Looks where the goods go. Both countries are optional in the model, and a third country is a
+/// fact about the goods: neither is a reason to refuse the declaration.
+fn route(shipment: &GoodsShipment, problems: &mut Problems) {
+    const FROM: &str = "GoodsShipment/ExportCountry";
+    const TO: &str = "GoodsShipment/Destination";
+    let from = shipment.export_country.as_ref().map(|country| country.id.as_str());
+    let to = shipment.destination.as_ref().map(|country| country.country_code.as_str());
+    if from.is_some() && from == to {
+        let remedy = "country of exportation and of destination are the same; correct one";
+        problems.refuse(TO, "ROUTE", remedy);
+    }
+    for (pointer, name, country) in
+        [(FROM, "country of exportation", from), (TO, "country of destination", to)]
+    {
+        match country {
+            None => problems.flag(pointer, "REQUIRED", format!("the {name} is not stated")),
+            Some(country) if !PARTNERS.contains(&country) => {
+                let remedy = format!(
+                    "the {name} is {country}, which is no partner of the agreement; look whether \
+                     the agreement covers the goods"
+                );
+                problems.flag(pointer, "ROUTE", remedy);
+            }
+            Some(_) => {}
+        }
     }
 }
 

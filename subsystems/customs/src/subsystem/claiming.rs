@@ -1,0 +1,180 @@
+//! Import declarations: filed as claims, and matched at once.
+
+use karvan_subsystem::{Caller, Context, Rejection};
+use karvan_types::{Digest, ErrorKind};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::answer::{self, refuse};
+use super::assess::{self, Occasion, claim_subject};
+use super::operate::{Read, invalid, message, must_act_for, read, read_xml, signed_by, unexpected};
+use super::receive::refusals;
+use super::{Customs, show};
+use crate::certificate::{CertificateNumber, Version};
+use crate::claim::{Claim, ClaimItem, ItemState, claim_key};
+use crate::explain;
+use crate::journal::note;
+use crate::matching::{Quote, local_date};
+use crate::messages::{DocumentType, FunctionCode, GoodsItem, ImportClaim, Message};
+use crate::relief::DEFAULT_IMPORTER;
+use crate::tariff::ImporterClass;
+
+/// Exactly one of `claim` and `xml` is given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Claiming {
+    claim: Option<Value>,
+    xml: Option<String>,
+    importer_class: Option<ImporterClass>,
+}
+
+/// Takes an import declaration and matches every item that claims a preference.
+pub(super) fn claim(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    input: Value,
+) -> Result<Value, Rejection> {
+    must_act_for(caller, &customs.config.customs)?;
+    let input: Claiming = read("claim", input)?;
+    let Read { message, told } = match (input.claim, input.xml) {
+        (Some(claim), None) => Read::of(message("IMP", &claim)?),
+        (None, Some(xml)) => read_xml(customs, cx.now, &xml, DocumentType::Import)?,
+        _ => {
+            let text = "give exactly one of `claim` and `xml`";
+            return Err(refuse(ErrorKind::Invalid, "bad-input", text));
+        }
+    };
+    let Message::Import(content) = message else { return Err(unexpected("IMP", &message)) };
+    Ok(show::merge(file(customs, cx, caller, content, input.importer_class)?, told))
+}
+
+/// Files an import declaration. One that claims no preference is kept all the same: the general
+/// rate applies to it.
+pub(super) fn file(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    content: Box<ImportClaim>,
+    importer_class: Option<ImporterClass>,
+) -> Result<Value, Rejection> {
+    let message = Message::Import(content);
+    let errors = refusals(&message, cx.now);
+    if !errors.is_empty() {
+        return Err(invalid(errors));
+    }
+    let digest = Digest::of(&message.to_canonical().map_err(|error| answer::unreadable(&error))?);
+    let Message::Import(content) = message else { return Err(unexpected("IMP", &message)) };
+    let key = claim_key(&content.header.id);
+    let existing: Option<Claim> = cx.tx.find(key.as_str())?;
+    if let Some(existing) = &existing
+        && existing.versions.iter().any(|version| version.digest == digest)
+    {
+        return show::claim_by_key(cx.tx, &key, true);
+    }
+    let importer_class = importer_class.unwrap_or(DEFAULT_IMPORTER);
+    let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
+    cx.tx.save(&claim)?;
+    match_items(customs, cx, &claim)?;
+    show::claim_by_key(cx.tx, &key, false)
+}
+
+/// Makes the claim to store: the first version, or a later one on top of it.
+fn merge(
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    existing: Option<Claim>,
+    content: ImportClaim,
+    digest: Digest,
+    importer_class: ImporterClass,
+) -> Result<Claim, Rejection> {
+    let header = content.header.clone();
+    let key = claim_key(&header.id);
+    let filed_at = content.acceptance_date_time.unwrap_or(header.issue_date_time);
+    let filed = local_date(filed_at, caller.member.instance());
+    let mut claim = match existing {
+        None if header.function_code == FunctionCode::Original => Claim {
+            number: header.id.trim().to_owned(),
+            received_at: cx.now,
+            filed,
+            by: signed_by(caller),
+            importer_class,
+            versions: Vec::new(),
+        },
+        None => {
+            let text = format!("there is no claim {key} to change; file the original first");
+            return Err(refuse(ErrorKind::NotFound, "no-original", text));
+        }
+        Some(_) if header.function_code == FunctionCode::Original => {
+            let text = format!("claim {key} is here already; use function 4 or 5 to change it");
+            return Err(refuse(ErrorKind::Conflict, "claim-exists", text));
+        }
+        Some(claim) => {
+            let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
+            if let Some(decided) = items.iter().find(|item| item.state != ItemState::Open) {
+                let text = format!(
+                    "item {} of claim {key} is {}; a claim can be changed only before the first \
+                     decision",
+                    decided.item,
+                    decided.state.name()
+                );
+                return Err(refuse(ErrorKind::Conflict, "claim-decided", text));
+            }
+            Claim { filed, importer_class, ..claim }
+        }
+    };
+    let latest = claim.content().map_or(0, |content| content.header.version_id);
+    if header.version_id <= latest {
+        let text = format!("version {latest} of claim {key} is here already; send a later one");
+        return Err(refuse(ErrorKind::Conflict, "claim-exists", text));
+    }
+    let text = format!("claim {}, version {}: filed", header.id, header.version_id);
+    note(cx.tx, cx.now, &claim_subject(&key), &signed_by(caller), text)?;
+    let function = header.function_code;
+    claim.versions.push(Version { exchange: None, at: cx.now, function, digest, content });
+    Ok(claim)
+}
+
+fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result<(), Rejection> {
+    let key = claim.id();
+    let old: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
+    let Some(content) = claim.content() else { return Ok(()) };
+    let mut claims_preference = false;
+    for item in &content.shipment.items {
+        let Some(quote) = quote_of(item)? else { continue };
+        claims_preference = true;
+        let occasion = Occasion { because: "the claim was filed", now: cx.now };
+        let assessment = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
+        let before = old.iter().find(|old| old.item == item.sequence);
+        let mut stored = ClaimItem {
+            claim: key.clone(),
+            item: item.sequence,
+            certificate: quote.number.key(customs.config.partner_nation()),
+            quote,
+            ucr: assess::ucr(content, item).map(str::to_owned),
+            state: ItemState::Open,
+            assessments: before.map_or(0, |before| before.assessments),
+            assessment,
+            decisions: 0,
+        };
+        assess::keep(cx, &mut stored)?;
+    }
+    for gone in old
+        .iter()
+        .filter(|old| claim.item(old.item).is_none_or(|i| i.certificates().next().is_none()))
+    {
+        cx.tx.remove::<ClaimItem>(gone.id())?;
+    }
+    if !claims_preference {
+        note(cx.tx, cx.now, &claim_subject(&key), "match", explain::NO_PREFERENCE.to_owned())?;
+    }
+    Ok(())
+}
+
+fn quote_of(item: &GoodsItem) -> Result<Option<Quote>, Rejection> {
+    let Some(document) = item.certificates().next() else { return Ok(None) };
+    let number = CertificateNumber::parse(&document.id)
+        .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
+    let item = document.line_numeric.unwrap_or(1);
+    Ok(Some(Quote { number, date: document.effective_date, item }))
+}
