@@ -131,7 +131,6 @@ impl Inner {
                 Ok(())
             })
             .await?;
-        self.wake.flush();
         Ok(())
     }
 
@@ -187,7 +186,6 @@ impl Inner {
         if let Err(error) = raised {
             tracing::error!("an alarm could not be stored: {error}");
         }
-        self.wake.flush();
     }
 
     /// Returns the verifiers of the peers' logs on the lists in force.

@@ -200,7 +200,6 @@ impl Inner {
                 tx.save(&received)
             })
             .await?;
-        self.wake.flush();
         Ok(())
     }
 }

@@ -284,7 +284,6 @@ impl Inner {
                 Ok(sent)
             })
             .await?;
-        self.wake.flush();
         Ok(sent)
     }
 
@@ -379,7 +378,6 @@ impl Inner {
                 Ok(tx.save(&received)?)
             })
             .await?;
-        self.wake.flush();
         Ok(())
     }
 

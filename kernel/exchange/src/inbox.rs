@@ -113,7 +113,6 @@ impl Inner {
         let from = arrival.from.clone();
         match self.commit(arrival).await {
             Ok(Outcome::Taken { more }) => {
-                self.wake.flush();
                 if more {
                     self.wake.streams.notify_one();
                 }
@@ -297,7 +296,6 @@ impl Inner {
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let _ = inner.commit(arrival).await;
-            inner.wake.flush();
         });
     }
 
@@ -424,7 +422,6 @@ impl Inner {
         if logged.is_err() {
             tracing::error!("a refusal could not be logged");
         }
-        self.wake.flush();
         wire::answer(&answer, &link.exchange)
     }
 

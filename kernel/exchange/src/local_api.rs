@@ -407,7 +407,6 @@ async fn operation(
             Ok(output)
         })
         .await?;
-    inner.wake.flush();
     Ok(Json(output).into_response())
 }
 

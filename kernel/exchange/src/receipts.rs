@@ -135,7 +135,6 @@ impl Inner {
                 Ok(settled)
             })
             .await?;
-        self.wake.flush();
         Ok(Ok(settled > 0 && waiting > settled || settled == BATCH_MAX))
     }
 
@@ -182,7 +181,6 @@ impl Inner {
             let text = "the receipt fits no document that was sent from here";
             (exchange, Rejection::new(ErrorKind::NotFound, "receipt-unknown", text))
         }));
-        self.wake.flush();
         let answer =
             BatchAnswer { kind: ANSWER_TYPE.to_owned(), batch: Digest::of(body), stored, refused };
         self.sign_jws_as_node(&answer)

@@ -243,7 +243,6 @@ impl Inner {
                 tx.save(&sent)
             })
             .await?;
-        self.wake.flush();
         Ok(())
     }
 
@@ -283,7 +282,6 @@ impl Inner {
                 tx.save(&sent)
             })
             .await?;
-        self.wake.flush();
         // The peer must learn that this number will not come, or it waits for ever.
         peer.compare.notify_one();
         Ok(())

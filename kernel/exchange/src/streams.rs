@@ -213,7 +213,6 @@ impl Inner {
             })
             .await
             .map_err(|error: Error| Rejection::from(error))?;
-        self.wake.flush();
         let findings =
             Findings { kind: FINDINGS_TYPE.to_owned(), claim: Digest::of(body), streams };
         self.sign_jws_as_node(&findings)

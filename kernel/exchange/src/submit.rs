@@ -66,7 +66,6 @@ impl Inner {
         let inner = std::sync::Arc::clone(self);
         let now = self.clock.now();
         let sent = self.store.write(move |tx| inner.accept(tx, document, now)).await?;
-        self.wake.flush();
         Ok(sent)
     }
 
