@@ -20,6 +20,7 @@ mod decide;
 mod operate;
 mod receive;
 mod show;
+mod xml;
 
 pub use config::Config;
 

@@ -5,6 +5,7 @@
 //!
 //! Not here: rules, matching and duties (`karvan_customs`).
 
+use std::fmt::Write as _;
 use std::io::{Read as _, stdin};
 use std::path::Path;
 
@@ -85,6 +86,56 @@ fn read_json(file: &Path) -> Result<Value> {
     })
 }
 
+/// A declaration from a file.
+enum Declaration {
+    /// WCO Data Model XML, which the node reads.
+    Xml(String),
+    /// Canonical JSON.
+    Json(Value),
+}
+
+/// Reads a declaration of either kind.
+fn read_declaration(file: &Path) -> Result<Declaration> {
+    let bytes = read_input(file)?;
+    if is_xml(&bytes) {
+        let xml = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            Failure::new(ErrorKind::Invalid, format!("byte {at} of the XML is not UTF-8"))
+                .hint("convert the text to UTF-8")
+        })?;
+        return Ok(Declaration::Xml(xml));
+    }
+    let document = json::parse(&bytes).map_err(|error| {
+        let text = format!("{} is neither XML nor strict JSON: {error}", file.display());
+        Failure::new(ErrorKind::Invalid, text)
+            .hint("docs/use/customs.md shows a declaration of both kinds")
+    })?;
+    Ok(Declaration::Json(document))
+}
+
+/// Returns whether the first letter, after a byte order mark and space, begins an element.
+fn is_xml(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+/// Says what was filled in and what was left out when XML was read.
+fn reading(handed_in: &Value) -> String {
+    let mut lines = String::new();
+    for note in rows(&handed_in["notes"]) {
+        let _ = writeln!(lines, "  note: {}: {}", text(&note["path"]), text(&note["text"]));
+    }
+    let losses: Vec<_> = rows(&handed_in["notCarriedOver"]).collect();
+    if !losses.is_empty() {
+        let _ = writeln!(lines, "Not carried over, {} values:", losses.len());
+    }
+    for loss in losses {
+        let (path, line) = (text(&loss["path"]), text(&loss["line"]));
+        let _ = writeln!(lines, "  line {line}: {path} = {}", text(&loss["value"]));
+    }
+    lines
+}
+
 /// Returns a value as text: nothing for null.
 fn text(value: &Value) -> String {
     match value {
@@ -102,4 +153,21 @@ fn measure(value: &Value) -> String {
 
 fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_and_json_are_told_apart() {
+        for (bytes, expected) in [
+            (&b"<?xml version='1.0'?>"[..], true),
+            (b"\xef\xbb\xbf\n <Declaration/>", true),
+            (b" {}", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_xml(bytes), expected, "{bytes:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::pilot::Pilot;
-use crate::world::{Ended, World};
+use crate::world::World;
 
 /// Where the test data outside of the project is.
 const TEST_DATA: &str = "KARVAN_TEST_DATA";
@@ -119,6 +119,10 @@ fn check_xml(world: &World) {
     let sent = world.karvan(&["customs", "submit", xml, "--dir", "data/az"]);
     sent.check(0, "partner    accepted it");
     sent.check(0, "TransactionNatureCode = 11");
+    let submit = ["customs", "submit", xml, "--dir", "data/az"];
+    world.karvan(&submit).check(0, "handed in before; nothing was sent");
+    let claim = ["customs", "claim", xml, "--dir", "data/pk"];
+    world.karvan(&claim).check(3, "a document of type IMP is expected here, not EXD");
     let show = ["customs", "show", "--export", "AZ-EX-2026-90001", "--dir", "data/pk"];
     world.karvan(&show).check(0, "consignment  6AZ90001");
 }
@@ -144,10 +148,11 @@ fn every_wco_sample_is_accepted_or_refused_by_a_named_rule() {
     let mut found = String::new();
     for file in &files {
         let name = file.file_name().expect("a name").to_string_lossy();
-        let path = file.to_str().expect("text");
-        let ended = world.karvan(&["customs", "submit", path, "--dir", "data/az", "--json"]);
-        writeln!(found, "{name}: {}", result(&ended)).expect("written");
+        writeln!(found, "{name}: {}", play(&world, file, &name)).expect("written");
     }
+    let standard = std::fs::read_to_string(folder.join("export-standard.xml")).expect("a sample");
+    let cancellation = folder.join("export-cancellation-request.xml");
+    writeln!(found, "{}", play_with_original(&world, &standard, &cancellation)).expect("written");
     assert_eq!(pilot.end("-TERM"), Some(0));
     let path = testdata("wco-submissions.txt");
     if std::env::var_os(UPDATE).is_some() {
@@ -157,20 +162,135 @@ fn every_wco_sample_is_accepted_or_refused_by_a_named_rule() {
     assert!(expected == found, "{} differs; set {UPDATE}=1:\n{found}", path.display());
 }
 
-/// Says in one line what came of a submission, without what differs from run to run.
-fn result(ended: &Ended) -> String {
+/// Submits one sample at the side that it is for, follows it to the other side, and says what came
+/// of it without what differs from run to run.
+fn play(world: &World, file: &Path, name: &str) -> String {
+    let dir = if name.starts_with("import") { "data/pk" } else { "data/az" };
+    let path = file.to_str().expect("text");
+    let ended = world.karvan(&["customs", "submit", path, "--dir", dir, "--json"]);
     if ended.code != 0 && ended.out.is_empty() {
         let problem: Value = serde_json::from_str(&ended.err).expect("a problem");
         let code = problem["type"].as_str().expect("a type");
         let detail = problem["detail"].as_str().expect("a detail");
-        return format!("refused ({}, exit {}): {detail}", code, ended.code);
+        return format!("refused ({code}, exit {}): {detail}", ended.code);
     }
     let sent: Value = serde_json::from_str(&ended.out).expect("an answer");
     let lost = sent["notCarriedOver"].as_array().map_or(0, Vec::len);
+    let came_of_it = match sent["document"].as_str() {
+        Some("IMP") => follow_claim(world, path, &sent),
+        _ => follow_export(world, path, &sent),
+    };
+    let mut lines = format!("{came_of_it}; {lost} values not carried over");
+    for flag in sent["flags"].as_array().into_iter().flatten() {
+        let (at, said) = (flag["pointer"].as_str(), flag["text"].as_str());
+        write!(lines, "\n  flag at {}: {}", at.expect("a place"), said.expect("a text"))
+            .expect("written");
+    }
+    lines
+}
+
+/// Checks that both sides have the declaration, with evidence and the same flags.
+fn follow_export(world: &World, path: &str, sent: &Value) -> String {
+    let id = sent["id"].as_str().expect("a number");
+    assert_eq!(sent["partner"]["state"], "accepted", "{sent:#}");
+    for (dir, direction, answer) in [("data/az", "out", "in"), ("data/pk", "in", "out")] {
+        let show = ["customs", "show", "--export", id, "--dir", dir];
+        let shown = world.json(&show);
+        assert_eq!(shown["export"]["state"], "declared", "{dir}: {shown:#}");
+        assert_eq!(shown["versions"][0]["flags"], sent["flags"], "{dir}");
+        let messages = shown["messages"].as_array().expect("messages");
+        let of = |code: &str, direction: &str| {
+            let mut all = messages.iter();
+            all.find(|each| each["code"] == code && each["direction"] == direction)
+                .unwrap_or_else(|| panic!("{dir}: no {code} {direction} in {shown:#}"))
+        };
+        let exported = of("EXD", direction);
+        assert_eq!(exported["state"], "accepted", "{dir}");
+        assert_eq!(exported["digest"], sent["digest"], "{dir}: the same bytes");
+        for message in [exported, of("VAL", answer)] {
+            let evidence = message["evidence"].as_array().expect("evidence");
+            assert!(!evidence.is_empty(), "{dir}: {message:#}");
+        }
+        world.karvan(&show).check(0, "flag at GoodsShipment/");
+    }
+    let again = world.json(&["customs", "submit", path, "--dir", "data/az"]);
+    assert_eq!((&again["exchange"], &again["duplicate"]), (&sent["exchange"], &json!(true)));
+    format!("EXD {id} sent; stored by both sides with evidence, VAL accepted")
+}
+
+/// Checks that the claim is kept, once, and that a question about its certificate reaches the
+/// other side.
+fn follow_claim(world: &World, path: &str, filed: &Value) -> String {
+    let claim = filed["claim"].as_str().expect("a number");
+    let show = ["customs", "show", "--claim", claim, "--dir", "data/pk"];
+    world.karvan(&show).check(0, "flag at GoodsShipment/");
+    if filed["proposal"]["verdict"] == "general-rate" {
+        assert_eq!(filed["items"], json!([]), "{filed:#}");
+        world.karvan(&show).check(0, "no preference is claimed and the general rate applies");
+        return format!("IMP {claim} filed; no preference claimed, proposal general-rate");
+    }
+    let item = &filed["items"][0];
+    let rules: Vec<_> = item["rules"].as_array().expect("rules").iter().map(text).collect();
+    assert!(rules.contains(&"certificate-unknown"), "{rules:?}");
+    let again = world.json(&["customs", "claim", path, "--dir", "data/pk"]);
+    assert_eq!((&again["claim"], &again["duplicate"]), (&filed["claim"], &json!(true)));
+    let words = "the certificate has not arrived; do you know it?";
+    let why = ["--reason", "cert-unknown", "--text", words];
+    let query = [&["customs", "decide", claim, "--query", "--dir", "data/pk"][..], &why].concat();
+    world.karvan(&query).check(0, "sent under exchange");
+    let asked = |task: &Value| {
+        let subject = task["subject"].as_str().unwrap_or_default();
+        let number = item["certificate"]["key"].as_str().expect("a key");
+        task["kind"] == "partner-query" && subject == format!("certificate {number}")
+    };
+    let tasks = ["customs", "list", "tasks", "--dir", "data/az"];
+    world.wait_for(&tasks, |listed| listed["rows"].as_array().expect("rows").iter().any(asked));
     format!(
-        "sent as {} {}, {lost} values not carried over; the partner {} it",
-        sent["document"], sent["id"], sent["partner"]["state"]
+        "IMP {claim} filed; item 1 quotes certificate {}: {}, {} ({}), proposal {}; held, and the \
+         partner asked",
+        text(&item["certificate"]["number"]),
+        text(&item["light"]),
+        text(&item["state"]),
+        rules.join(", "),
+        text(&item["proposal"]["verdict"]),
     )
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+/// The cancellation once its original is here, and before it an amendment as the refusal of an
+/// amendment by pointer demands it: the whole declaration under function 5.
+fn play_with_original(world: &World, standard: &str, cancellation: &Path) -> String {
+    const NUMBER: &str = "24GBDIRIGZ7QLCPAA8";
+    let version = |function: &str, reference: &str| {
+        let code = format!("<FunctionCode>{function}</FunctionCode><ID>{NUMBER}</ID>");
+        let xml = standard.replace("<FunctionCode>9</FunctionCode>", &code);
+        let xml = xml.replace("U.7847323YIPYA", reference);
+        assert!(xml.contains(NUMBER) && xml.contains(reference), "{xml}");
+        let name = format!("{reference}.xml");
+        world.write(&name, &xml);
+        world.json(&["customs", "submit", &name, "--dir", "data/az"])
+    };
+    for (number, (function, reference)) in (1..).zip([("9", "ORIGINAL"), ("5", "AMENDED")]) {
+        let sent = version(function, reference);
+        assert_eq!(
+            (&sent["version"], &sent["partner"]["state"]),
+            (&json!(number), &json!("accepted"))
+        );
+    }
+    let path = cancellation.to_str().expect("text");
+    let sent = world.json(&["customs", "submit", path, "--dir", "data/az"]);
+    assert_eq!(sent["partner"]["state"], "accepted", "{sent:#}");
+    for dir in ["data/az", "data/pk"] {
+        let shown = world.json(&["customs", "show", "--export", NUMBER, "--dir", dir]);
+        assert_eq!(shown["export"]["state"], "cancelled", "{dir}: {shown:#}");
+        assert_eq!(shown["versions"].as_array().map(Vec::len), Some(2), "{dir}");
+    }
+    "export-cancellation-request.xml after its original and an amendment under function 5: CXL \
+     sent; cancelled on both sides, VAL accepted"
+        .to_owned()
 }
 
 #[test]

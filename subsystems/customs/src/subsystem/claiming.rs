@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::answer::{self, refuse};
 use super::assess::{self, Occasion, claim_subject};
-use super::operate::{Read, invalid, message, must_act_for, read, read_xml, signed_by, unexpected};
+use super::operate::{invalid, message, must_act_for, read, signed_by, unexpected};
 use super::receive::refusals;
+use super::xml::{Read, read_xml};
 use super::{Customs, show};
 use crate::certificate::{CertificateNumber, Version};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key};
@@ -39,7 +40,7 @@ pub(super) fn claim(
     let input: Claiming = read("claim", input)?;
     let Read { message, told } = match (input.claim, input.xml) {
         (Some(claim), None) => Read::of(message("IMP", &claim)?),
-        (None, Some(xml)) => read_xml(customs, cx.now, &xml, DocumentType::Import)?,
+        (None, Some(xml)) => read_xml(customs, cx, &xml, DocumentType::Import)?,
         _ => {
             let text = "give exactly one of `claim` and `xml`";
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));

@@ -3,7 +3,7 @@
 //! Not here: `claim` (`super::claiming`), `decide` and `reopen` (`super::decide`).
 
 use karvan_subsystem::{Caller, Context, Pointer, Rejection};
-use karvan_types::{Digest, ErrorKind, MemberId, Timestamp, json};
+use karvan_types::{Digest, ErrorKind, MemberId, json};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming};
 use super::receive::{refusals, subject_of};
+use super::xml::{Read, read_xml};
 use super::{Customs, claiming, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
 use crate::messages::{DocumentType, IMPORT_TYPE_CODE, Message, ValidationError};
-use crate::wco;
 
 /// Reads the input of an operation strictly.
 pub(super) fn read<T: DeserializeOwned>(operation: &str, input: Value) -> Result<T, Rejection> {
@@ -48,19 +48,6 @@ struct Submission {
     cancellation: Option<Value>,
 }
 
-/// A message that was read, and what is to be told about the reading.
-pub(super) struct Read {
-    pub(super) message: Message,
-    pub(super) told: Value,
-}
-
-impl Read {
-    /// A message of which everything was carried over.
-    pub(super) fn of(message: Message) -> Self {
-        Self { message, told: json!({}) }
-    }
-}
-
 /// Submits, changes or cancels an export declaration; files an import declaration as a claim.
 pub(super) fn submit(
     customs: &Customs,
@@ -75,7 +62,7 @@ pub(super) fn submit(
             let is_import = declaration.get("TypeCode").is_some_and(|c| c == IMPORT_TYPE_CODE);
             Read::of(message(if is_import { "IMP" } else { "EXD" }, &declaration)?)
         }
-        (None, Some(xml), None) => read_xml(customs, cx.now, &xml, DocumentType::Export)?,
+        (None, Some(xml), None) => read_xml(customs, cx, &xml, DocumentType::Export)?,
         (None, None, Some(cancellation)) => Read::of(message("CXL", &cancellation)?),
         _ => {
             let text = "give exactly one of `declaration`, `xml` and `cancellation`";
@@ -90,37 +77,6 @@ pub(super) fn submit(
         }
     };
     Ok(show::merge(output, told))
-}
-
-/// Reads a WCO Data Model XML declaration, and says what of it was not carried over. An amendment
-/// or a cancellation is about a document of type `subject`.
-pub(super) fn read_xml(
-    customs: &Customs,
-    now: Timestamp,
-    xml: &str,
-    subject: DocumentType,
-) -> Result<Read, Rejection> {
-    let context = wco::Context {
-        agreement_id: &customs.config.agreement,
-        sharing_level: customs.config.sharing_level,
-        received_at: now,
-        subject,
-    };
-    let imported = wco::import(xml.as_bytes(), context).map_err(|error| {
-        let code = match &error.rule {
-            wco::Rule::Response { .. } | wco::Rule::Root(_) => "not-a-declaration",
-            _ => "unreadable",
-        };
-        refuse(error.kind(), code, error.to_string())
-    })?;
-    let losses: Vec<Value> = (imported.not_carried_over.iter())
-        .map(|loss| json!({ "path": loss.path, "line": loss.line, "value": loss.value }))
-        .collect();
-    let notes: Vec<Value> = (imported.notes.iter())
-        .map(|note| json!({ "path": note.path, "text": note.text }))
-        .collect();
-    let told = json!({ "notCarriedOver": losses, "notes": notes });
-    Ok(Read { message: imported.message, told })
 }
 
 #[derive(Deserialize)]

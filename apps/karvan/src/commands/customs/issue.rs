@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{CUSTOMS, read_input, read_json, rows, text};
+use super::{CUSTOMS, Declaration, read_declaration, read_json, reading, rows, show, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::failure::{self, Failure};
@@ -19,10 +19,12 @@ use crate::pilot::wait;
 /// Submit, change or cancel an export declaration, and send it to the partner.
 ///
 /// The file is a canonical JSON declaration (function 9, 4 or 5), a JSON cancellation (function
-/// 1), or a declaration in WCO Data Model XML. Of XML it is said what was not carried over.
+/// 1), or a declaration in WCO Data Model XML. Of XML it is said what was not carried over. An
+/// import declaration is filed at this side, as `karvan customs claim` does.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  karvan customs submit declaration.json --dir az\n  \
-    karvan customs submit - --dir az < declaration.xml")]
+    karvan customs submit - --dir az < declaration.xml\n  \
+    karvan customs submit import.xml --dir pk")]
 pub(crate) struct Submit {
     /// The declaration; `-` is standard input.
     file: PathBuf,
@@ -65,35 +67,14 @@ pub(crate) struct Act {
 }
 
 pub(crate) fn submit(command: &Submit, output: Output) -> Result<Outcome> {
-    let bytes = read_input(&command.file)?;
-    let input = if is_xml(&bytes) {
-        let xml = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            Failure::new(ErrorKind::Invalid, format!("byte {at} of the XML is not UTF-8"))
-                .hint("convert the text to UTF-8")
-        })?;
-        json!({ "xml": xml })
-    } else {
-        let document = read_json_bytes(command, &bytes)?;
-        let member = if is_cancellation(&document) { "cancellation" } else { "declaration" };
-        json!({ member: document })
+    let input = match read_declaration(&command.file)? {
+        Declaration::Xml(xml) => json!({ "xml": xml }),
+        Declaration::Json(document) if is_cancellation(&document) => {
+            json!({ "cancellation": document })
+        }
+        Declaration::Json(document) => json!({ "declaration": document }),
     };
     send(&command.sending, "submit", &input, output)
-}
-
-fn read_json_bytes(command: &Submit, bytes: &[u8]) -> Result<Value> {
-    karvan_types::json::parse(bytes).map_err(|error| {
-        let text = format!("{} is neither XML nor strict JSON: {error}", command.file.display());
-        Failure::new(ErrorKind::Invalid, text)
-            .hint("docs/use/customs.md shows a declaration of both kinds")
-            .into()
-    })
-}
-
-/// Returns whether the first letter, after a byte order mark and space, begins an element.
-fn is_xml(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }
 
 /// Returns whether a document has the function of a cancellation (UN/EDIFACT 1225).
@@ -126,10 +107,14 @@ pub(crate) fn certificate(command: &Certificate, output: Output) -> Result<Outco
 }
 
 /// Hands the document in and waits for what the partner says about it. A document that the partner
-/// rejects is a failed check: it was sent, and has to be sent again, mended.
+/// rejects is a failed check: it was sent, and has to be sent again, mended. A claim is not sent.
 fn send(sending: &Sending, operation: &str, input: &Value, output: Output) -> Result<Outcome> {
     let client = Client::open(&sending.node)?;
     let mut sent = client.operate(CUSTOMS, operation, input)?;
+    if !sent["claim"].is_null() {
+        output.print(&sent, show::claim)?;
+        return Ok(Outcome::Done);
+    }
     let answer = await_answer(&client, &sent, operation, Duration::from_secs(sending.wait))?;
     let rejected = answer["state"] == "rejected";
     if let Some(members) = sent.as_object_mut() {
@@ -182,6 +167,7 @@ fn describe(sent: &Value) -> String {
         text(&sent["digest"]),
     );
     lines.push_str("  our rules  every one holds\n");
+    lines.push_str(&show::flags(&sent["flags"]));
     let partner = &sent["partner"];
     lines.push_str(&match partner["state"].as_str() {
         Some("accepted") => "  partner    accepted it\n".to_owned(),
@@ -197,33 +183,5 @@ fn describe(sent: &Value) -> String {
             text(&error["remedy"])
         );
     }
-    for note in rows(&sent["notes"]) {
-        let _ = writeln!(lines, "  note: {}: {}", text(&note["path"]), text(&note["text"]));
-    }
-    let losses: Vec<_> = rows(&sent["notCarriedOver"]).collect();
-    if !losses.is_empty() {
-        let _ = writeln!(lines, "Not carried over, {} values:", losses.len());
-    }
-    for loss in losses {
-        let (path, line) = (text(&loss["path"]), text(&loss["line"]));
-        let _ = writeln!(lines, "  line {line}: {path} = {}", text(&loss["value"]));
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn xml_and_json_are_told_apart() {
-        for (bytes, expected) in [
-            (&b"<?xml version='1.0'?>"[..], true),
-            (b"\xef\xbb\xbf\n <Declaration/>", true),
-            (b" {}", false),
-            (b"", false),
-        ] {
-            assert_eq!(is_xml(bytes), expected, "{bytes:?}");
-        }
-    }
+    lines + &reading(sent)
 }

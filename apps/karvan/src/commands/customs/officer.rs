@@ -8,20 +8,23 @@ use clap::{ArgGroup, Args, ValueEnum};
 use karvan_types::ErrorKind;
 use serde_json::{Map, Value, json};
 
-use super::{measure, operate, read_json, show, text};
+use super::{Declaration, measure, operate, read_declaration, show, text};
 use crate::client::NodeArgs;
 use crate::commands::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Claim a preference with an import declaration; it is matched at once.
+/// File an import declaration; each preference that it claims is matched at once.
 ///
 /// Prints each claimed item with every difference between certificate, export declaration and
 /// claim, the duty with and without preference, and what is proposed.
+/// The file is canonical JSON or WCO Data Model XML. Without a claimed preference the declaration
+/// is kept, and the general rate applies.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  karvan customs claim import.json --dir pk")]
+#[command(after_help = "Examples:\n  karvan customs claim import.json --dir pk\n  karvan \
+    customs claim import.xml --dir pk")]
 pub(crate) struct Claim {
-    /// The import declaration, canonical JSON; `-` is standard input.
+    /// The import declaration; `-` is standard input.
     file: PathBuf,
     /// Kind of importer; some taxes differ.
     #[arg(long, value_enum, value_name = "CLASS")]
@@ -91,7 +94,11 @@ pub(crate) struct Decide {
 
 pub(crate) fn claim(command: &Claim, output: Output) -> Result<Outcome> {
     let mut input = Map::new();
-    input.insert("claim".to_owned(), read_json(&command.file)?);
+    let (member, declaration) = match read_declaration(&command.file)? {
+        Declaration::Xml(xml) => ("xml", xml.into()),
+        Declaration::Json(document) => ("claim", document),
+    };
+    input.insert(member.to_owned(), declaration);
     if let Some(class) = command.importer_class {
         input.insert("importerClass".to_owned(), class.name().into());
     }

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{CUSTOMS, measure, rows, text};
+use super::{CUSTOMS, measure, reading, rows, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::failure;
@@ -128,16 +128,41 @@ pub(super) fn claim(shown: &Value) -> String {
         text(&shown["claim"]),
         text(&shown["version"]),
         text(&shown["filed"]),
-        text(&shown["importer"]["Name"]),
+        name_or_number(&shown["importer"]),
         text(&shown["importerClass"]),
     );
     if shown["duplicate"] == true {
         lines.push_str("(handed in before; nothing was changed)\n");
     }
+    lines.push_str(&flags(&shown["flags"]));
+    let proposal = &shown["proposal"];
+    if !proposal.is_null() {
+        let (verdict, said) = (text(&proposal["verdict"]), text(&proposal["text"]));
+        let _ = writeln!(lines, "  proposal     {verdict}: {said}");
+    }
     for item in rows(&shown["items"]) {
         lines.push_str(&claim_item(item));
     }
+    lines + &reading(shown)
+}
+
+/// Returns what a party is called; forms of other countries give only its number.
+fn name_or_number(party: &Value) -> String {
+    if party["Name"].is_null() { text(&party["ID"]) } else { text(&party["Name"]) }
+}
+
+/// Says what the rules flagged: kept, and for an officer to look at.
+pub(super) fn flags(flags: &Value) -> String {
+    let mut lines = String::new();
+    for flag in rows(flags) {
+        let _ = writeln!(lines, "  flag at {}: {}", text(&flag["pointer"]), text(&flag["text"]));
+    }
     lines
+}
+
+/// Returns the flags of the newest version.
+fn newest_flags(shown: &Value) -> String {
+    rows(&shown["versions"]).last().map(|version| flags(&version["flags"])).unwrap_or_default()
 }
 
 fn claim_item(item: &Value) -> String {
@@ -244,7 +269,7 @@ fn claim_with_history(shown: &Value) -> String {
 }
 
 fn certificate_with_history(shown: &Value) -> String {
-    let mut lines = certificate(&shown["certificate"]);
+    let mut lines = certificate(&shown["certificate"]) + &newest_flags(shown);
     for debit in rows(&shown["debits"]) {
         let unit = text(&debit["quantity"]["unit"]);
         let _ = writeln!(
@@ -316,7 +341,7 @@ fn export_with_history(shown: &Value) -> String {
         or_none(&export["ucr"]),
         certificates.join(", "),
     );
-    lines + &papers(shown)
+    lines + &newest_flags(shown) + &papers(shown)
 }
 
 fn consignment(shown: &Value) -> String {
