@@ -166,6 +166,7 @@ async fn alter<R: Record + Send + 'static>(
 }
 
 type Change = fn(&mut Sent);
+type Narrow = fn(&mut Agreement);
 
 fn swap(text: &mut String, from: &str, to: &str) {
     assert!(text.contains(from), "{text}");
@@ -202,7 +203,7 @@ async fn a_receipt_altered_in_the_database_is_found_by_the_bundle() {
                 .expect("a receipt")
                 .signed
                 .signature
-                .clone_from(&sent.signed.signature)
+                .clone_from(&sent.signed.signature);
         }),
         ("handover", |sent| {
             let jws = sent.handover.as_mut().expect("a receipt");
@@ -217,7 +218,7 @@ async fn a_receipt_altered_in_the_database_is_found_by_the_bundle() {
                 &mut sent.signed.base,
                 "\"karvan-purpose\": testing",
                 "\"karvan-purpose\": testiny",
-            )
+            );
         }),
         ("proofs/", |sent| {
             let [first, second, ..] = &mut sent.leaves[..] else { panic!("two entries") };
@@ -258,7 +259,7 @@ async fn found(world: &World, id: ExchangeId) -> Report {
 async fn an_agreement_that_does_not_cover_the_document_proves_nothing() {
     let world = World::new(34);
     let wide = world.federation.agreement.clone();
-    let cases: [(&str, fn(&mut Agreement)); 3] = [
+    let cases: [(&str, Narrow); 3] = [
         ("did not let", |agreement| agreement.grants.retain(|grant| grant.documents.is_empty())),
         ("did not let", |agreement| agreement.valid_until = agreement.valid_from.plus(HOUR)),
         ("did not let", |agreement| agreement.purpose = "another".to_owned()),

@@ -7,6 +7,7 @@
 //! not durability on power loss; the simulation does that.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -122,7 +123,7 @@ async fn run(seed: u64) -> Result<String> {
                 tokio::time::sleep(pause).await;
                 processes[own].kill().await?;
                 agencies[own].send_replace(processes[own].start().await?);
-                story.push_str(&format!("{} at {at}, ", world.nation(own).host));
+                write!(story, "{} at {at}, ", world.nation(own).host)?;
             }
         }
         anyhow::Ok((story, count))

@@ -4,6 +4,7 @@ mod bundles;
 mod crash;
 mod dead_letters;
 mod documents;
+mod large;
 mod refusals;
 mod streams;
 mod tls;

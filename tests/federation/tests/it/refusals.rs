@@ -146,7 +146,7 @@ const HEADS: &[Wrong] = &[
     }),
     sent("owner-mismatch", 401, |letter, _| letter.put("karvan-client", "PK/GOV/OTHER/customs")),
     signed("clock-skew", 401, |draft, _| {
-        draft.created = draft.created.plus(Duration::from_secs(90))
+        draft.created = draft.created.plus(Duration::from_secs(90));
     }),
     signed("signature-expired", 401, |draft, _| {
         draft.created = draft.created.minus(Duration::from_hours(1));
@@ -194,14 +194,16 @@ const HEADS: &[Wrong] = &[
     sent("field-missing", 422, |letter, _| letter.remove("karvan-client")).named("no client"),
     sent("field-missing", 422, |letter, _| letter.remove("karvan-service")).named("no service"),
     sent("field-missing", 422, |letter, _| letter.remove("karvan-purpose")).named("no purpose"),
-    signed("authority-wrong", 422, |draft, _| draft.host = "elsewhere.example:443999".to_owned()),
+    signed("authority-wrong", 422, |draft, _| {
+        "elsewhere.example:443999".clone_into(&mut draft.host);
+    }),
     signed("field-malformed", 422, |draft, _| {
         draft.path = format!("{DOCUMENTS_PATH}{}", fresh_id());
     })
     .named("the path of another exchange"),
     signed("field-malformed", 422, |draft, _| draft.path = format!("{DOCUMENTS_PATH}not-an-id"))
         .named("a path without an id"),
-    signed("field-malformed", 422, |draft, _| draft.envelope.salt = "short".to_owned())
+    signed("field-malformed", 422, |draft, _| "short".clone_into(&mut draft.envelope.salt))
         .named("a short salt"),
     signed("digest-mismatch", 422, |draft, _| draft.body = Bytes::from_static(b"another body")),
     signed("digest-mismatch", 422, |draft, _| draft.envelope.size += 1).named("a longer length"),
@@ -220,17 +222,17 @@ const HEADS: &[Wrong] = &[
 /// Well signed, but not allowed: the number is used up, so that the stream goes on.
 const FORBIDDEN: &[Wrong] = &[
     signed("agreement-unknown", 403, |draft, _| {
-        draft.put_agreement(1, Digest::of(b"another text"))
+        draft.put_agreement(1, Digest::of(b"another text"));
     }),
     signed("agreement-unknown", 403, |draft, _| {
         let digest = draft.envelope.agreement.digest;
         draft.put_agreement(2, digest);
     })
     .named("another version"),
-    signed("agreement-does-not-cover", 403, |draft, _| draft.envelope.code = "NOPE".to_owned()),
-    signed("purpose-mismatch", 403, |draft, _| draft.envelope.purpose = "curiosity".to_owned()),
+    signed("agreement-does-not-cover", 403, |draft, _| "NOPE".clone_into(&mut draft.envelope.code)),
+    signed("purpose-mismatch", 403, |draft, _| "curiosity".clone_into(&mut draft.envelope.purpose)),
     signed("content-type", 422, |draft, _| {
-        draft.envelope.content_type = "text/plain".to_owned();
+        "text/plain".clone_into(&mut draft.envelope.content_type);
     }),
     signed("document-too-large", 413, |draft, _| draft.put_body(vec![0; 64 * 1024 + 1])),
 ];
