@@ -2,6 +2,7 @@
 //! about the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -19,6 +20,9 @@ use crate::network::Boxed;
 use crate::node::{Inner, Peer};
 use crate::records::{ListLogged, RECEIVED, ReceivedState, SENT, Sent, SentState};
 use crate::wire;
+
+/// How often a list that has ended is looked at again, to see whether the next one is here.
+const LIST_WAIT: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Posts a control message to a peer; returns the body of a good answer, or the cause.
@@ -99,11 +103,12 @@ impl Inner {
                 tracing::info!(peer.id = %from, list.sequence = accepted.sequence, "list accepted");
                 self.log_lists().await?;
             }
-            Ok(_) => {}
-            Err(error) => {
+            // Offered again and again, it is one alarm.
+            Err(error) if self.peer(from).refuses_list(Digest::of(bytes)) => {
                 let text = format!("the list that {from} offers is refused: {error}");
                 self.raise("list-refused", text).await;
             }
+            Ok(_) | Err(_) => {}
         }
         Ok(())
     }
@@ -139,8 +144,13 @@ impl Inner {
         self: Arc<Self>,
         peer: Arc<Peer>,
     ) -> Result<(), crate::Error> {
-        let witness =
-            self.lists().node(&peer.id, self.clock.now()).ok().and_then(|n| n.witness.clone());
+        let witness = loop {
+            match self.lists().node(&peer.id, self.clock.now()) {
+                Ok(node) => break node.witness.clone(),
+                // Its nation's list has ended; the next one will name it again.
+                Err(_) => tokio::time::sleep(LIST_WAIT).await,
+            }
+        };
         let Some(witness) = witness else { return std::future::pending().await };
         let client = Arc::new(PeerWitness { inner: Arc::clone(&self), peer, name: witness.name });
         let verifier = karvan_trust::notes::verifier(&witness.vkey)?;

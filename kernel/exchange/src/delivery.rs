@@ -96,12 +96,19 @@ impl Inner {
         if targets.is_empty() {
             return std::future::pending().await;
         }
+        // Side by side, so that one agency that hangs holds up its own documents only.
+        let pushes = targets.iter().map(|(member, target)| self.push_to(member, target));
+        futures_util::future::try_join_all(pushes).await?;
+        Ok(())
+    }
+
+    async fn push_to(
+        self: &Arc<Self>,
+        member: &MemberId,
+        target: &Target,
+    ) -> Result<(), crate::Error> {
         loop {
-            let mut pushed = 0;
-            for (member, target) in &targets {
-                pushed += self.push_round(member, target).await?;
-            }
-            if pushed == 0 {
+            if self.push_round(member, target).await? == 0 {
                 tokio::time::sleep(IDLE).await;
             }
         }

@@ -12,7 +12,7 @@ use karvan_system::{Clock, Entropy};
 use karvan_trust::keys::KeyProvider;
 use karvan_trust::lists::TrustStore;
 use karvan_types::limits::HANDLED_BODY_BYTES_MAX;
-use karvan_types::{ErrorKind, MemberId, NodeId, Timestamp};
+use karvan_types::{Digest, ErrorKind, MemberId, NodeId, Timestamp};
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -195,6 +195,7 @@ pub(crate) struct Peer {
     relay_marked: AtomicBool,
     receipts_marked: AtomicBool,
     reach: Mutex<Reach>,
+    refused_list: Mutex<Option<Digest>>,
 }
 
 /// Whether a peer answers.
@@ -274,7 +275,14 @@ impl Peer {
             relay_marked: AtomicBool::new(false),
             receipts_marked: AtomicBool::new(false),
             reach: Mutex::new(reach),
+            refused_list: Mutex::new(None),
         }
+    }
+
+    /// Notes that a list it offers is refused; returns whether that is news.
+    pub(crate) fn refuses_list(&self, list: Digest) -> bool {
+        let mut refused = self.refused_list.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.replace(list) != Some(list)
     }
 
     /// Says that the outbox may hold more for this peer.

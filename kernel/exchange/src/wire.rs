@@ -369,9 +369,9 @@ pub(crate) fn answer(stored: &StoredAnswer, exchange: &str) -> Response<Body> {
     })
 }
 
-/// Verifies a peer's answer to a document; returns it as it is to be kept, with the signature of the
-/// document that it is bound to. That may be a lapsed one: a peer answers what it took before with
-/// the receipt of that time.
+/// Verifies a peer's answer to a document; returns it as it is to be kept, with the signature of
+/// the document that it is bound to. That may be a lapsed one: a peer answers what it took before
+/// with the receipt of that time.
 pub fn verify_answer<'s>(
     directory: &dyn KeyDirectory,
     sent: &'s Sent,
