@@ -1,5 +1,5 @@
-//! An evidence bundle proves an exchange to somebody with the root and a laptop; whatever is changed
-//! in it, or in the database that it is made from, is found and named.
+//! An evidence bundle proves an exchange to somebody with the root and a laptop; whatever is
+//! changed in it, or in the database that it is made from, is found and named.
 
 use karvan_exchange::agreement::{Agreement, AgreementBook};
 use karvan_exchange::bundle::verify::{Report, verify};

@@ -238,9 +238,18 @@ async fn inv_12_an_expired_list_stops_traffic_and_the_next_one_lets_it_go() {
         assert_eq!(sender.find(id).await.expect("kept").state, "accepted", "not given up");
     }
 
+    // Restarted under the ended list, Azerbaijan finds its witness again under the next one.
+    az.stop().await;
+    let az = world
+        .start_with(AZ, |settings| {
+            settings.clock = time();
+            settings.lists.truncate(1);
+        })
+        .await;
     az.trust.accept(&world.nation(PK).list, clock.now()).expect("the next version");
     for id in [open, id] {
         sender.wait_for(id, "delivered").await;
+        az.agency().wait_for_evidence(id, "witnessed").await;
     }
     az.stop().await;
     pk.stop().await;
@@ -265,6 +274,7 @@ async fn inv_12_a_rolled_back_list_is_refused_and_alarmed() {
     let status = pk.agency().status().await;
     let list = status["lists"].as_array().expect("lists").iter().find(|l| l["nation"] == "AZ");
     assert_eq!(list.expect("the list")["sequence"], 2);
+    assert_eq!(pk.agency().alarms("list-refused").await.len(), 1, "one alarm, not ten a second");
     pk.stop().await;
     // Nor does a restart forget.
     let restarted = Station::start(&world.federation, PK, {

@@ -165,6 +165,33 @@ async fn push_reaches_the_agency_once_and_is_tried_again_when_it_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_that_hangs_holds_up_no_other() {
+    let world = World::new(7);
+    let desk = Desk::open().await;
+    // Accepts connections and never answers.
+    let hole = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let nation = world.nation(AZ);
+    let az = world
+        .start_with(AZ, |settings| {
+            let push = |at: SocketAddr| Delivery::Push { url: format!("http://{at}/inbox") };
+            let hole = hole.local_addr().expect("an address");
+            settings.node.delivery.insert(nation.archive.clone(), push(hole));
+            settings.node.delivery.insert(nation.member.clone(), push(desk.at));
+        })
+        .await;
+    let pk = world.start(PK).await;
+    for _ in 0..3 {
+        let stuck = pk.agency().send(&nation.archive, PLAIN, "stuck").await;
+        pk.agency().wait_for(stuck, "relayed").await;
+    }
+    let _held = hole.accept().await.expect("the node tries");
+    let id = pk.agency().send(&nation.member, PLAIN, "free").await;
+    pk.agency().wait_for(id, "delivered").await;
+    pk.stop().await;
+    az.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pull_leases_a_document_until_it_is_confirmed_or_refused() {
     let world = World::new(4);
     let clock = Arc::new(karvan_federation::TestClock::new());
