@@ -109,6 +109,18 @@ pub(super) const STEPS: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "go-node-log",
+        about: "the same Go program accepts the log of a real node and its cosignature",
+        act: Act::Run(&[
+            "cargo run --locked -p karvan-federation --example node_log -- {out}",
+            "go run tests/foreign/go/checklog.go -log {out}/pk/log -checkpoint witnessed \
+             -key @{out}/log.vkey -witness @{out}/witness.vkey",
+        ]),
+        needs: &[&GO, &GO_SUMDB],
+        env: &[("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode"), ("GOFLAGS", "")],
+        ..PLAIN
+    },
+    Step {
         name: "python-verifier",
         about: "a Python program without our code accepts our messages and refuses altered ones",
         act: Act::Run(&[
