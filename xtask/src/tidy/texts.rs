@@ -145,7 +145,7 @@ mod tests {
     fn paths_of_machines() {
         let at = |path, line, found| at("machine-paths", path, line, found);
         at("a/src/a.rs", "open(\"/home/me/data\")", true);
-        at("docs/a.md", "in /work/main", true);
+        at("docs/a.md", "in /home/somebody/karvan", true);
         at(".ci/run", "cd /root/karvan", true);
         at("docs/a.md", "see docs/work/plan.md", false);
         at("docs/a.md", "https://a.example/home/", false);
