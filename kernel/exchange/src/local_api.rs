@@ -126,11 +126,15 @@ impl Scope {
         self.0.as_ref().is_none_or(|member| view.sender == *member || view.recipient == *member)
     }
 
-    /// Refuses as if the document were unknown: to others it is.
-    async fn require(&self, inner: &Inner, exchange: ExchangeId) -> Result<(), Rejection> {
+    /// Returns a document, or refuses as if it were unknown: to others it is.
+    async fn find(
+        &self,
+        inner: &Inner,
+        exchange: ExchangeId,
+    ) -> Result<Vec<DocumentView>, Rejection> {
         let views = inner.show(exchange).await?;
         if views.iter().any(|view| self.covers(view)) {
-            return Ok(());
+            return Ok(views);
         }
         Err(crate::desk::not_found(exchange))
     }
@@ -139,7 +143,7 @@ impl Scope {
 /// Checks that a token may read documents, and whose: an operator's all, a member's its own.
 fn authorize_reader(inner: &Inner, headers: &HeaderMap) -> Result<Scope, Rejection> {
     let caller = authorize(inner, headers, "documents.read")?;
-    let all = authorize(inner, headers, "node.operate").is_ok();
+    let all = caller.may("node.operate");
     Ok(Scope((!all).then_some(caller.member)))
 }
 
@@ -166,14 +170,13 @@ fn authorize(inner: &Inner, headers: &HeaderMap, permission: &str) -> Result<Cal
             "this node does not know the token; ask its operator",
         ));
     };
-    if !known.permissions.iter().any(|held| held == "*" || held == permission) {
-        return Err(Rejection::new(
-            ErrorKind::Forbidden,
-            "permission-missing",
-            format!("{} lacks the permission `{permission}`; ask the operator", known.user),
-        ));
-    }
-    Ok(Caller { member: known.member.clone(), user: known.user.clone() })
+    let caller = Caller {
+        member: known.member.clone(),
+        user: known.user.clone(),
+        permissions: known.permissions.clone(),
+    };
+    caller.require(permission)?;
+    Ok(caller)
 }
 
 fn exchange_id(text: &str) -> Result<ExchangeId, Rejection> {
@@ -276,8 +279,7 @@ async fn list(State(inner): Shared, headers: HeaderMap, Params(query): Params<Li
 
 async fn show(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
     let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
-    scope.require(&inner, id).await?;
-    Ok(Json(inner.show(id).await?).into_response())
+    Ok(Json(scope.find(&inner, id).await?).into_response())
 }
 
 #[derive(Deserialize)]
@@ -294,14 +296,14 @@ async fn body(
     Params(query): Params<BodyQuery>,
 ) -> Reply {
     let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
-    scope.require(&inner, id).await?;
+    scope.find(&inner, id).await?;
     let (content_type, body) = inner.body_of(id, query.direction).await?;
     Ok(([(CONTENT_TYPE, content_type)], axum::body::Body::new(body)).into_response())
 }
 
 async fn bundle(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
     let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
-    scope.require(&inner, id).await?;
+    scope.find(&inner, id).await?;
     let bytes = inner.bundle(id).await?;
     Ok(([(CONTENT_TYPE, "application/zip")], bytes).into_response())
 }
@@ -309,7 +311,7 @@ async fn bundle(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>
 async fn resend(State(inner): Shared, headers: HeaderMap, Path(id): Path<String>) -> Reply {
     let caller = authorize(&inner, &headers, "documents.send")?;
     let (scope, id) = (authorize_reader(&inner, &headers)?, exchange_id(&id)?);
-    scope.require(&inner, id).await?;
+    scope.find(&inner, id).await?;
     let sent = inner.resend(id, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(inner.describe_sent(&sent))).into_response())
 }

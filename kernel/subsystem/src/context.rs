@@ -1,9 +1,9 @@
 //! What a sub-system may do while it handles something.
 
 use karvan_store::Tx;
-use karvan_types::{ExchangeId, MemberId, Timestamp};
+use karvan_types::{ErrorKind, ExchangeId, MemberId, Timestamp};
 
-use crate::Outgoing;
+use crate::{Outgoing, Rejection};
 
 /// Who calls an operation.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -12,6 +12,27 @@ pub struct Caller {
     pub member: MemberId,
     /// Name of the person or program, as on its token; goes into decisions.
     pub user: String,
+    /// Permissions of its token; `*` is all.
+    pub permissions: Vec<String>,
+}
+
+impl Caller {
+    /// Returns whether the caller holds a permission.
+    pub fn may(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|held| held == "*" || held == permission)
+    }
+
+    /// Refuses a caller who lacks a permission.
+    pub fn require(&self, permission: &str) -> Result<(), Rejection> {
+        if self.may(permission) {
+            return Ok(());
+        }
+        Err(Rejection::new(
+            ErrorKind::Forbidden,
+            "permission-missing",
+            format!("{} lacks the permission `{permission}`; ask the operator", self.user),
+        ))
+    }
 }
 
 /// The transaction in hand, the instant, and the documents to send with it.

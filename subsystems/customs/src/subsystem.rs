@@ -108,7 +108,7 @@ const OPERATIONS: &[Operation] = &[
         "customs.submit",
         true,
         "Submit, change or cancel an export declaration and send it to the partner; an import \
-         declaration is filed as a claim.",
+         declaration is filed as a claim, which needs customs.claim too.",
     ),
     operation(
         "certificate",

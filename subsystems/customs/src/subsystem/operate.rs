@@ -70,7 +70,10 @@ pub(super) fn submit(
         }
     };
     let output = match message {
-        Message::Import(content) => claiming::file(customs, cx, caller, content, None)?,
+        Message::Import(content) => {
+            caller.require("customs.claim")?;
+            claiming::file(customs, cx, caller, content, None)?
+        }
         message => {
             must_be_about(&message, "EXD")?;
             publish(customs, cx, caller, &message)?

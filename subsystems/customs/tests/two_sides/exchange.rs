@@ -87,7 +87,11 @@ impl Exchange {
         operation: &str,
         input: Value,
     ) -> Result<Value, Rejection> {
-        let caller = Caller { member: member.clone(), user: "officer-7".to_owned() };
+        let caller = Caller {
+            member: member.clone(),
+            user: "officer-7".to_owned(),
+            permissions: vec!["*".to_owned()],
+        };
         let bench = &mut self.side(member.instance()).bench;
         bench.now = bench.now.plus(std::time::Duration::from_mins(1));
         if matches!(operation, "show" | "list" | "tariff") {

@@ -61,7 +61,11 @@ async fn two_officers_debit_at_the_same_moment() {
     for number in [1, 2] {
         exchange.act(&pk, "claim", claim(&template, number, 20_000)).await.expect("claimed");
     }
-    let caller = |user: &str| Caller { member: pk.clone(), user: user.to_owned() };
+    let caller = |user: &str| Caller {
+        member: pk.clone(),
+        user: user.to_owned(),
+        permissions: vec!["*".to_owned()],
+    };
     let (first, second) = (caller("karachi"), caller("lahore"));
     let grant = |number: usize| {
         json!({
@@ -81,6 +85,21 @@ async fn two_officers_debit_at_the_same_moment() {
     assert_eq!(refused.code, "customs.balance-exceeded", "{refused}");
     assert!(refused.text.contains("only 10000 KGM are left"), "{refused}");
     assert_eq!(ledger(&mut exchange, &pk).await, (20_000.into(), 10_000.into()));
+}
+
+#[tokio::test]
+async fn an_import_declaration_needs_the_permission_to_claim() {
+    let (mut exchange, pk, template) = start().await;
+    let input = json!({ "declaration": claim(&template, 1, 20_000)["claim"] });
+    let mut caller = Caller {
+        member: pk,
+        user: "clerk".to_owned(),
+        permissions: vec!["customs.submit".to_owned()],
+    };
+    let refused = exchange.pk.bench.operate(&caller, "submit", input.clone()).await;
+    assert_eq!(refused.expect_err("not permitted").code, "permission-missing");
+    caller.permissions.push("customs.claim".to_owned());
+    exchange.pk.bench.operate(&caller, "submit", input).await.expect("permitted");
 }
 
 /// What one officer does next.
