@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use karvan_agreements::Agreements;
 use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
 use karvan_ledger::Witness;
@@ -116,7 +117,7 @@ async fn run_parts(
 
     let upkeep = upkeep::Upkeep { config, trust, store, keys, tls, certificate, clock };
     let outcome = tokio::select! {
-        ended = node.run() => ended.map_err(Into::into),
+        ended = node.run(Vec::new()) => ended.map_err(Into::into),
         never = local::serve(local, node.local_routes()) => match never {},
         ended = upkeep.run() => ended,
         failed = state_failure(&state) => Err(failed.into()),
@@ -164,7 +165,7 @@ fn node_config(
     let exchange = &config.exchange;
     let delivery = config.delivery.iter().map(|entry| (entry.member.clone(), entry.delivery()));
     Ok(NodeConfig {
-        agreements: loaded.book,
+        agreements: Arc::new(Agreements::new(loaded.book)),
         delivery: delivery.collect(),
         tokens: setup::read_token_file(&config.local.token_file)?,
         delivery_deadline: exchange.delivery_deadline.duration(),

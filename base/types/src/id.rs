@@ -82,13 +82,15 @@ as_text!(Instance);
 /// A member or one of its subsystems: `PK/GOV/FBR` or `PK/GOV/FBR/customs`.
 ///
 /// Parts are 1 to 64 characters of `A-Z a-z 0-9 . _ -`, so an identifier needs no escaping in
-/// paths, headers and file names. (X-Road allows more; the gateway escapes those.)
+/// paths, headers and file names. X-Road allows more: any other character stands as the
+/// percent-encoding of its UTF-8 with upper-case digits (RFC 3986, section 2.1), and what needs no
+/// encoding has none, so that every identifier has one spelling.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MemberId(String);
 
 const MEMBER_RULE: &str = "instance/class/member or instance/class/member/subsystem, parts of up \
-                           to 64 letters, digits, dot, underscore or hyphen, such as \
-                           PK/GOV/FBR/customs";
+                           to 64 letters, digits, dot, underscore or hyphen (anything else \
+                           percent-encoded), such as PK/GOV/FBR/customs";
 
 impl MemberId {
     /// Returns the whole identifier.
@@ -109,10 +111,49 @@ impl MemberId {
     }
 }
 
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')
+}
+
 fn is_part(part: &str) -> bool {
-    (1..=64).contains(&part.len())
-        && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
-        && part.bytes().any(|b| b != b'.')
+    (1..=64).contains(&part.len()) && part.bytes().all(is_plain) && part.bytes().any(|b| b != b'.')
+}
+
+/// Returns whether a part of a member's identifier is in its one spelling.
+fn is_member_part(part: &str) -> bool {
+    is_part(part) || (part.contains('%') && is_encoded(part))
+}
+
+fn is_encoded(part: &str) -> bool {
+    let mut decoded = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'%' {
+            if !is_plain(first) {
+                return false;
+            }
+            decoded.push(first);
+            continue;
+        }
+        let [high, low, after @ ..] = rest else { return false };
+        let digit = |b: u8| match b {
+            b'0'..=b'9' => Some(b - b'0'),
+            b'A'..=b'F' => Some(b - b'A' + 10),
+            _ => None,
+        };
+        let (Some(high), Some(low)) = (digit(*high), digit(*low)) else { return false };
+        let byte = high << 4 | low;
+        if is_plain(byte) {
+            return false;
+        }
+        decoded.push(byte);
+        rest = after;
+    }
+    let text = std::str::from_utf8(&decoded);
+    text.is_ok_and(|text| {
+        (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    })
 }
 
 impl fmt::Display for MemberId {
@@ -128,7 +169,7 @@ impl FromStr for MemberId {
         let parts: Vec<_> = text.split('/').collect();
         let fits = text.len() <= ID_BYTES_MAX && (3..=4).contains(&parts.len());
         let instance = parts.first().is_some_and(|part| part.parse::<Instance>().is_ok());
-        if fits && instance && parts.iter().all(|part| is_part(part)) {
+        if fits && instance && parts.iter().all(|part| is_member_part(part)) {
             Ok(Self(text.to_owned()))
         } else {
             Err(invalid("member id", text, MEMBER_RULE))
@@ -266,12 +307,15 @@ mod tests {
 
     #[test]
     fn members() {
-        for good in ["PK/GOV/FBR", "AZ/GOV/SCC/customs", "PK/COM/a.b_c-1"] {
+        for good in ["PK/GOV/FBR", "AZ/GOV/SCC/customs", "PK/COM/a.b_c-1", "AZ/GOV/%C6%8FL%2F"] {
             assert_eq!(good.parse::<MemberId>().map(|id| id.to_string()), Ok(good.to_owned()));
         }
         let long = format!("PK/GOV/{}", "a".repeat(65));
-        for bad in ["", "PK", "PK/GOV", "pk/GOV/x", "PK/GOV/..", "PK/GOV/a b", "PK/G/a/b/c", &long]
-        {
+        let encoded =
+            ["PK/GOV/%41", "PK/GOV/%c6%8f", "PK/GOV/%C6", "PK/GOV/%0A", "PK/GOV/%F", "%50K/GOV/x"];
+        let plain =
+            ["", "PK", "PK/GOV", "pk/GOV/x", "PK/GOV/..", "PK/GOV/a b", "PK/G/a/b/c", &long];
+        for bad in plain.into_iter().chain(encoded) {
             assert!(bad.parse::<MemberId>().is_err(), "{bad}");
         }
         let id: MemberId = "AZ/GOV/SCC/customs".parse().expect("valid");

@@ -106,6 +106,13 @@ impl Agreement {
         self.valid_from <= now && now < self.valid_until
     }
 
+    /// Returns whether one of its grants lets a client send a document.
+    pub fn allows_document(&self, client: &MemberId, provider: &MemberId, code: &str) -> bool {
+        self.grants.iter().any(|grant| {
+            grant.client == *client && grant.provider == *provider && grant.covers_document(code)
+        })
+    }
+
     /// Returns everyone whom it names.
     pub fn parties(&self) -> BTreeSet<MemberId> {
         let grants = self.grants.iter();
@@ -143,6 +150,12 @@ impl Agreement {
 }
 
 impl Grant {
+    /// Starts a grant that allows nothing yet.
+    pub fn new(client: MemberId, provider: MemberId) -> Self {
+        let (documents, services, feeds) = Default::default();
+        Self { client, provider, documents, services, feeds, quota: None }
+    }
+
     /// Returns whether it covers a document type.
     pub fn covers_document(&self, code: &str) -> bool {
         self.documents.iter().any(|allowed| allowed == code)

@@ -191,6 +191,19 @@ impl AgreementBook {
         })
     }
 
+    /// Checks that the named agreement lets a client send a document.
+    pub fn check_document(
+        &self,
+        name: &AgreementRef,
+        client: &MemberId,
+        provider: &MemberId,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<Allowed<'_>, Rejection> {
+        let what = || format!("send `{code}` to");
+        self.check(name, client, provider, now, what, |grant| grant.covers_document(code))
+    }
+
     /// Checks that the named agreement is known and in force, and that a grant of it between the
     /// two covers what `covers` asks for. `what` says that in words, such as "send `EXD`".
     pub fn check(
@@ -231,8 +244,7 @@ impl AgreementBook {
             grant.client == *client && grant.provider == *provider && covers(grant)
         });
         let Some((grant, meter)) = found else {
-            let text =
-                format!("agreement {} does not let {client} {} {provider}", name.id, what());
+            let text = format!("agreement {} does not let {client} {} {provider}", name.id, what());
             return refuse("agreement-does-not-cover", text);
         };
         Ok(Allowed { entry, grant, meter: meter.as_ref() })

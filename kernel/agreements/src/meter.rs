@@ -5,6 +5,7 @@
 //! evenly over the period, so that at no time more than twice the allowance passes within one
 //! period. The count lives in memory and starts anew with the process.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -35,7 +36,23 @@ pub enum Period {
     Day,
 }
 
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.calls, self.per.as_str())
+    }
+}
+
 impl Period {
+    /// Returns its name, as agreements write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Second => "second",
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+        }
+    }
+
     /// Returns its length.
     pub const fn duration(self) -> Duration {
         match self {
@@ -92,7 +109,7 @@ impl Meter {
         let mut seen = self.full_at.load(Ordering::Relaxed);
         loop {
             let next = seen.max(now) + step;
-            if next - now > period.max(step) {
+            if next - now > period {
                 return Err(Exhausted {
                     retry_after: Duration::from_micros(next - now - period),
                     reset: Duration::from_micros(seen - now),
@@ -106,7 +123,7 @@ impl Meter {
             );
             match swapped {
                 Ok(_) => {
-                    let free = (period.max(step) - (next - now)) / step;
+                    let free = (period - (next - now)) / step;
                     return Ok(Left {
                         remaining: u32::try_from(free).unwrap_or(u32::MAX),
                         reset: Duration::from_micros(next - now),
@@ -147,9 +164,8 @@ mod tests {
     fn many_threads_get_exactly_the_allowance() {
         let meter = Meter::new(Quota { calls: 1_000, per: Period::Day });
         let taken: usize = std::thread::scope(|scope| {
-            let runs = [(); 4].map(|()| {
-                scope.spawn(|| (0..1_000).filter(|_| meter.take(at(0)).is_ok()).count())
-            });
+            let runs = [(); 4]
+                .map(|()| scope.spawn(|| (0..1_000).filter(|_| meter.take(at(0)).is_ok()).count()));
             runs.into_iter().map(|run| run.join().expect("no panic")).sum()
         });
         assert_eq!(taken, 1_000);

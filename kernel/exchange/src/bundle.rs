@@ -14,7 +14,7 @@ use std::io::{Cursor, Read as _, Write as _};
 
 use http_body_util::BodyExt as _;
 use karvan_subsystem::Rejection;
-use karvan_types::{Digest, ErrorKind, ExchangeId, NodeId, Timestamp};
+use karvan_types::{AgreementRef, Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -142,7 +142,9 @@ impl Inner {
     pub(crate) async fn bundle(&self, exchange: ExchangeId) -> Result<Vec<u8>, Rejection> {
         let known = self.exchange(exchange).await?;
         let mut files = Files::default();
-        self.add_trust(&mut files, &known.envelope)?;
+        let envelope = &known.envelope;
+        let parties = [&envelope.sender, &envelope.recipient];
+        self.add_trust(&mut files, parties, &envelope.agreement)?;
         files.add(name::DOCUMENT_BASE, known.document.base.as_str());
         files.add(name::DOCUMENT_SIGNATURE, known.document.signature.as_str());
         if known.envelope.size <= BODY_BYTES_MAX {
@@ -199,16 +201,21 @@ impl Inner {
         }
     }
 
-    fn add_trust(&self, files: &mut Files, envelope: &Envelope) -> Result<(), Rejection> {
+    pub(crate) fn add_trust(
+        &self,
+        files: &mut Files,
+        parties: [&MemberId; 2],
+        agreement: &AgreementRef,
+    ) -> Result<(), Rejection> {
         let missing = |what: &str| {
             Rejection::new(ErrorKind::NotFound, "list-missing", format!("this node has no {what}"))
         };
         files.add(name::ROOT, self.trust.root_document().ok_or_else(|| missing("root"))?);
-        for nation in [envelope.sender.instance(), envelope.recipient.instance()] {
+        for nation in parties.map(MemberId::instance) {
             let list = self.trust.document(nation).ok_or_else(|| missing("list"))?;
             files.add(&format!("trust/list-{nation}.json"), list);
         }
-        if let Some(text) = self.config.agreements.document(&envelope.agreement) {
+        if let Some(text) = self.config.agreements.book().document(agreement) {
             files.add(name::AGREEMENT, text);
         }
         Ok(())

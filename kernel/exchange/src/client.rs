@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use crate::network::{Boxed, Stream};
 
 /// The body type of requests and answers.
-pub(crate) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -28,13 +28,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The place cannot be reached, or broke off.
 #[derive(Debug, thiserror::Error)]
 #[error("{place} cannot be reached: {cause}")]
-pub(crate) struct Unreachable {
+pub struct Unreachable {
     place: String,
     cause: String,
 }
 
 /// Opens a connection to the pool's one place.
-pub(crate) trait Dial: Send + Sync {
+pub trait Dial: Send + Sync {
     /// Returns the name of the place, for messages.
     fn place(&self) -> String;
 
@@ -44,12 +44,12 @@ pub(crate) trait Dial: Send + Sync {
 
 /// Connections to one place that wait for their next request.
 #[derive(Default)]
-pub(crate) struct Pool {
+pub struct Pool {
     idle: Mutex<Vec<SendRequest<Body>>>,
 }
 
 /// Makes a body of bytes in memory.
-pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
@@ -58,7 +58,7 @@ impl Pool {
     ///
     /// `make` may be called twice: an idle connection may turn out to be closed, and then the
     /// request goes once more over a fresh one. Only requests that may be repeated come here.
-    pub(crate) async fn send(
+    pub async fn send(
         &self,
         dial: &dyn Dial,
         timeout: Duration,
@@ -91,7 +91,7 @@ impl Pool {
     }
 
     /// Closes all idle connections, for a peer that was distrusted or whose line broke.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

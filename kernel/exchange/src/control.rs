@@ -47,7 +47,6 @@ impl Inner {
         path: &str,
         body: &Bytes,
     ) -> Result<http::Response<Bytes>, String> {
-        let timeout = self.config.answer_timeout;
         let authority = self.authority_of(&peer.id).map_err(|rejection| rejection.text)?;
         let make = || {
             Request::builder()
@@ -59,6 +58,16 @@ impl Inner {
                 .body(full(body.clone()))
                 .map_err(|error| std::io::Error::other(error.to_string()))
         };
+        self.send_to(peer, make).await
+    }
+
+    /// Sends a request that may be repeated, and notes whether the peer answers.
+    pub(crate) async fn send_to(
+        &self,
+        peer: &Arc<Peer>,
+        make: impl FnMut() -> std::io::Result<Request<Body>>,
+    ) -> Result<http::Response<Bytes>, String> {
+        let timeout = self.config.answer_timeout;
         let sent = peer.pool.send(&self.line(peer), timeout, make).await;
         let now = self.clock.now();
         match &sent {

@@ -294,13 +294,17 @@ impl Inner {
         now: Timestamp,
     ) -> Result<(), Rejection> {
         let envelope = &sent.envelope;
-        let terms = self.config.agreements.check(
-            &envelope.agreement,
-            &envelope.sender,
-            &envelope.recipient,
-            &envelope.code,
-            now,
-        )?;
+        let book = self.config.agreements.book();
+        let terms = &book
+            .check_document(
+                &envelope.agreement,
+                &envelope.sender,
+                &envelope.recipient,
+                &envelope.code,
+                now,
+            )?
+            .entry
+            .agreement;
         let key = self.member_key(&envelope.sender)?;
         let authority = self.authority_of(&sent.peer)?;
         sent.expires_at = now.plus(self.config.delivery_deadline).min(terms.valid_until);

@@ -146,13 +146,17 @@ impl Inner {
     /// Checks what lists, agreement and document type say about a document.
     fn permit(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
         self.member_key(&envelope.recipient)?;
-        let terms = self.config.agreements.check(
-            &envelope.agreement,
-            &envelope.sender,
-            &envelope.recipient,
-            &envelope.code,
-            now,
-        )?;
+        let book = self.config.agreements.book();
+        let terms = &book
+            .check_document(
+                &envelope.agreement,
+                &envelope.sender,
+                &envelope.recipient,
+                &envelope.code,
+                now,
+            )?
+            .entry
+            .agreement;
         if envelope.purpose != terms.purpose {
             return Err(Rejection::new(
                 ErrorKind::Forbidden,

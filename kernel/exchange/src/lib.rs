@@ -1,14 +1,14 @@
 #![doc = include_str!("../README.md")]
 
-pub mod agreement;
 pub mod bundle;
-mod client;
+pub mod client;
 mod control;
 pub mod delivery;
 pub mod desk;
 mod error;
 pub mod evidence;
 pub mod handover;
+pub mod host;
 mod identity;
 mod inbox;
 pub mod local_api;

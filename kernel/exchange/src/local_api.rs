@@ -148,7 +148,11 @@ fn authorize_reader(inner: &Inner, headers: &HeaderMap) -> Result<Scope, Rejecti
 }
 
 /// Checks the token and its permission.
-fn authorize(inner: &Inner, headers: &HeaderMap, permission: &str) -> Result<Caller, Rejection> {
+pub(crate) fn authorize(
+    inner: &Inner,
+    headers: &HeaderMap,
+    permission: &str,
+) -> Result<Caller, Rejection> {
     let token = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

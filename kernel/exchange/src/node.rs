@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use karvan_agreements::Agreements;
 use karvan_ledger::{Ledger, Witness};
 use karvan_store::{Blobs, Read, Store, Tx};
 use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
@@ -18,9 +19,9 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::Error;
-use crate::agreement::AgreementBook;
 use crate::client::{Dial, Pool};
 use crate::delivery::Delivery;
+use crate::host::PeerService;
 use crate::local_api::Token;
 use crate::network::{Boxed, Network, Stream};
 use crate::relay::Retry;
@@ -45,7 +46,7 @@ pub struct NodeConfig {
     /// This node.
     pub node: NodeId,
     /// The agreements in force.
-    pub agreements: AgreementBook,
+    pub agreements: Arc<Agreements>,
     /// How documents reach members whose types no sub-system handles; pull when not named.
     pub delivery: BTreeMap<MemberId, Delivery>,
     /// Tokens of the local interface.
@@ -73,7 +74,7 @@ impl NodeConfig {
     pub fn new(node: NodeId) -> Self {
         Self {
             node,
-            agreements: AgreementBook::default(),
+            agreements: Arc::default(),
             delivery: BTreeMap::new(),
             tokens: Vec::new(),
             delivery_deadline: Duration::from_hours(30 * 24),
@@ -134,14 +135,14 @@ pub(crate) struct Inner {
 }
 
 /// The node's state, with each transaction followed by waking whoever it gave work.
-pub(crate) struct WakingStore {
+pub struct WakingStore {
     store: Store,
     wake: Arc<Wake>,
 }
 
 impl WakingStore {
     /// Runs `work` in a transaction; see [`Store::write`].
-    pub(crate) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<karvan_store::Error> + Send + 'static,
@@ -152,7 +153,7 @@ impl WakingStore {
     }
 
     /// Runs `work` on one view; see [`Store::read`].
-    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<karvan_store::Error> + Send + 'static,
@@ -435,11 +436,13 @@ impl Node {
 
     /// Runs the node until a part of it fails. Dropping the future stops it; whatever was
     /// acknowledged is durable at every instant.
-    pub async fn run(&self) -> Result<(), Error> {
+    ///
+    /// `services` answer what peers ask beside documents.
+    pub async fn run(&self, services: Vec<Arc<dyn PeerService>>) -> Result<(), Error> {
         let inner = &self.0;
         inner.log_lists().await?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(inner).run_peer_api());
+        tasks.spawn(Arc::clone(inner).run_peer_api(services));
         tasks.spawn(Arc::clone(inner).run_streams());
         tasks.spawn(Arc::clone(inner).run_push());
         tasks.spawn(Arc::clone(inner).run_lists());

@@ -10,6 +10,7 @@
 //! | `POST /witness/add-checkpoint` | C2SP tlog-witness |
 //! | `GET /log/…` | the log itself (C2SP tlog-tiles) |
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use karvan_subsystem::Rejection;
@@ -28,7 +31,9 @@ use karvan_types::{ErrorKind, ExchangeId, NodeId};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::network::Incoming;
+use crate::client::Body;
+use crate::host::PeerService;
+use crate::network::Incoming as Handshake;
 use crate::node::Inner;
 use crate::wire;
 
@@ -47,6 +52,30 @@ struct Remote(NodeId);
 
 type Shared = State<Arc<Inner>>;
 
+/// Everything that answers peers.
+#[derive(Clone)]
+struct Site {
+    services: Arc<[Arc<dyn PeerService>]>,
+    router: Router,
+}
+
+impl Site {
+    async fn answer(
+        &self,
+        from: NodeId,
+        mut request: http::Request<Incoming>,
+    ) -> http::Response<Body> {
+        let path = request.uri().path();
+        if let Some(service) = self.services.iter().find(|service| service.takes(path)) {
+            return service.serve(from, request).await;
+        }
+        request.extensions_mut().insert(Remote(from));
+        let request = request.map(axum::body::Body::new);
+        let Ok(answer) = TowerToHyperService::new(self.router.clone()).call(request).await;
+        answer.map(|body| body.map_err(std::io::Error::other).boxed_unsync())
+    }
+}
+
 fn router(inner: Arc<Inner>) -> Router {
     Router::new()
         .route("/karvan/v1/documents/{id}", post(document))
@@ -61,8 +90,11 @@ fn router(inner: Arc<Inner>) -> Router {
 
 impl Inner {
     /// Accepts connections of peers until the node stops.
-    pub(crate) async fn run_peer_api(self: Arc<Self>) -> Result<(), crate::Error> {
-        let router = router(Arc::clone(&self));
+    pub(crate) async fn run_peer_api(
+        self: Arc<Self>,
+        services: Vec<Arc<dyn PeerService>>,
+    ) -> Result<(), crate::Error> {
+        let site = Site { services: services.into(), router: router(Arc::clone(&self)) };
         let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         // Owned here, so that connections end with the node and not when their peers hang up.
         let mut connections = JoinSet::new();
@@ -77,16 +109,16 @@ impl Inner {
                     continue;
                 }
             };
-            let router = router.clone();
+            let site = site.clone();
             connections.spawn(async move {
-                serve(incoming, router).await;
+                serve(incoming, site).await;
                 drop(slot);
             });
         }
     }
 }
 
-async fn serve(incoming: Incoming, router: Router) {
+async fn serve(incoming: Handshake, site: Site) {
     let (stream, from) = match tokio::time::timeout(HANDSHAKE_TIMEOUT, incoming).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(error)) => {
@@ -98,11 +130,14 @@ async fn serve(incoming: Incoming, router: Router) {
             return;
         }
     };
-    let router = router.layer(axum::Extension(Remote(from)));
+    let service = service_fn(move |request| {
+        let (site, from) = (site.clone(), from.clone());
+        async move { Ok::<_, Infallible>(site.answer(from, request).await) }
+    });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
         tracing::debug!("a connection ended: {error}");

@@ -86,12 +86,10 @@ impl Inner {
         check_size(&document.content, size)?;
         let key = self.member_key(&document.sender)?;
         let peer = self.node_of(&document.recipient)?;
-        let (agreement, terms) = self.config.agreements.find(
-            &document.sender,
-            &document.recipient,
-            &document.code,
-            now,
-        )?;
+        let book = self.config.agreements.book();
+        let allowed =
+            book.find_document(&document.sender, &document.recipient, &document.code, now)?;
+        let (agreement, terms) = (&allowed.entry.name, &allowed.entry.agreement);
         let name = stream_name(&document.sender, &document.recipient);
         let mut stream = tx
             .find::<StreamRecord>(StreamRecord::key_of(Direction::Out, &name))?

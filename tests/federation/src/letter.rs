@@ -71,7 +71,7 @@ impl Draft {
         let entropy: &dyn Entropy = &SystemEntropy;
         let exchange = ExchangeId::new(now, entropy.array());
         let body = Bytes::from(format!("body of {exchange}"));
-        let (name, agreement) =
+        let agreed =
             world.federation.agreements.iter().next().expect("a federation has an agreement");
         Self {
             path: format!("{}{exchange}", wire::DOCUMENTS_PATH),
@@ -87,8 +87,8 @@ impl Draft {
                 sender: sender.member.clone(),
                 recipient: recipient.member.clone(),
                 code: code.to_owned(),
-                agreement: name.clone(),
-                purpose: agreement.purpose.clone(),
+                agreement: agreed.name.clone(),
+                purpose: agreed.agreement.purpose.clone(),
                 content_type: "application/octet-stream".to_owned(),
                 digest: Digest::of(&body),
                 size: body.len() as u64,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use karvan_agreements::Agreements;
 use karvan_exchange::local_api::Token;
 use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
@@ -87,7 +88,7 @@ impl Settings {
         };
         let hour = Duration::from_hours(1);
         let node = NodeConfig {
-            agreements: federation.agreements.clone(),
+            agreements: Arc::new(Agreements::new(federation.agreements.clone())),
             tokens: vec![known(&nation.member), known(&nation.archive)],
             retry: Retry { first: Duration::from_millis(50), longest: Duration::from_millis(400) },
             compare_every: hour,
@@ -150,7 +151,7 @@ impl Station {
         tasks.spawn(serve(listener, &node));
         let running = node.clone();
         tasks.spawn(async move {
-            let outcome = running.run().await;
+            let outcome = running.run(Vec::new()).await;
             end.send_replace(format!("{outcome:?}"));
         });
         let (member, archive) = (nation.member.clone(), nation.archive.clone());

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use karvan_agreements::Agreements;
 use karvan_exchange::network::{Boxed, Incoming, Network, Stream};
 use karvan_exchange::submit::{Content, NewDocument};
 use karvan_exchange::{Faults, Node, NodeConfig, Parts, Retry, records};
@@ -177,7 +178,7 @@ impl Machine {
         let second = Duration::from_secs(1);
         let window = (self.planted == Planted::DuplicateWindow).then_some(second);
         NodeConfig {
-            agreements: self.federation.agreements.clone(),
+            agreements: Arc::new(Agreements::new(self.federation.agreements.clone())),
             retry: Retry { first: Duration::from_millis(200), longest: 2 * second },
             compare_every: 20 * second,
             list_refresh: 30 * second,
@@ -257,7 +258,7 @@ impl Machine {
         let logging = tokio::spawn(task.run(std::future::pending()));
         let agency = tokio::spawn(self.clone().feed(node.clone()));
         let ended = tokio::select! {
-            ended = node.run() => ended.map_err(Failure::from),
+            ended = node.run(Vec::new()) => ended.map_err(Failure::from),
             ended = logging => Err(format!("the log ended: {ended:?}").into()),
         };
         agency.abort();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use karvan_exchange::agreement::{Agreement, AgreementBook, Grant};
-use karvan_exchange::bundle::verify::AGREEMENT_TYP;
+use karvan_agreements::signed::AGREEMENT_TYP;
+use karvan_agreements::{Agreement, AgreementBook, Grant};
 use karvan_system::Entropy;
 use karvan_trust::document::{add_signature, sign_document, verify_document};
 use karvan_trust::keys::{Algorithm, KeyId, KeyProvider as _};
@@ -170,8 +170,10 @@ fn agreement(nations: &[Nation; 2], plan: &Plan) -> Agreement {
         let documents = vec![HANDLED.to_owned(), PLAIN.to_owned()];
         let (from, to) = ([&from.member, &from.archive], [&to.member, &to.archive]);
         let pairs = from.map(|client| to.map(|provider| (client.clone(), provider.clone())));
-        let grant =
-            move |(client, provider)| Grant { client, provider, documents: documents.clone() };
+        let grant = move |(client, provider)| Grant {
+            documents: documents.clone(),
+            ..Grant::new(client, provider)
+        };
         pairs.into_iter().flatten().map(grant)
     };
     Agreement {
@@ -182,5 +184,6 @@ fn agreement(nations: &[Nation; 2], plan: &Plan) -> Agreement {
         valid_from: plan.begin,
         valid_until: plan.end(),
         grants: grants(az, pk).chain(grants(pk, az)).collect(),
+        policy: None,
     }
 }

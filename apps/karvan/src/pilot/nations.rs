@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::Result;
+use karvan_agreements::{Agreement, Grant};
 use karvan_customs::messages::SharingLevel;
 use karvan_customs::samples::{Actor, Consignment};
 use karvan_customs::subsystem::ISSUER_ROLE;
-use karvan_exchange::agreement::{Agreement, Grant};
 use karvan_types::{Instance, MemberId, Timestamp};
 
 use crate::setup::{Plan, PlannedMember};
@@ -108,9 +108,8 @@ impl Nation {
     fn grants(&self) -> Result<[Grant; 3]> {
         let (customs, partner) = (self.customs()?, self.other().customs()?);
         let grant = |client: &MemberId, provider: &MemberId, documents: &[&str]| Grant {
-            client: client.clone(),
-            provider: provider.clone(),
             documents: documents.iter().map(|code| (*code).to_owned()).collect(),
+            ..Grant::new(client.clone(), provider.clone())
         };
         Ok([
             grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL"]),
@@ -137,6 +136,7 @@ pub(crate) fn agreement(now: Timestamp) -> Result<Agreement> {
         valid_from: format!("{GO_LIVE}T00:00:00Z").parse()?,
         valid_until: now.plus(AGREEMENT_LIFETIME),
         grants,
+        policy: None,
     })
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use karvan_exchange::agreement::Agreement;
-use karvan_exchange::bundle::verify::AGREEMENT_TYP;
+use karvan_agreements::Agreement;
+use karvan_agreements::signed::{self, AGREEMENT_TYP};
 use karvan_system::{Clock as _, OsDisk, SystemClock};
 use karvan_trust::document::{add_signature, sign_document, unverified_payload};
 use karvan_trust::keys::Owner;
@@ -13,7 +13,6 @@ use karvan_types::limits::LIST_BYTES_MAX;
 use karvan_types::{Digest, ErrorKind, MemberId, json};
 
 use super::{Material, newest_key};
-use crate::agreements;
 use crate::failure::Failure;
 use crate::files;
 
@@ -36,7 +35,7 @@ pub(crate) fn read_agreement(bytes: &[u8]) -> Result<AgreementDraft> {
     };
     let agreement: Agreement = json::from_slice(&payload)
         .map_err(|error| Failure::new(ErrorKind::Invalid, format!("no agreement: {error}")))?;
-    agreements::check(&agreement)?;
+    agreement.check()?;
     let canonical = json::canonical(&agreement)?;
     if canonical != payload {
         let text = "the agreement is not written as it would be signed";
@@ -54,7 +53,7 @@ pub(crate) fn sign_agreement(
     draft: &AgreementDraft,
     member: Option<&MemberId>,
 ) -> Result<Vec<u8>> {
-    let parties = agreements::parties(&draft.agreement);
+    let parties = draft.agreement.parties();
     let mut own: Vec<_> = parties
         .iter()
         .filter(|party| party.instance() == material.instance())
@@ -85,7 +84,7 @@ fn check_signatures(material: &Material, document: &[u8]) -> Result<()> {
         return Ok(());
     }
     let lists = TrustStore::open(&material.home.lists(), Arc::new(OsDisk))?.snapshot();
-    agreements::verify(document, &lists, SystemClock.now())
+    signed::verify(document, &lists, SystemClock.now())
         .context("the other side's signature does not hold")?;
     Ok(())
 }

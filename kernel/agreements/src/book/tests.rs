@@ -66,11 +66,8 @@ fn the_named_text_is_checked() {
     let other = agreement().name(Digest::of(b"another text"));
     let (client, provider) = (id("AZ/GOV/SCC/customs"), id("PK/GOV/FBR/customs"));
     let check = |book: &AgreementBook, name, code: &str, now| {
-        book.check(name, &client, &provider, now, || format!("send `{code}` to"), |grant| {
-            grant.covers_document(code)
-        })
-        .map(drop)
-        .map_err(|refusal| refusal.code)
+        let outcome = book.check_document(name, &client, &provider, code, now);
+        outcome.map(drop).map_err(|refusal| refusal.code)
     };
     assert_eq!(check(&book, &name, "EXD", at(1)), Ok(()));
     assert_eq!(check(&book, &other, "EXD", at(1)), Err("agreement-unknown".to_owned()));

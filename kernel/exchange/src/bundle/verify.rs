@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use karvan_agreements::Agreement;
+use karvan_agreements::signed::AGREEMENT_TYP;
 use karvan_evidence::note::Verifier;
 use karvan_evidence::proof_file::ProofFile;
 use karvan_system::memory::MemoryDisk;
@@ -23,7 +25,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{FORMAT, Files, Manifest, file_name, name};
-use crate::agreement::Agreement;
 use crate::evidence;
 use crate::handover::{Disposition, HANDOVER_TYPE, HandoverReceipt};
 use crate::identity::STATEMENT_TYP;
@@ -32,8 +33,6 @@ use crate::wire;
 
 /// Longest signed statement read, in bytes.
 const STATEMENT_BYTES_MAX: usize = 1024 * 1024;
-/// The `typ` of a signed agreement.
-pub const AGREEMENT_TYP: &str = "karvan-agreement+jws";
 
 /// One thing that was checked.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -419,7 +418,7 @@ fn check_agreement(
             // A signature says its time in whole seconds, cut; the agreement may begin within one.
             let within = at.plus(Duration::from_millis(999));
             if !(agreement.in_force(at) || agreement.in_force(within))
-                || !agreement.allows(sender, recipient, code)
+                || !agreement.allows_document(sender, recipient, code)
                 || agreement.purpose != *purpose
             {
                 return Err(format!(

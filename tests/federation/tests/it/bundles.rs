@@ -1,7 +1,9 @@
 //! An evidence bundle proves an exchange to somebody with the root and a laptop; whatever is
 //! changed in it, or in the database that it is made from, is found and named.
 
-use karvan_exchange::agreement::{Agreement, AgreementBook};
+use std::sync::Arc;
+
+use karvan_agreements::{Agreement, AgreementBook, Agreements};
 use karvan_exchange::bundle::verify::{Report, verify};
 use karvan_exchange::records::{Received, Sent};
 use karvan_federation::{AZ, PK, Settings, Station, World, open_state};
@@ -268,16 +270,15 @@ async fn an_agreement_that_does_not_cover_the_document_proves_nothing() {
         let mut signed = wide.clone();
         narrow(&mut signed);
         let book = world.federation.sign_agreements(&[signed]);
-        let (name, _) = book.iter().next().expect("one");
+        let entry = book.iter().next().expect("one");
         let mut lie = AgreementBook::default();
-        let document = book.document(name).expect("its text").to_vec();
-        lie.add(wide.clone(), name.digest, document);
+        lie.add(wide.clone(), entry.name.digest, entry.document.to_vec());
         let folder = |own| world.aside(&format!("lie-{number}-{own}"));
         let mut stations = Vec::new();
         for own in [AZ, PK] {
             let started = world.start_with(own, |settings| {
                 *settings = Settings::new(&world.federation, own, folder(own));
-                settings.node.agreements = lie.clone();
+                settings.node.agreements = Arc::new(Agreements::new(lie.clone()));
             });
             stations.push(started.await);
         }

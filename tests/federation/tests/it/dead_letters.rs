@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use karvan_exchange::agreement::AgreementBook;
+use karvan_agreements::{AgreementBook, Agreements};
 use karvan_exchange::bundle::verify::verify;
 use karvan_exchange::records::{Sent, SentState};
 use karvan_federation::{AZ, Agency, PK, Settings, Station, TestClock, World, open_state, until};
@@ -57,7 +57,7 @@ async fn refused_then_mended(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_agreement() {
     let reason = refused_then_mended(40, "agreement-unknown", |_, settings| {
-        settings.node.agreements = AgreementBook::default();
+        settings.node.agreements = Arc::default();
     })
     .await;
     assert!(reason.text.contains("agreement test version 1"), "{}", reason.text);
@@ -66,12 +66,12 @@ async fn without_the_agreement() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_an_agreement_that_has_ended() {
     refused_then_mended(41, "agreement-not-in-force", |world, settings| {
-        let (name, agreement) = world.federation.agreements.iter().next().expect("one");
-        let mut ended = agreement.clone();
+        let entry = world.federation.agreements.iter().next().expect("one");
+        let mut ended = entry.agreement.clone();
         ended.valid_until = SystemClock.now().minus(Duration::from_hours(1));
-        let document = world.federation.agreements.document(name).expect("its text").to_vec();
-        settings.node.agreements = AgreementBook::default();
-        settings.node.agreements.add(ended, name.digest, document);
+        let mut book = AgreementBook::default();
+        book.add(ended, entry.name.digest, entry.document.to_vec());
+        settings.node.agreements = Arc::new(Agreements::new(book));
     })
     .await;
 }
