@@ -1,5 +1,3 @@
-#![doc = include_str!("../README.md")]
-//!
 //! Documents end to end between two nodes in two processes: rate, processor time, memory.
 //!
 //! Counted from the first hand-in to the last handover receipt: each document is signed, durable on
@@ -11,7 +9,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,14 +22,12 @@ use http::Request;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use karvan_bench::process::{cpu_seconds, memory_kib};
 use karvan_federation::{AZ, PK, Settings, Station, World, token};
 use karvan_testkit::{Federation, HANDLED};
 use karvan_types::MemberId;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-
-/// Clock ticks of `/proc/PID/stat` per second on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Measures documents between two nodes.
 #[derive(Parser)]
@@ -54,6 +50,12 @@ struct Options {
 struct Process {
     child: Child,
     local: SocketAddr,
+}
+
+impl Process {
+    fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Process {
@@ -106,8 +108,8 @@ async fn measure(options: &Options) -> Result<()> {
     fs::write(folder.join("paper.json"), serde_json::to_vec(&paper)?)?;
     let nodes = [start(&folder, AZ)?, start(&folder, PK)?];
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let idle = [memory(&nodes[AZ], "VmRSS")?, memory(&nodes[PK], "VmRSS")?];
-    let before = [cpu(&nodes[AZ])?, cpu(&nodes[PK])?];
+    let idle = [memory_kib(nodes[AZ].id(), "VmRSS")?, memory_kib(nodes[PK].id(), "VmRSS")?];
+    let before = [cpu_seconds(nodes[AZ].id())?, cpu_seconds(nodes[PK].id())?];
     let sender = world.nation(AZ).member.clone();
     let recipient = world.nation(PK).member.clone();
 
@@ -126,12 +128,13 @@ async fn measure(options: &Options) -> Result<()> {
     println!("accepted:  {:>8.0} documents/s", per_second(accepted));
     println!("delivered: {:>8.0} documents/s, all receipts stored", per_second(delivered));
     for (own, name) in [(AZ, "sender"), (PK, "recipient")] {
-        let micros = (cpu(&nodes[own])? - before[own]) / options.documents as f64 * 1e6;
+        let used = cpu_seconds(nodes[own].id())? - before[own];
+        let micros = used / options.documents as f64 * 1e6;
         println!(
             "{name:<10} {micros:>6.0} µs of processor time per document, {} MiB resident idle, \
              {} MiB at most",
             idle[own] / 1024,
-            memory(&nodes[own], "VmHWM")? / 1024
+            memory_kib(nodes[own].id(), "VmHWM")? / 1024
         );
     }
     Ok(())
@@ -190,24 +193,4 @@ async fn wait(options: &Options, local: SocketAddr, member: &MemberId) -> Result
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Returns the processor time of a process in seconds, user and system.
-fn cpu(process: &Process) -> Result<f64> {
-    let stat = fs::read_to_string(proc(process, "stat"))?;
-    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<f64>().ok());
-    Ok((ticks(11).context("utime")? + ticks(12).context("stime")?) / TICKS_PER_SECOND)
-}
-
-/// Returns a line of `/proc/PID/status` in KiB.
-fn memory(process: &Process, line: &str) -> Result<u64> {
-    let status = fs::read_to_string(proc(process, "status"))?;
-    let found = status.lines().find_map(|text| text.strip_prefix(line));
-    let number = found.and_then(|text| text.trim_start_matches(':').split_whitespace().next());
-    Ok(number.context("a line of /proc/PID/status")?.parse()?)
-}
-
-fn proc(process: &Process, file: &str) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/{file}", process.child.id()))
 }

@@ -17,6 +17,13 @@ struct Bench {
 /// compared is processor time per act, or a ratio within one run.
 const BENCHES: &[Bench] = &[
     Bench {
+        name: "calls",
+        about: "calls through two hops as a ratio to nginx with mutual TLS: processor time, \
+                memory, allocations",
+        argv: &["cargo", "run", "--release", "--locked", "-p", "karvan-bench", "--bin", "calls"],
+        record: "bench/FIGURES.md",
+    },
+    Bench {
         name: "documents",
         about: "documents end to end between two nodes: rate, processor time, memory",
         argv: &[

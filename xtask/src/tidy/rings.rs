@@ -68,7 +68,7 @@ const OWNED: &[Owned] = &[
     Owned { library: "ed25519-dalek", owners: &["tests"] },
     Owned { library: "insta", owners: &["tests"] },
     Owned { library: "proptest", owners: &["tests"] },
-    Owned { library: "tempfile", owners: &["tests"] },
+    Owned { library: "tempfile", owners: &["tests", "bench"] },
     Owned { library: "turmoil", owners: &["tests"] },
 ];
 

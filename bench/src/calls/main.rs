@@ -1,0 +1,174 @@
+//! Calls from a client through two hops to a service and back: what they cost each hop.
+//!
+//! The yardstick is nginx, twice, with mutual TLS 1.3 between, measured in the same rounds: a ratio
+//! of processor time to it means the same on a slow and on a busy machine, which calls per second
+//! do not. All talk over loopback; every port is taken free, and before each run the answer is
+//! compared with a text that only this run's upstream knows. A run in which one call failed is
+//! void.
+//!
+//! To measure something else, implement `Target` and add it to the list in `measure`.
+
+#![expect(clippy::print_stdout, reason = "a measurement prints its figures")]
+
+mod counts;
+mod flame;
+mod load;
+mod measure;
+mod nginx;
+mod summary;
+mod target;
+mod tools;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Parser;
+use serde::Serialize;
+
+use counts::Counts;
+use load::Load;
+use measure::{Bench, Run};
+use nginx::{Hops, Upstream};
+use summary::Summary;
+use target::Target;
+
+/// Measures calls through two hops against two nginx hops with mutual TLS.
+#[derive(Debug, Parser, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Options {
+    /// Connections of the client; each number is measured.
+    #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256])]
+    connections: Vec<u16>,
+    /// Rounds over all targets, for each number of connections.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Seconds of each run; processor time is counted in steps of 10 ms.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: u32,
+    /// Seconds of load before each run that are not counted.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    warm_up: u32,
+    /// Where the figures go as JSON; `calls.json` beside this program if not said.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// A folder for flame graphs of all hops.
+    #[arg(long)]
+    flame: Option<PathBuf>,
+}
+
+/// All figures of a measurement.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report<'a> {
+    options: &'a Options,
+    machine: Machine,
+    summaries: &'a [Summary],
+    /// Absent where they cannot be counted.
+    counts: Option<&'a [Counts]>,
+    runs: &'a [Run],
+}
+
+/// Where it was measured.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Machine {
+    processor: String,
+    processors: usize,
+    kernel: String,
+    nginx: String,
+    /// Of the last minute before the measurement.
+    load_average: String,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folder = tempfile::Builder::new().prefix("karvan-calls-").tempdir()?;
+    measure(&options, &runtime, folder.path())
+}
+
+fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) -> Result<()> {
+    let machine = Machine::look()?;
+    println!("{}", machine.text());
+    let load = Load::new(folder)?;
+    let upstream = Upstream::start(folder, runtime)?;
+    let hops = Hops::start(folder, &upstream, runtime)?;
+    let targets: [&dyn Target; 2] = [&upstream, &hops];
+    let bench = Bench {
+        runtime,
+        load: &load,
+        upstream: &upstream,
+        targets: &targets,
+        warm_up: options.warm_up,
+        seconds: options.seconds,
+    };
+    let mut runs = Vec::new();
+    for &connections in &options.connections {
+        for round in 0..options.rounds {
+            runs.extend(bench.round(round, connections)?);
+        }
+    }
+    let summaries = summary::summarize(&runs);
+    println!("\n{}", summary::table(&summaries));
+    let counts = match counts::count(&bench, folder) {
+        Ok(counts) => Some(counts),
+        Err(error) => {
+            println!("allocations and syncs were not counted: {error:#}");
+            None
+        }
+    };
+    print!("{}", counts::text(counts.as_deref().unwrap_or_default()));
+    let report =
+        Report { options, machine, summaries: &summaries, counts: counts.as_deref(), runs: &runs };
+    report.write(options.json.as_deref())?;
+    if let Some(pictures) = &options.flame {
+        match flame::draw(&bench, folder, pictures) {
+            Ok(drawn) => drawn.iter().for_each(|path| println!("flame graph: {}", path.display())),
+            Err(error) => println!("no flame graphs: {error:#}"),
+        }
+    }
+    let void = runs.iter().filter(|run| !run.counted.good()).count();
+    ensure!(void == 0, "{void} of {} runs are void because calls failed", runs.len());
+    Ok(())
+}
+
+impl Report<'_> {
+    fn write(&self, path: Option<&Path>) -> Result<()> {
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None => std::env::current_exe()?.with_file_name("calls.json"),
+        };
+        let text = serde_json::to_vec_pretty(self)?;
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("all figures: {}", path.display());
+        Ok(())
+    }
+}
+
+impl Machine {
+    fn look() -> Result<Self> {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let nginx = tools::program("nginx", "nginx-light")?;
+        // nginx tells its version on standard error.
+        let told = std::process::Command::new(nginx).arg("-v").output()?.stderr;
+        let told = String::from_utf8_lossy(&told);
+        let load = read("/proc/loadavg");
+        Ok(Self {
+            processor: model.map(|(_, name)| name.to_owned()).unwrap_or_default(),
+            processors: std::thread::available_parallelism()?.get(),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            nginx: told.rsplit('/').next().unwrap_or_default().trim().to_owned(),
+            load_average: load.split(' ').next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "{} processors {}, Linux {}, nginx {}, load average {}",
+            self.processors, self.processor, self.kernel, self.nginx, self.load_average
+        )
+    }
+}

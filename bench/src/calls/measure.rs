@@ -1,0 +1,112 @@
+//! Runs of all targets in turn, and what each used of the machine.
+//!
+//! A round loads every target once, every other round in the opposite order, so that what else the
+//! machine does falls on all of them alike. Before each run the target is asked whether its answer
+//! is ours, and loaded for a while so that pools are filled and code is warm.
+
+use anyhow::Result;
+use karvan_bench::process;
+use serde::Serialize;
+use tokio::runtime::Runtime;
+
+use crate::load::{Counted, Load};
+use crate::nginx::Upstream;
+use crate::target::{Target, check_answer};
+
+/// All that runs need.
+pub(crate) struct Bench<'a> {
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) load: &'a Load,
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) targets: &'a [&'a dyn Target],
+    /// Seconds before a run that are not counted.
+    pub(crate) warm_up: u32,
+    /// Seconds of a run.
+    pub(crate) seconds: u32,
+}
+
+/// One run of one target.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Run {
+    pub(crate) target: &'static str,
+    pub(crate) connections: u16,
+    pub(crate) round: u32,
+    pub(crate) counted: Counted,
+    /// Processor time for each answer in µs, for each of the target's processes in order.
+    pub(crate) cpu_micros: Vec<f64>,
+    /// The same of the upstream.
+    pub(crate) upstream_micros: f64,
+    /// The same of the load generator.
+    pub(crate) load_micros: f64,
+    /// Processors that everything else on the machine kept busy meanwhile.
+    pub(crate) others_processors: f64,
+    /// Resident memory under load in KiB, for each of the target's processes in order. Pages that
+    /// a process and its children share count for each of them.
+    pub(crate) resident_kib: Vec<u64>,
+}
+
+/// Seconds of processor time that were used up to some moment.
+struct Used {
+    target: Vec<f64>,
+    upstream: f64,
+    load: f64,
+    machine: f64,
+}
+
+impl Bench<'_> {
+    /// Runs one round with a number of connections.
+    pub(crate) fn round(&self, round: u32, connections: u16) -> Result<Vec<Run>> {
+        let mut order: Vec<_> = self.targets.to_vec();
+        if !round.is_multiple_of(2) {
+            order.reverse();
+        }
+        order.into_iter().map(|target| self.run(target, round, connections)).collect()
+    }
+
+    /// Asks a target for our answer and fills its pools.
+    pub(crate) fn prepare(&self, target: &dyn Target, connections: u16) -> Result<()> {
+        self.runtime.block_on(check_answer(target, &self.upstream.answer))?;
+        self.load.run(target, connections, self.warm_up, &[])?;
+        Ok(())
+    }
+
+    fn run(&self, target: &dyn Target, round: u32, connections: u16) -> Result<Run> {
+        self.prepare(target, connections)?;
+        let before = self.used(target)?;
+        let counted = self.load.run(target, connections, self.seconds, &[])?;
+        let after = self.used(target)?;
+        let each = |seconds: f64| seconds / counted.requests as f64 * 1e6;
+        let cpu: Vec<_> = after.target.iter().zip(&before.target).map(|(a, b)| a - b).collect();
+        let (upstream, load) = (after.upstream - before.upstream, after.load - before.load);
+        let others = after.machine - before.machine - upstream - load - cpu.iter().sum::<f64>();
+        let sum = |pid: &u32| -> Result<u64> {
+            process::tree(*pid)?.into_iter().map(|pid| process::memory_kib(pid, "VmRSS")).sum()
+        };
+        Ok(Run {
+            target: target.name(),
+            connections,
+            round,
+            cpu_micros: cpu.into_iter().map(each).collect(),
+            upstream_micros: each(upstream),
+            load_micros: each(load),
+            others_processors: others.max(0.0) / (counted.micros as f64 / 1e6),
+            resident_kib: target.pids().iter().map(sum).collect::<Result<_>>()?,
+            counted,
+        })
+    }
+
+    fn used(&self, target: &dyn Target) -> Result<Used> {
+        let pids = target.pids();
+        Ok(Used {
+            target: pids.iter().map(|&pid| of_tree(pid)).collect::<Result<_>>()?,
+            upstream: of_tree(self.upstream.pid())?,
+            load: process::cpu_seconds_of_ended_children()?,
+            machine: process::cpu_seconds_of_machine()?,
+        })
+    }
+}
+
+fn of_tree(pid: u32) -> Result<f64> {
+    process::tree(pid)?.into_iter().map(process::cpu_seconds).sum()
+}

@@ -1,0 +1,112 @@
+//! What can be loaded with calls, and the question whether the answer is ours.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, Uri};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Bytes of the answer of the upstream.
+pub(crate) const ANSWER_BYTES: usize = 1024;
+/// Bytes of an answer that are read to compare it.
+const PROBE_BYTES_MAX: usize = 64 * 1024;
+/// How long one question may take.
+const PROBE_MAX: Duration = Duration::from_secs(5);
+/// How long a process may take to answer for the first time.
+const START_MAX: Duration = Duration::from_secs(30);
+/// How long to wait before a process that starts is asked again.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// A way that a call takes from a client to the upstream.
+pub(crate) trait Target {
+    /// Its name in the table.
+    fn name(&self) -> &'static str;
+
+    /// Where a client sends its calls; a GET is answered with the upstream's answer.
+    fn url(&self) -> String;
+
+    /// The header fields of each call.
+    fn headers(&self) -> Vec<(String, String)>;
+
+    /// The processes to account for, in the order in which a call passes them; each stands for
+    /// itself and all that descend from it.
+    fn pids(&self) -> Vec<u32>;
+}
+
+/// Returns the header fields with which a client of an X-Road node calls (X-Road Message Protocol
+/// for REST 4.3), for targets that carry them without reading them.
+pub(crate) fn usual_headers() -> Vec<(String, String)> {
+    let token = "6b61727661".repeat(6);
+    let fields = [
+        ("X-Road-Client", "AZ/GOV/1400/trade".to_owned()),
+        ("Authorization", format!("Bearer {token}")),
+    ];
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Asks until there is an answer, and then whether it is the expected one.
+pub(crate) async fn await_answer(target: &dyn Target, expected: &str) -> Result<()> {
+    let deadline = Instant::now() + START_MAX;
+    loop {
+        match connect(&target.url()).await {
+            Ok(_) => return check_answer(target, expected).await,
+            Err(error) if Instant::now() > deadline => {
+                return Err(error.context(format!("{} does not start", target.name())));
+            }
+            Err(_) => sleep(ASK_EVERY).await,
+        }
+    }
+}
+
+/// Asks once; another answer than the expected one means that another program listens there, or
+/// that the way does not lead to our upstream.
+pub(crate) async fn check_answer(target: &dyn Target, expected: &str) -> Result<()> {
+    let answer = get(&target.url(), &target.headers()).await;
+    let answer = answer.with_context(|| format!("{}: GET {}", target.name(), target.url()))?;
+    let begin: String = answer.chars().take(200).collect();
+    ensure!(
+        answer == expected,
+        "{} does not answer with the text of our upstream but with: {begin}",
+        target.name()
+    );
+    Ok(())
+}
+
+/// Returns the body of the answer to a GET.
+pub(crate) async fn get(url: &str, headers: &[(String, String)]) -> Result<String> {
+    timeout(PROBE_MAX, ask(url, headers)).await.context("no answer in time")?
+}
+
+async fn connect(url: &str) -> Result<(TcpStream, Uri)> {
+    let uri: Uri = url.parse()?;
+    let authority = uri.authority().context("a URL with an authority")?;
+    Ok((TcpStream::connect(authority.as_str()).await?, uri))
+}
+
+async fn ask(url: &str, headers: &[(String, String)]) -> Result<String> {
+    let (stream, uri) = connect(url).await?;
+    let (mut line, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let path = uri.path_and_query().context("a URL with a path")?;
+    let mut request = Request::get(path.as_str());
+    if let Some(authority) = uri.authority() {
+        request = request.header(HOST, authority.as_str());
+    }
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let answer = line.send_request(request.body(Empty::<Bytes>::new())?).await?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), PROBE_BYTES_MAX).collect().await;
+    let Ok(body) = body else { bail!("the answer ended early or is too long") };
+    connection.abort();
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    ensure!(status == 200, "status {status}: {text}");
+    Ok(text)
+}
