@@ -146,6 +146,7 @@ impl Texts {
             client: envelope.sender.as_str(),
             service: &self.service,
             document: Some(&self.document),
+            call: None,
             consent: None,
             purpose: &envelope.purpose,
         }
@@ -339,6 +340,7 @@ pub fn sign_answer(
         content_type: answer.content_type,
         content_digest: &digest,
         exchange_id: &link.exchange,
+        call: None,
         request_signature: link.request_signature.as_deref(),
     };
     let signed = message::sign_response(&parts, now, key, keys)

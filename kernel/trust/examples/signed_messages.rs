@@ -68,6 +68,7 @@ fn call(keys: &MemoryKeys, messages: &mut Vec<Value>) -> Result<(), Box<dyn Erro
         client: "PK/GOV/FBR/customs",
         service: "AZ/GOV/SCC/customs/declarations",
         document: None,
+        call: Some(r#"size=18, head=:AAAA:, salt="sssssssssssssssssssssss""#),
         consent: Some("consent-1;ba7816bf8f01cfea414140de5dae2223"),
         purpose: "risk-analysis",
     };
@@ -84,6 +85,7 @@ fn call(keys: &MemoryKeys, messages: &mut Vec<Value>) -> Result<(), Box<dyn Erro
             content_type: "application/octet-stream",
             content_digest: &digest,
             exchange_id: &exchange,
+            call: (status == "200").then_some("size=8, head=:BBBB:"),
             request_signature: Some(&request.signature),
         };
         let signed = sign_response(&parts, CREATED, &key.parse()?, keys)?;
@@ -109,6 +111,7 @@ fn stored_document(keys: &MemoryKeys, messages: &mut Vec<Value>) -> Result<(), B
         client: "AZ/GOV/SCC/customs",
         service: "PK/GOV/FBR/customs/documents",
         document: Some("certificate-of-origin/2"),
+        call: None,
         consent: None,
         purpose: "preferential-tariff",
     };
@@ -127,6 +130,7 @@ fn request_json(name: &str, parts: &RequestParts<'_>, signed: &SignedHead, body:
         ("Karvan-Client", Some(parts.client)),
         ("Karvan-Service", Some(parts.service)),
         ("Karvan-Document", parts.document),
+        ("Karvan-Call", parts.call),
         ("Karvan-Consent", parts.consent),
         ("Karvan-Purpose", Some(parts.purpose)),
     ];
@@ -150,6 +154,7 @@ fn response_json(
         ("Content-Type", Some(parts.content_type)),
         ("Content-Digest", Some(parts.content_digest)),
         ("Karvan-Exchange-Id", Some(parts.exchange_id)),
+        ("Karvan-Call", parts.call),
     ];
     json!({"name": name, "status": parts.status, "answers": answers,
         "headers": headers(&fields, signed), "body": STANDARD.encode(body), "base": signed.base})

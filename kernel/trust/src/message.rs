@@ -6,8 +6,9 @@
 //!
 //! - request: `@method`, `@authority`, `@path`, `@query`?, `content-type`, `content-digest`,
 //!   `karvan-exchange-id`, `karvan-agreement`, `karvan-client`, `karvan-service`,
-//!   `karvan-document`?, `karvan-consent`?, `karvan-purpose` (? = exactly when present);
-//! - answer: `@status`, `content-type`, `content-digest`, `karvan-exchange-id`,
+//!   `karvan-document`?, `karvan-call`?, `karvan-consent`?, `karvan-purpose` (? = exactly when
+//!   present);
+//! - answer: `@status`, `content-type`, `content-digest`, `karvan-exchange-id`, `karvan-call`?,
 //!   `"signature";req;key="kvn"` (absent only when an unsigned request is refused);
 //! - label `kvn`; parameters `created`, `expires` (requests), `keyid`, `tag`, and no others. The
 //!   algorithm is the key's.

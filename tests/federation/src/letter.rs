@@ -138,6 +138,7 @@ impl Draft {
             client: envelope.sender.as_str(),
             service: &service,
             document: Some(&document),
+            call: None,
             consent: None,
             purpose: &envelope.purpose,
         };

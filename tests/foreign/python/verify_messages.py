@@ -398,14 +398,16 @@ def altered(message, covered):
 
 def required(message):
     """What the Karvan profile wants covered, in this order."""
-    if "status" in message:
-        return ['"@status"', '"content-type"', '"content-digest"', '"karvan-exchange-id"',
-                '"signature";req;key="kvn"']
     present = {name.lower() for name, _ in message["headers"]}
+    if "status" in message:
+        call = ['"karvan-call"'] if "karvan-call" in present else []
+        return ['"@status"', '"content-type"', '"content-digest"', '"karvan-exchange-id"',
+                *call, '"signature";req;key="kvn"']
     names = ["@method", "@authority", "@path"] + (["@query"] if "?" in message["target"] else [])
     names += ["content-type", "content-digest"]
     names += ["karvan-" + name for name in ("exchange-id", "agreement", "client", "service")]
-    names += [name for name in ("karvan-document", "karvan-consent") if name in present]
+    names += [name for name in ("karvan-document", "karvan-call", "karvan-consent")
+              if name in present]
     return [f'"{name}"' for name in names + ["karvan-purpose"]]
 
 

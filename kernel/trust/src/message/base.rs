@@ -12,7 +12,7 @@ use crate::message::{LABEL, Refusal, Tag};
 const BASE_BYTES_MAX: usize = 64 * 1024;
 
 /// The components of a request in order; with whether a message may lack it.
-pub(super) const REQUEST: [(&str, bool); 13] = [
+pub(super) const REQUEST: [(&str, bool); 14] = [
     ("@method", false),
     ("@authority", false),
     ("@path", false),
@@ -24,16 +24,18 @@ pub(super) const REQUEST: [(&str, bool); 13] = [
     ("karvan-client", false),
     ("karvan-service", false),
     ("karvan-document", true),
+    ("karvan-call", true),
     ("karvan-consent", true),
     ("karvan-purpose", false),
 ];
 
 /// The components of an answer in order; with whether a message may lack it.
-pub(super) const RESPONSE: [(&str, bool); 5] = [
+pub(super) const RESPONSE: [(&str, bool); 6] = [
     ("@status", false),
     ("content-type", false),
     ("content-digest", false),
     ("karvan-exchange-id", false),
+    ("karvan-call", true),
     (BOUND_SIGNATURE, true),
 ];
 
@@ -69,6 +71,8 @@ pub struct RequestParts<'a> {
     pub service: &'a str,
     /// `Karvan-Document`, for documents and receipts.
     pub document: Option<&'a str>,
+    /// `Karvan-Call`, for calls: binds the head of the agency's own request.
+    pub call: Option<&'a str>,
     /// `Karvan-Consent`, when a person's consent is used.
     pub consent: Option<&'a str>,
     /// `Karvan-Purpose`, a code of the agreement.
@@ -86,13 +90,15 @@ pub struct ResponseParts<'a> {
     pub content_digest: &'a str,
     /// `Karvan-Exchange-Id`, the one of the request.
     pub exchange_id: &'a str,
+    /// `Karvan-Call`, in answers to calls: binds the head of the provider's own answer.
+    pub call: Option<&'a str>,
     /// The request's `Signature` field (`kvn=:…:`; a parsed base gives `:…:`). None only in a
     /// refusal of a request that carried no readable signature.
     pub request_signature: Option<&'a str>,
 }
 
 impl<'a> RequestParts<'a> {
-    pub(super) const fn values(&self) -> [Option<&'a str>; 13] {
+    pub(super) const fn values(&self) -> [Option<&'a str>; 14] {
         [
             Some(self.method),
             Some(self.authority),
@@ -105,6 +111,7 @@ impl<'a> RequestParts<'a> {
             Some(self.client),
             Some(self.service),
             self.document,
+            self.call,
             self.consent,
             Some(self.purpose),
         ]
@@ -141,12 +148,13 @@ impl<'a> RequestParts<'a> {
 }
 
 impl<'a> ResponseParts<'a> {
-    pub(super) fn values(&self) -> [Option<&'a str>; 5] {
+    pub(super) fn values(&self) -> [Option<&'a str>; 6] {
         [
             Some(self.status),
             Some(self.content_type),
             Some(self.content_digest),
             Some(self.exchange_id),
+            self.call,
             self.request_signature.map(|field| field.strip_prefix("kvn=").unwrap_or(field)),
         ]
     }
@@ -159,6 +167,7 @@ impl<'a> ResponseParts<'a> {
         text("content-type", self.content_type)?;
         text("content-digest", self.content_digest)?;
         text("karvan-exchange-id", self.exchange_id)?;
+        self.call.map_or(Ok(""), |call| text("karvan-call", call))?;
         let [.., bound] = self.values();
         bound.map_or(Ok(()), |bound| signature_bytes(bound).map(|_| ()))
     }
@@ -236,7 +245,7 @@ pub fn parse_base(base: &str) -> Result<ParsedBase<'_>, Refusal> {
     };
     let params = Params::parse(raw)?;
     if params.tag == Tag::Response {
-        let values @ [status, content_type, content_digest, exchange_id, signature] =
+        let values @ [status, content_type, content_digest, exchange_id, call, signature] =
             read(&RESPONSE, base)?;
         require_same(base, &write(&RESPONSE, &values, raw))?;
         let parts = ResponseParts {
@@ -244,6 +253,7 @@ pub fn parse_base(base: &str) -> Result<ParsedBase<'_>, Refusal> {
             content_type: content_type.unwrap_or_default(),
             content_digest: content_digest.unwrap_or_default(),
             exchange_id: exchange_id.unwrap_or_default(),
+            call,
             request_signature: signature,
         };
         parts.check()?;
@@ -262,6 +272,7 @@ pub fn parse_base(base: &str) -> Result<ParsedBase<'_>, Refusal> {
         client,
         service,
         document,
+        call,
         consent,
         purpose,
     ] = values;
@@ -278,6 +289,7 @@ pub fn parse_base(base: &str) -> Result<ParsedBase<'_>, Refusal> {
         client: client.unwrap_or_default(),
         service: service.unwrap_or_default(),
         document,
+        call,
         consent,
         purpose: purpose.unwrap_or_default(),
     };

@@ -37,6 +37,8 @@ pub mod header {
     pub static SERVICE: HeaderName = HeaderName::from_static("karvan-service");
     /// The document, in store-and-forward messages.
     pub static DOCUMENT: HeaderName = HeaderName::from_static("karvan-document");
+    /// What binds the head of an agency's request, or of the answer to it, in calls.
+    pub static CALL: HeaderName = HeaderName::from_static("karvan-call");
     /// The consent that is used.
     pub static CONSENT: HeaderName = HeaderName::from_static("karvan-consent");
     /// The purpose, a code of the agreement.

@@ -58,6 +58,7 @@ impl World {
             content_type: "application/json",
             content_digest: &digest,
             exchange_id: &exchange,
+            call: None,
             request_signature: bound.then_some(request.signed.signature.as_str()),
         };
         let signed = sign_response(&parts, NOW, &key(by), &self.keys).expect("signed");
@@ -155,6 +156,7 @@ fn parts(digest: &str) -> RequestParts<'_> {
         client: "PK/GOV/FBR/customs",
         service: "AZ/GOV/SCC/customs/declarations",
         document: None,
+        call: None,
         consent: Some("consent-1;ba7816bf"),
         purpose: "risk-analysis",
     }
@@ -237,6 +239,65 @@ fn the_base_is_exactly_this() {
          ;created=1790000010;keyid=\"{PROVIDER_KEY}\";tag=\"karvan-res/1\""
     );
     assert_eq!(response.signed.base, expected);
+}
+
+#[test]
+fn a_call_is_covered_in_its_place() {
+    let world = World::new();
+    let digest = content_digest(Digest::of(BODY));
+    let parts = RequestParts { call: Some("size=18"), ..parts(&digest) };
+    let lifetime = Duration::from_secs(300);
+    let signed =
+        sign_request(&parts, Tag::Request, CREATED, lifetime, &key(CLIENT_KEY), &world.keys)
+            .expect("signed");
+    let service = "\n\"karvan-service\": AZ/GOV/SCC/customs/declarations\n";
+    assert!(
+        signed.base.contains(&format!("{service}\"karvan-call\": size=18\n\"karvan-consent\""))
+    );
+    assert!(signed.base.contains("\"karvan-service\" \"karvan-call\" \"karvan-consent\""));
+    let request = Request::new(&parts, signed);
+    let verified = request.verify(&world, NOW).expect("verified");
+    assert_eq!(verified.call.as_deref(), Some("size=18"));
+    let public = &world.entries[&key(CLIENT_KEY)].public;
+    let stored = &request.signed;
+    let parsed = verify_base(&stored.base, &stored.signature_bytes, public).expect("re-verified");
+    assert_eq!(parsed.parts, Parts::Request(parts));
+
+    let exchange = exchange().to_string();
+    let parts = ResponseParts {
+        status: "200",
+        content_type: "text/plain",
+        content_digest: &digest,
+        exchange_id: &exchange,
+        call: Some("size=18"),
+        request_signature: Some(&stored.signature),
+    };
+    let signed = sign_response(&parts, NOW, &key(PROVIDER_KEY), &world.keys).expect("signed");
+    let mut headers = HeaderMap::new();
+    put(&mut headers, "content-type", parts.content_type);
+    put(&mut headers, "content-digest", parts.content_digest);
+    put(&mut headers, "karvan-exchange-id", parts.exchange_id);
+    put(&mut headers, "karvan-call", "size=18");
+    put(&mut headers, "signature-input", &signed.signature_input);
+    put(&mut headers, "signature", &signed.signature);
+    let mut response = Response { status: 200, headers, signed };
+    let verified = verify(&world, &request, &response, NOW).expect("verified");
+    assert_eq!(verified.call.as_deref(), Some("size=18"));
+    let mut refused = |change: Change<HeaderMap>, code| {
+        let before = response.headers.clone();
+        change(&mut response.headers);
+        let refusal = verify(&world, &request, &response, NOW).expect_err(code);
+        assert_eq!(refusal.code(), code);
+        response.headers = before;
+    };
+    refused(|headers| put(headers, "karvan-call", "size=19"), "signature-wrong");
+    refused(|headers| drop(headers.remove("karvan-call")), "component-list");
+    refused(
+        |headers| {
+            headers.append("karvan-call", HeaderValue::from_static("size=18"));
+        },
+        "duplicate-field",
+    );
 }
 
 #[test]

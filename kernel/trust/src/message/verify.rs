@@ -79,6 +79,8 @@ pub struct VerifiedRequest {
     pub service: String,
     /// The document, if any.
     pub document: Option<String>,
+    /// What binds the head of an agency's request, if it is a call.
+    pub call: Option<String>,
     /// The consent, if any.
     pub consent: Option<String>,
     /// The purpose.
@@ -102,6 +104,8 @@ pub struct VerifiedResponse {
     pub content_type: String,
     /// Digest the body must have.
     pub content_digest: Digest,
+    /// What binds the head of a provider's answer, if it answers a call.
+    pub call: Option<String>,
     /// Whether the signature covers the request's. Always for a status below 400; an unbound
     /// refusal is no receipt of the request.
     pub bound: bool,
@@ -182,6 +186,7 @@ pub fn verify_request(
         client,
         service: parts.service.to_owned(),
         document: parts.document.map(str::to_owned),
+        call: parts.call.map(str::to_owned),
         consent: parts.consent.map(str::to_owned),
         purpose: parts.purpose.to_owned(),
         signed,
@@ -210,6 +215,7 @@ pub fn verify_response(
         content_type: required(headers, &CONTENT_TYPE, "content-type")?,
         content_digest: digest_field(headers)?,
         exchange_id: required(headers, &header::EXCHANGE_ID, "karvan-exchange-id")?,
+        call: single(headers, &header::CALL, "karvan-call")?,
         request_signature: Some(expected.request_signature),
     };
     // Only a refusal may leave the request's signature out: the request may have had none.
@@ -247,6 +253,7 @@ pub fn verify_response(
         status: head.status,
         content_type: parts.content_type.to_owned(),
         content_digest,
+        call: parts.call.map(str::to_owned),
         bound,
         signed,
     })
@@ -266,6 +273,7 @@ fn request_parts<'a>(head: &RequestHead<'a>) -> Result<RequestParts<'a>, Refusal
         client: required(headers, &header::CLIENT, "karvan-client")?,
         service: required(headers, &header::SERVICE, "karvan-service")?,
         document: single(headers, &header::DOCUMENT, "karvan-document")?,
+        call: single(headers, &header::CALL, "karvan-call")?,
         consent: single(headers, &header::CONSENT, "karvan-consent")?,
         purpose: required(headers, &header::PURPOSE, "karvan-purpose")?,
     })
