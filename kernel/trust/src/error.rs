@@ -52,6 +52,9 @@ pub enum Error {
     /// The other end of a connection is not, or no longer, who it must be.
     #[error("the peer's certificate is refused: {}", reason(.0))]
     Tls(rustls::Error),
+    /// There is no authority to verify an agency's system by.
+    #[error("no authority to verify the system by: {0}; give certificates in PEM")]
+    NoAuthorities(&'static str),
     /// A note, its name or its verifier key is malformed.
     #[error(transparent)]
     Note(#[from] karvan_evidence::Error),
@@ -95,6 +98,7 @@ impl Error {
             Self::KeyRejected(_)
             | Self::Json(_)
             | Self::DocumentMalformed(_)
+            | Self::NoAuthorities(_)
             | Self::Certificate(_) => ErrorKind::Invalid,
             Self::DocumentTooLong { .. } => ErrorKind::TooLarge,
             Self::Locked(_) => ErrorKind::LocalConfig,

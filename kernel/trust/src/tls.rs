@@ -1,4 +1,5 @@
 //! TLS between nodes: version 1.3, mutual, and nothing is accepted because of an address.
+//! TLS with agencies' own systems is in [`agency`] (they call) and [`upstream`] (they are called).
 //!
 //! A certificate counts when it chains to an authority of the nation its node id names, and that
 //! node is on that nation's list in force. Lists are read at each handshake, so a node that is
@@ -38,8 +39,13 @@ use crate::keys::{KeyId, KeyProvider};
 use crate::lists::{Certificate, ListError, Node, TrustStore};
 use crate::provided::ProvidedKey;
 
+pub mod agency;
+pub mod upstream;
+
 /// Sessions a server remembers for resumption.
 const SESSIONS_MAX: usize = 4096;
+/// The protocol spoken with agencies' systems (RFC 7301).
+const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// Makes the TLS configurations of one node.
 pub struct Tls {

@@ -358,3 +358,5 @@ fn server_names_come_from_authorities() {
         assert_eq!(found.as_deref(), expected, "{authority}");
     }
 }
+
+mod agencies;
