@@ -110,7 +110,7 @@ async fn run_parts(
         network: Arc::new(network),
         subsystems,
     };
-    let node = Node::new(node_config(config, &trust, clock.now())?, parts)?;
+    let node = Node::open(node_config(config, &trust, clock.now())?, parts).await?;
     let local = listen(config.local.listen, "local.listen").await?;
     let ready = announce(config, peer, local.local_addr()?)?;
     on_ready(&ready);

@@ -12,7 +12,8 @@ use karvan_trust::keys::{KeyId, Owner, PublicKey};
 use karvan_trust::lists::Snapshot;
 use karvan_trust::message::{KeyDirectory as _, Refusal};
 use karvan_types::limits::LIST_BYTES_MAX;
-use karvan_types::{Digest, Instance, Timestamp};
+use karvan_types::{AgreementRef, Digest, Instance, MemberId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, AgreementBook, Error};
 
@@ -78,4 +79,68 @@ impl AgreementBook {
         self.add(agreement, digest, document);
         Ok(())
     }
+}
+
+/// The `typ` of a signed withdrawal.
+pub const WITHDRAWAL_TYP: &str = "karvan-withdrawal+jws";
+/// Longest reason of a withdrawal, in bytes.
+const REASON_BYTES_MAX: usize = 2_000;
+
+/// A party ends an agreement before its time. Signed by a member that is a party; the other side
+/// signs the same text to say that it knows.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Withdrawal {
+    /// The text that is ended.
+    pub agreement: AgreementRef,
+    /// Who ends it.
+    pub by: MemberId,
+    /// First instant at which it allows nothing.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The version that takes its place, when it is amended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<AgreementRef>,
+}
+
+/// A withdrawal whose signatures hold.
+#[derive(Clone, Debug)]
+pub struct SignedWithdrawal {
+    /// What it says.
+    pub withdrawal: Withdrawal,
+    /// Digest of its canonical text.
+    pub digest: Digest,
+    /// The nations whose parties have signed: the one that withdraws, and the one that knows.
+    pub signed_by: BTreeSet<Instance>,
+}
+
+/// Reads a withdrawal of `agreement` that the party which withdraws has signed.
+pub fn open_withdrawal(
+    document: &[u8],
+    agreement: &Agreement,
+    lists: &Snapshot,
+    now: Timestamp,
+) -> Result<SignedWithdrawal, Error> {
+    let key = |id: &KeyId| key_of(lists, id, now);
+    let verified = verify_document(document, WITHDRAWAL_TYP, LIST_BYTES_MAX, &key)?;
+    let withdrawal: Withdrawal = verified.read()?;
+    let fail = |field: &str, rule| Err(Error::Content { field: field.to_owned(), rule });
+    let parties = agreement.parties();
+    if !parties.iter().any(|party| party.member() == withdrawal.by.member()) {
+        return fail("by", "must be a party to it for a withdrawal");
+    }
+    if withdrawal.reason.trim().is_empty() || withdrawal.reason.len() > REASON_BYTES_MAX {
+        return fail("reason", "for a withdrawal has 1 to 2000 bytes");
+    }
+    let owners: Vec<_> = verified.signers.iter().filter_map(KeyId::owner).collect();
+    if !owners.iter().any(|owner| owner.speaks_for(withdrawal.by.as_str())) {
+        return Err(Error::Unsigned(vec![withdrawal.by.instance()]));
+    }
+    let signed_by = owners
+        .iter()
+        .filter(|owner| parties.iter().any(|party| owner.speaks_for(party.as_str())))
+        .map(Owner::instance)
+        .collect();
+    Ok(SignedWithdrawal { withdrawal, digest: verified.digest, signed_by })
 }

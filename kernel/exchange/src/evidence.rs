@@ -34,6 +34,10 @@ pub const HANDOVER: &str = "document.handover";
 pub const REFUSAL: &str = "document.refusal";
 /// A national list came into force here.
 pub const LIST: &str = "trust.list";
+/// An agreement that both sides have signed is known here.
+pub const AGREEMENT: &str = "agreement.concluded";
+/// An agreement was withdrawn by a party to it.
+pub const WITHDRAWAL: &str = "agreement.withdrawn";
 /// An alarm was raised.
 pub const ALARM: &str = "node.alarm";
 

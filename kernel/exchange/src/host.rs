@@ -136,9 +136,10 @@ impl Node {
             request.headers_mut().extend(headers.clone());
             Ok(request)
         };
-        self.0.send_to(&self.0.peer(peer), make).await.map_err(|cause| {
-            Rejection::new(ErrorKind::PeerUnavailable, "peer-unreachable", cause)
-        })
+        self.0
+            .send_to(&self.0.peer(peer), make)
+            .await
+            .map_err(|cause| Rejection::new(ErrorKind::PeerUnavailable, "peer-unreachable", cause))
     }
 
     /// Raises an alarm for the operator, in a transaction of its own.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agreements;
 pub mod bundle;
 pub mod client;
 mod control;

@@ -14,6 +14,7 @@
 //! | `POST /v1/documents/{id}/resend` | send a dead letter again | `documents.send` |
 //! | `POST /v1/documents/next` | lease the next document for pull delivery | `documents.receive` |
 //! | `POST /v1/documents/{id}/ack?lease=` | confirm or refuse it | `documents.receive` |
+//! | `POST /v1/agreements` | sign and install an agreement | `agreements.decide` |
 //! | `POST /v1/streams/compare` | compare with all peers now | `node.operate` |
 //! | `GET /v1/log/checkpoint`, `/entry/{n}`, `/proof/{n}` | the log | `node.read` |
 //! | `POST /v1/subsystems/{name}/{operation}` | an operation of a sub-system | its own |
@@ -31,7 +32,9 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use karvan_subsystem::{Caller, Context, Rejection};
-use karvan_types::limits::{DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, JSON_BYTES_MAX};
+use karvan_types::limits::{
+    DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, JSON_BYTES_MAX, LIST_BYTES_MAX,
+};
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, json};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,6 +92,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/v1/documents/{id}/bundle", get(bundle))
         .route("/v1/documents/{id}/resend", post(resend))
         .route("/v1/documents/{id}/ack", post(acknowledge))
+        .route("/v1/agreements", post(agree))
         .route("/v1/streams/compare", post(compare))
         .route("/v1/log/checkpoint", get(checkpoint))
         .route("/v1/log/entry/{index}", get(entry))
@@ -351,6 +355,16 @@ async fn acknowledge(
     let id = exchange_id(&id)?;
     inner.acknowledge(id, &caller.member, &query.lease, outcome).await?;
     Ok(Json(inner.show(id).await?).into_response())
+}
+
+async fn agree(State(inner): Shared, headers: HeaderMap, request: Request) -> Reply {
+    let caller = authorize(&inner, &headers, "agreements.decide")?;
+    let body = Limited::new(request.into_body(), LIST_BYTES_MAX).collect().await;
+    let body = body.map_err(|error| {
+        Rejection::new(ErrorKind::TooLarge, "body-unreadable", format!("the agreement: {error}"))
+    })?;
+    let outcome = crate::Node(inner).agree(&caller, &body.to_bytes()).await?;
+    Ok(Json(outcome).into_response())
 }
 
 async fn compare(State(inner): Shared, headers: HeaderMap) -> Reply {

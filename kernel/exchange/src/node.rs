@@ -378,9 +378,9 @@ impl Inner {
 }
 
 impl Node {
-    /// Puts a node together. The store must have the migrations of the exchange and of all
-    /// sub-systems.
-    pub fn new(config: NodeConfig, parts: Parts) -> Result<Self, Error> {
+    /// Puts a node together, with the agreements that its store keeps. The store must have the
+    /// migrations of the exchange and of all sub-systems.
+    pub async fn open(config: NodeConfig, parts: Parts) -> Result<Self, Error> {
         let mut codes = BTreeSet::new();
         for kind in parts.subsystems.iter().flat_map(|subsystem| subsystem.document_types()) {
             if !codes.insert(kind.code) {
@@ -399,7 +399,7 @@ impl Node {
         }
         let started = parts.clock.now();
         let wake = Arc::new(Wake::default());
-        Ok(Self(Arc::new(Inner {
+        let node = Self(Arc::new(Inner {
             config,
             clock: parts.clock,
             entropy: parts.entropy,
@@ -413,7 +413,9 @@ impl Node {
             subsystems: parts.subsystems,
             wake,
             started,
-        })))
+        }));
+        node.load_agreements().await?;
+        Ok(node)
     }
 
     /// Returns the routes of the local interface, for the listener that the application opens.

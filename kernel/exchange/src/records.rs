@@ -8,19 +8,22 @@ use serde::{Deserialize, Serialize};
 use crate::evidence;
 
 /// The schema of the exchange.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    id: "exchange-0001",
-    creates: &[
-        &SENT,
-        &RECEIVED,
-        &BODY,
-        &STREAM,
-        &EVIDENCE_QUEUE,
-        &RECEIPT_OUT,
-        &ALARM,
-        &LIST_LOGGED,
-    ],
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        id: "exchange-0001",
+        creates: &[
+            &SENT,
+            &RECEIVED,
+            &BODY,
+            &STREAM,
+            &EVIDENCE_QUEUE,
+            &RECEIPT_OUT,
+            &ALARM,
+            &LIST_LOGGED,
+        ],
+    },
+    Migration { id: "exchange-0002", creates: &[&AGREEMENT] },
+];
 
 /// Outgoing documents.
 pub static SENT: Table = Table {
@@ -69,6 +72,9 @@ pub static ALARM: Table = Table { name: "alarm", columns: &[], indexes: &[] };
 
 /// Which version of each nation's list the log has. Key: the nation.
 pub static LIST_LOGGED: Table = Table { name: "list_logged", columns: &[], indexes: &[] };
+
+/// Agreements that were concluded here, or read from files. Key: digest of the text.
+pub static AGREEMENT: Table = Table { name: "agreement", columns: &[], indexes: &[] };
 
 /// How far an outgoing document has come.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -143,7 +143,7 @@ impl Station {
             subsystems: vec![Arc::new(Probe)],
             clock: settings.clock,
         };
-        let node = Node::new(settings.node, parts)?;
+        let node = Node::open(settings.node, parts).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let local = listener.local_addr()?;
         let (end, ended) = watch::channel(String::new());

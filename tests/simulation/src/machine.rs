@@ -254,7 +254,7 @@ impl Machine {
 
     async fn run_node(&self) -> Result<(), Failure> {
         let (parts, task) = self.parts()?;
-        let node = Node::new(self.node_config(), parts)?;
+        let node = Node::open(self.node_config(), parts).await?;
         let logging = tokio::spawn(task.run(std::future::pending()));
         let agency = tokio::spawn(self.clone().feed(node.clone()));
         let ended = tokio::select! {

@@ -1,5 +1,6 @@
 //! Two real nodes, tested from outside.
 
+mod agreements;
 mod bundles;
 mod crash;
 mod dead_letters;
