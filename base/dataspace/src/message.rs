@@ -277,6 +277,10 @@ impl Out {
         self.text("providerPid", &pids.provider).text("consumerPid", &pids.consumer)
     }
 
+    pub(crate) fn members(self) -> Map<String, Value> {
+        self.0
+    }
+
     pub(crate) fn done(self) -> Value {
         Value::Object(self.0)
     }

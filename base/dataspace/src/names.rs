@@ -28,3 +28,13 @@ const BEFORE_TERMS: &[&str] = &[
 pub(crate) fn term(text: &str) -> &str {
     BEFORE_TERMS.iter().find_map(|before| text.strip_prefix(before)).unwrap_or(text)
 }
+
+/// Returns whether a text is an absolute IRI: a scheme (RFC 3986, section 3.1), then something.
+pub(crate) fn is_absolute(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(in_scheme)
+        && !rest.is_empty()
+        && !text.contains(|letter: char| letter.is_whitespace() || letter.is_control())
+}

@@ -7,7 +7,17 @@
 //!
 //! Invariant: nothing here re-orders, drops or improves a member of a wording.
 //!
+//! [`Wording::understand`] gives the meaning, [`Rules`]; [`Rules::decide`] says whether an act is
+//! allowed, and why; [`terms`] lists every term that is understood.
+//!
 //! Not here: who may make an agreement, and where it is stored.
+
+pub mod decide;
+mod explain;
+mod parse;
+pub mod rules;
+pub mod terms;
+pub mod value;
 
 use karvan_types::Timestamp;
 use serde_json::{Map, Value};
@@ -16,6 +26,12 @@ use crate::error::Problem;
 use crate::message::Out;
 use crate::names::term;
 use crate::read::{Node, Object};
+
+pub use decide::{Context, Decision, Used, Verdict};
+pub use parse::{CONSTRAINT_DEPTH_MAX, CONSTRAINTS_MAX, DUTIES_MAX, Origin, Profile, VALUES_MAX};
+pub use rules::{Atomic, Constraint, Left, Logic, Rule, RuleAction, Rules};
+pub use terms::{Action, Operand, Operator};
+pub use value::{Consent, Literal, Period, Quota, Recipient, SharingLevel, Tlp};
 
 /// Most rules of one kind in a policy.
 pub const RULES_MAX: usize = 64;
@@ -52,6 +68,20 @@ impl Wording {
         let kept = |(name, _): &(&String, &Value)| !ENVELOPE.contains(&term(name));
         let members = object.members.iter().filter(kept);
         Ok(Self(members.map(|(name, value)| (name.clone(), value.clone())).collect()))
+    }
+
+    /// Works out what the rules mean. Everything that is not understood is told at once, with
+    /// pointers from the root of the policy.
+    ///
+    /// A policy of our own is refused for any unknown member; in one of a peer unknown members are
+    /// passed over, unless ODRL gives them a meaning that would be lost.
+    pub fn understand(&self, origin: Origin, profiles: &[Profile]) -> Result<Rules, Vec<Problem>> {
+        parse::understand(&self.0, origin, profiles)
+    }
+
+    /// Makes a wording of members that are known to be right.
+    pub(crate) fn from_members(members: Map<String, Value>) -> Self {
+        Self(members)
     }
 
     /// Returns the members as they were written.

@@ -58,12 +58,20 @@ impl<'a> Node<'a> {
 
     /// Returns the entries of an array, or the single value that stands for one.
     pub(crate) fn list(&self, entries_max: usize) -> Result<Vec<Self>, Problem> {
-        let Value::Array(items) = self.value else { return Ok(vec![self.clone()]) };
+        let (items, at) = match self.value {
+            Value::Array(items) => (items, self.at.clone()),
+            // How JSON-LD writes a list whose order matters.
+            Value::Object(members) => match (members.get("@list"), members.len()) {
+                (Some(Value::Array(items)), 1) => (items, format!("{}/@list", self.at)),
+                _ => return Ok(vec![self.clone()]),
+            },
+            _ => return Ok(vec![self.clone()]),
+        };
         if items.len() > entries_max {
             let rule = format!("has {} entries, at most {entries_max} are allowed", items.len());
             return Err(self.problem(rule, "send fewer"));
         }
-        let entry = |(index, value)| Self { value, at: format!("{}/{index}", self.at) };
+        let entry = |(index, value)| Self { value, at: format!("{at}/{index}") };
         Ok(items.iter().enumerate().map(entry).collect())
     }
 
@@ -100,7 +108,8 @@ impl<'a> Node<'a> {
 fn unwrapped(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => Some(text),
-        Value::Object(members) => {
+        // Anything beside the keywords would change what the text means.
+        Value::Object(members) if members.keys().all(|name| name.starts_with('@')) => {
             members.get("@value").or_else(|| members.get("@id")).and_then(Value::as_str)
         }
         Value::Array(items) if items.len() == 1 => items.first().and_then(|item| match item {
@@ -164,7 +173,7 @@ impl<'a> Object<'a> {
 }
 
 /// Escapes a name for a JSON pointer (RFC 6901, section 3) and shortens it for people.
-fn escaped(name: &str) -> String {
+pub(crate) fn escaped(name: &str) -> String {
     shown(name).replace('~', "~0").replace('/', "~1")
 }
 
