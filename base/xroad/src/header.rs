@@ -50,6 +50,9 @@ pub const FILTERED: [&str; 13] = [
     "expect",
 ];
 
+/// What the exchange reads in a request.
+pub(crate) const READ: [&str; 6] = [CLIENT, ID, USER_ID, ISSUE, SECURITY_SERVER, REPRESENTED_PARTY];
+
 /// What only a node may say in a request.
 const NOT_FROM_CONSUMER: [&str; 2] = [REQUEST_ID, REQUEST_HASH];
 
@@ -91,10 +94,9 @@ impl<'a> RequestHeaders<'a> {
     /// Reads the headers of a request in one pass.
     pub fn read(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, Error> {
         const CLIENT_RULE: &str = "set it to instance/class/member/subsystem of the caller";
-        let names = [CLIENT, ID, USER_ID, ISSUE, SECURITY_SERVER, REPRESENTED_PARTY];
-        let mut last: [Option<&'a [u8]>; 6] = [None; 6];
+        let mut last: [Option<&'a [u8]>; READ.len()] = [None; READ.len()];
         for (name, value) in headers {
-            for (known, place) in names.iter().zip(&mut last) {
+            for (known, place) in READ.iter().zip(&mut last) {
                 if known.eq_ignore_ascii_case(name) {
                     *place = Some(value);
                 }

@@ -224,6 +224,16 @@ pub fn to_member(
     member: &str,
     subsystem: Option<&str>,
 ) -> Result<MemberId, Error> {
+    Ok(member_text(instance, class, member, subsystem).parse()?)
+}
+
+/// Returns the only spelling of a member id with these parts.
+pub(crate) fn member_text(
+    instance: &str,
+    class: &str,
+    member: &str,
+    subsystem: Option<&str>,
+) -> String {
     let mut text = String::with_capacity(ID_BYTES_MAX);
     for (index, part) in [instance, class, member].into_iter().chain(subsystem).enumerate() {
         if index > 0 {
@@ -232,7 +242,7 @@ pub fn to_member(
         // Writing to a string cannot fail.
         let _ = percent::encode(&mut text, part, percent::is_unreserved);
     }
-    Ok(text.parse()?)
+    text
 }
 
 /// Reads the value of `X-Road-Id`: 1 to [`MESSAGE_ID_BYTES_MAX`] visible ASCII characters.

@@ -18,3 +18,8 @@ pub use fault::{Code, Fault, FaultCode, Prefix, Spelling};
 pub use id::{ClientId, RepresentedParty, SecurityServerId, ServiceId};
 pub use method::Method;
 pub use target::Target;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod properties;
