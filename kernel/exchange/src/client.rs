@@ -3,25 +3,28 @@
 //! HTTP/1.1 and many pooled connections rather than HTTP/2: signatures do not compress, and the
 //! measured cost per exchange is lower.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use karvan_types::NodeId;
 
 use crate::network::{Boxed, Stream};
+use crate::node::{Node, Peer};
 
 /// The body type of requests and answers.
 pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// Most idle connections kept.
-const IDLE_MAX: usize = 64;
+/// Most idle connections kept; as many calls to one peer go without a handshake.
+const IDLE_MAX: usize = 512;
 /// How long connecting, with its handshake, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,6 +34,100 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Unreachable {
     place: String,
     cause: String,
+}
+
+/// Why a request to a peer brought no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoAnswer {
+    /// The peer cannot be reached; it has not seen the request.
+    #[error("{0} cannot be reached: {1}")]
+    Unreachable(NodeId, String),
+    /// The connection broke, or the peer was too slow; it may have seen the request.
+    #[error("{0} has the request, or not: {1}")]
+    Unknown(NodeId, String),
+}
+
+/// An answer whose body is still to be read.
+pub struct Answer {
+    /// Its head, and the body as it comes.
+    pub response: Response<Incoming>,
+    connection: SendRequest<Body>,
+    peer: Arc<Peer>,
+}
+
+impl Answer {
+    /// Takes the answer apart; the connection serves the next request once the body was read and
+    /// [`Used::done`] called.
+    pub fn into_parts(self) -> (Response<Incoming>, Used) {
+        (self.response, Used { connection: self.connection, peer: self.peer })
+    }
+}
+
+/// A connection whose answer is being read.
+pub struct Used {
+    connection: SendRequest<Body>,
+    peer: Arc<Peer>,
+}
+
+impl Used {
+    /// Gives the connection back: the answer was read to its end.
+    pub fn done(self) {
+        self.peer.pool.give_back(self.connection);
+    }
+}
+
+impl Node {
+    /// Sends a request to a peer and returns the head of the answer, within `timeout`.
+    ///
+    /// When an idle connection turns out to be closed the request goes once more over a fresh one:
+    /// only for requests of which the peer acts on the first alone.
+    pub async fn call(
+        &self,
+        peer: &NodeId,
+        timeout: Duration,
+        mut make: impl FnMut() -> Request<Body>,
+    ) -> Result<Answer, NoAnswer> {
+        let peer = self.0.peer(peer);
+        let sending = async {
+            let mut seen = false;
+            if let Some(mut idle) = peer.pool.take() {
+                match idle.try_send_request(make()).await {
+                    Ok(response) => return Ok((response, idle)),
+                    Err(error) => seen = error.message().is_none(),
+                }
+            }
+            let unreachable = |cause| {
+                let id = peer.id.clone();
+                if seen { NoAnswer::Unknown(id, cause) } else { NoAnswer::Unreachable(id, cause) }
+            };
+            let line = self.0.line(&peer);
+            let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(&line));
+            let mut fresh = connecting
+                .await
+                .map_err(|_| unreachable(format!("no connection within {CONNECT_TIMEOUT:?}")))?
+                .map_err(unreachable)?;
+            fresh.ready().await.map_err(|error| unreachable(error.to_string()))?;
+            let response = fresh.send_request(make()).await;
+            let lost = |error: hyper::Error| NoAnswer::Unknown(peer.id.clone(), error.to_string());
+            Ok((response.map_err(lost)?, fresh))
+        };
+        let sent = tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| {
+            Err(NoAnswer::Unknown(peer.id.clone(), format!("no answer within {timeout:?}")))
+        });
+        match sent {
+            Ok((response, connection)) => {
+                peer.set_reachable(self.now());
+                Ok(Answer { response, connection, peer })
+            }
+            Err(error) => {
+                if matches!(error, NoAnswer::Unreachable(..)) {
+                    peer.set_unreachable(self.now(), &error.to_string());
+                }
+                Err(error)
+            }
+        }
+    }
 }
 
 /// Opens a connection to the pool's one place.
