@@ -221,14 +221,14 @@ fn response_head(case: &Case) -> Result<Value, Error> {
     let headers: Headers = field(case, "headers");
     let additions = ResponseAdditions {
         message_id: text(case, "message_id"),
-        client: &ClientId::parse(text(case, "client").as_bytes())?,
-        service: &ServiceId::parse(text(case, "service").as_bytes())?,
+        client: &ClientId::parse(text(case, "client").as_bytes())?.to_string(),
+        service: &ServiceId::parse(text(case, "service").as_bytes())?.to_string(),
         request_id: text(case, "request_id"),
         request_hash: text(case, "request_hash"),
     };
     let (status, reason) = (field(case, "status"), text(case, "reason"));
     let mut head = Vec::new();
-    write_response(&mut head, status, reason, pairs(&headers), &additions);
+    write_response(&mut head, status, reason, pairs(&headers), additions);
     Ok(utf8(head))
 }
 

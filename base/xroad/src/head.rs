@@ -41,7 +41,7 @@ pub fn write_response<'a>(
     status: u16,
     reason: &str,
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    additions: &ResponseAdditions<'_>,
+    additions: ResponseAdditions<'_>,
 ) {
     line(out, &[status.to_string().as_bytes()]);
     line(out, &[reason.as_bytes()]);

@@ -9,7 +9,7 @@
 //! them: otherwise a provider could pass its answer off as one by the exchange.
 
 use crate::Error;
-use crate::id::{self, ClientId, RepresentedParty, SecurityServerId, ServiceId};
+use crate::id::{self, ClientId, RepresentedParty, SecurityServerId};
 
 /// Who calls; every request has it.
 pub const CLIENT: &str = "x-road-client";
@@ -133,29 +133,29 @@ impl<'a> RequestAdditions<'a> {
 }
 
 /// What the provider's node adds to an answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ResponseAdditions<'a> {
     /// The message id of the request, given or made.
     pub message_id: &'a str,
-    /// Who called.
-    pub client: &'a ClientId<'a>,
-    /// What was called.
-    pub service: &'a ServiceId<'a>,
+    /// Who called, as `ClientId` displays itself.
+    pub client: &'a str,
+    /// What was called, as `ServiceId` displays itself.
+    pub service: &'a str,
     /// The UUID that the consumer's node gave to the request.
     pub request_id: &'a str,
     /// The hash of the request (`crate::head::request_hash`).
     pub request_hash: &'a str,
 }
 
-impl ResponseAdditions<'_> {
+impl<'a> ResponseAdditions<'a> {
     /// Returns the headers in the order in which they are added, after all others.
-    pub fn headers(&self) -> [(&'static str, String); 5] {
+    pub const fn headers(self) -> [(&'static str, &'a str); 5] {
         [
-            (ID, self.message_id.to_owned()),
-            (CLIENT, self.client.to_string()),
-            (SERVICE, self.service.to_string()),
-            (REQUEST_ID, self.request_id.to_owned()),
-            (REQUEST_HASH, self.request_hash.to_owned()),
+            (ID, self.message_id),
+            (CLIENT, self.client),
+            (SERVICE, self.service),
+            (REQUEST_ID, self.request_id),
+            (REQUEST_HASH, self.request_hash),
         ]
     }
 }

@@ -52,7 +52,16 @@ proptest! {
         };
         let text = client.to_string();
         prop_assert!(text.is_ascii());
-        prop_assert_eq!(ClientId::parse(text.as_bytes()), Ok(client));
+        prop_assert_eq!(ClientId::parse(text.as_bytes()), Ok(client.clone()));
+        let client = ClientId { instance: Cow::Borrowed("PK"), ..client };
+        if let Ok(id) = client.to_member() {
+            prop_assert_eq!(ClientId::from_member(&id), Ok(client.clone()));
+        } else {
+            // Member ids are shorter, and have no part of dots alone.
+            let dots = parts.iter().any(|part| part.chars().all(|letter| letter == '.'));
+            prop_assert!(dots || client.to_string().len() > 200);
+        }
+        prop_assert_eq!(client.clone().into_owned(), client);
     }
 
     #[test]
@@ -69,7 +78,10 @@ proptest! {
         };
         let text = service.to_string();
         let target = format!("/r1/{text}{path}");
-        prop_assert_eq!(ServiceId::parse(text.as_bytes()), Ok(service.clone()));
+        prop_assert_eq!(ServiceId::parse(text.as_bytes()), Ok(service.clone().into_owned()));
+        let provider = service.provider().to_string();
+        let rest = text.strip_prefix(&provider);
+        prop_assert!(rest.is_some_and(|rest| rest.starts_with('/')));
         let expected = Target { service, path: &path, query: None };
         prop_assert_eq!(Target::parse(&target), Ok(expected));
     }

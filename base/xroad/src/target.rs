@@ -8,7 +8,8 @@
 //! Invariants: all five parts are present (the specification lets the subsystem be absent, X-Road's
 //! code does not); [`Target::path`] is empty or begins with a slash.
 //!
-//! Not here: the decoded copy of the service path that rights are checked on (`crate::access`).
+//! Not here: the decoded copy of the service path that rights are checked on, and with it the
+//! refusal of broken escapes and of dot segments with two readings (`crate::access`).
 
 use crate::Error;
 use crate::id::{Parts, ServiceId};
