@@ -210,7 +210,7 @@ fn matches(pattern: &[Token], path: &str) -> bool {
             segment = Some(next);
             next
         } else if let Some((_, next)) = any.and_then(widened) {
-            (segment, any) = (None, Some(next));
+            any = Some(next);
             next
         } else {
             return false;
