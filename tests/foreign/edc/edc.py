@@ -1,7 +1,7 @@
 """An Eclipse EDC connector on loopback, and what its management interface is asked for.
 
 State is in memory and identity is `iam-mock`: the header `Authorization` of every message of the
-protocol is a JSON object, in clear, in which `clientId` names the sender. Nothing here knows Karvan.
+protocol is a JSON object, in clear, whose `clientId` names the sender. Nothing here knows Karvan.
 """
 
 import json

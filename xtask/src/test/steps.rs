@@ -55,10 +55,24 @@ const PYTHON_CRYPTOGRAPHY: Need = Need {
     hint: "",
 };
 
+const PYTHON: Need =
+    Need { name: "python3", probe: &["python3", "--version"], packages: &["python3"], hint: "" };
+
 const PYTHON_VENV: Need = Need {
     name: "python3 with venv",
     probe: &["python3", "-m", "ensurepip", "--version"],
     packages: &["python3-venv"],
+    hint: "",
+};
+
+const MAVEN: Need =
+    Need { name: "mvn", probe: &["mvn", "--version"], packages: &["maven"], hint: "" };
+
+/// The compiler too: the kit is started from a source file.
+const JDK: Need = Need {
+    name: "javac",
+    probe: &["javac", "--version"],
+    packages: &["default-jdk-headless"],
     hint: "",
 };
 
@@ -143,6 +157,36 @@ pub(super) const STEPS: &[Step] = &[
             "{out}/venv/bin/python tests/foreign/python/crosscheck.py {out}/messages.json",
         ]),
         needs: &[&PYTHON_VENV],
+        ..PLAIN
+    },
+    Step {
+        name: "foreign-runners",
+        about: "the runners of foreign programs find a test that is missing, failed or a lie",
+        act: Act::Run(&[
+            "python3 -B tests/foreign/tck/self_test.py",
+            "python3 -B tests/foreign/edc/self_test.py",
+        ]),
+        needs: &[&PYTHON],
+        ..PLAIN
+    },
+    Step {
+        name: "dsp-tck-harness",
+        about: "the official kit passes its own node and fails a broken one",
+        fetch: &["mvn -q -B -f tests/foreign/tck/pom.xml dependency:copy-dependencies \
+             -DoutputDirectory={out}/jars"],
+        act: Act::Run(&["python3 -B tests/foreign/tck/self_test.py --jars {out}/jars"]),
+        needs: &[&PYTHON, &MAVEN, &JDK],
+        ..PLAIN
+    },
+    Step {
+        name: "edc-alone",
+        about: "two Eclipse EDC connectors exchange through our driver, step by step",
+        fetch: &["mvn -q -B -f tests/foreign/edc/pom.xml dependency:copy-dependencies \
+             -DoutputDirectory={out}/jars"],
+        act: Act::Run(&[
+            "python3 -B tests/foreign/edc/interop.py alone --jars {out}/jars --out {out}",
+        ]),
+        needs: &[&PYTHON, &MAVEN, &JDK],
         ..PLAIN
     },
     Step {
