@@ -92,8 +92,17 @@ fn check_live(case: &Case) {
     let status = case.expect.get("status").and_then(Value::as_u64);
     assert!(status.is_some_and(|it| (100..600).contains(&it)), "`{}`: status", case.name);
     let known = ["request", "provider", "provider_state", "legacy_codes"];
-    let fields = case.rest.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let strange: Vec<_> = fields.filter(|name| !known.contains(name)).collect();
+    check_fields(case, &case.rest, &known);
+    let (heads, bodies) = (["headers", "absent", "once"], ["body", "json", "contains", "lacks"]);
+    check_fields(case, &case.expect, &[&["status", "provider"], &heads[..], &bodies].concat());
+    let reached = case.expect.get("provider").unwrap_or(&Value::Null);
+    check_fields(case, reached, &["method", "target", "headers", "absent", "body", "calls"]);
+}
+
+#[track_caller]
+fn check_fields(case: &Case, object: &Value, known: &[&str]) {
+    let names = object.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let strange: Vec<_> = names.filter(|name| !known.contains(name)).collect();
     assert!(strange.is_empty(), "`{}` has unknown fields {strange:?}", case.name);
 }
 
