@@ -1,1 +1,5 @@
 #![doc = include_str!("../README.md")]
+
+pub mod access;
+pub mod registry;
+pub mod upstream;
