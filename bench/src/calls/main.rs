@@ -8,7 +8,7 @@
 //!
 //! To measure something else, implement `Target` and add it to the list in `measure`.
 
-#![expect(clippy::print_stdout, reason = "a measurement prints its figures")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a measurement prints its figures")]
 
 mod counts;
 mod flame;
@@ -21,6 +21,7 @@ mod tools;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
@@ -49,6 +50,10 @@ struct Options {
     /// Seconds of load before each run that are not counted.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=3600))]
     warm_up: u32,
+    /// Also loads the upstream without hops, which shows how far load and upstream are from being
+    /// the limit.
+    #[arg(long)]
+    upstream: bool,
     /// Where the figures go as JSON; `calls.json` beside this program if not said.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -81,7 +86,17 @@ struct Machine {
     load_average: String,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = tempfile::Builder::new().prefix("karvan-calls-").tempdir()?;
@@ -94,7 +109,10 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     let load = Load::new(folder)?;
     let upstream = Upstream::start(folder, runtime)?;
     let hops = Hops::start(folder, &upstream, runtime)?;
-    let targets: [&dyn Target; 2] = [&upstream, &hops];
+    let mut targets: Vec<&dyn Target> = vec![&hops];
+    if options.upstream {
+        targets.push(&upstream);
+    }
     let bench = Bench {
         runtime,
         load: &load,
@@ -153,7 +171,7 @@ impl Machine {
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let nginx = tools::program("nginx", "nginx-light")?;
         // nginx tells its version on standard error.
-        let told = std::process::Command::new(nginx).arg("-v").output()?.stderr;
+        let told = Command::new(nginx).arg("-v").output()?.stderr;
         let told = String::from_utf8_lossy(&told);
         let load = read("/proc/loadavg");
         Ok(Self {

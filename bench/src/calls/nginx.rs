@@ -200,13 +200,14 @@ impl Server {
         fs::write(&config, frame(&at, &serve))?;
         let mut check = Command::new(&program);
         tools::run(check.args(["-q", "-t", "-c"]).arg(&config))?;
-        let child = Command::new(&program)
-            .arg("-c")
+        // Should this process be killed, the kernel ends nginx, which then ends its worker.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM", &program, "-c"])
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .with_context(|| format!("start {program}"))?;
+            .context("start nginx with setpriv of the package util-linux")?;
         Ok(Self { child, program, config, address })
     }
 }
@@ -222,7 +223,8 @@ impl Drop for Server {
     }
 }
 
-/// What all three have in common; every path is within the folder.
+/// What all three have in common; every path is within the folder, and a call that fails is not
+/// tried again where nobody would see it.
 fn frame(at: &Path, serve: &str) -> String {
     let at = at.display();
     format!(
@@ -238,6 +240,7 @@ http {{
     tcp_nodelay on;
     keepalive_timeout 1h;
     keepalive_requests 1000000000;
+    proxy_next_upstream off;
     client_body_temp_path {at}/body;
     proxy_temp_path {at}/proxy;
     fastcgi_temp_path {at}/fastcgi;

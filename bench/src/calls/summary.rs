@@ -9,15 +9,20 @@ use crate::measure::Run;
 /// The target that others are compared with.
 pub(crate) const YARDSTICK: &str = "nginx";
 
-/// The good runs of one target with one number of connections.
+/// The runs of one target with one number of connections.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
     target: &'static str,
     connections: u16,
-    good_runs: usize,
+    /// Runs that the figures are of.
+    counted_runs: usize,
     /// Runs with errors; they count for nothing else.
     void_runs: usize,
+    /// Whether the machine did little else during these. Where no run was quiet, all count.
+    quiet: bool,
+    /// Good runs that are left out because other work on the machine disturbed them.
+    disturbed_runs: usize,
     per_second: Spread,
     p50_millis: f64,
     p99_millis: f64,
@@ -73,7 +78,13 @@ pub(crate) fn summarize(runs: &[Run]) -> Vec<Summary> {
 
 fn summary(runs: &[Run], (target, connections): (&str, u16)) -> Option<Summary> {
     let all = || runs.iter().filter(|run| run.target == target && run.connections == connections);
-    let good: Vec<_> = all().filter(|run| run.counted.good()).collect();
+    let void_runs = all().filter(|run| !run.counted.good()).count();
+    let mut good: Vec<_> = all().filter(|run| run.counted.good()).collect();
+    let before = good.len();
+    let quiet = good.iter().any(|run| run.quiet());
+    if quiet {
+        good.retain(|run| run.quiet());
+    }
     let median = |figure: fn(&Run) -> f64| Some(spread(&good, figure)?.median);
     let first = *good.first()?;
     let process = |place| {
@@ -90,8 +101,10 @@ fn summary(runs: &[Run], (target, connections): (&str, u16)) -> Option<Summary> 
     Some(Summary {
         target: first.target,
         connections,
-        good_runs: good.len(),
-        void_runs: all().count() - good.len(),
+        counted_runs: good.len(),
+        void_runs,
+        quiet,
+        disturbed_runs: before - good.len(),
         per_second: spread(&good, |run| run.counted.per_second())?,
         p50_millis: median(|run| run.counted.p50_micros as f64 / 1e3)?,
         p99_millis: median(|run| run.counted.p99_micros as f64 / 1e3)?,
@@ -118,6 +131,7 @@ fn ratio(runs: &[Run], good: &[&Run], place: usize) -> Option<f64> {
                 && other.connections == run.connections
                 && other.round == run.round
                 && other.counted.good()
+                && other.quiet() == run.quiet()
         })?;
         Some(cpu(run, place)? / cpu(yardstick, place)?)
     });
@@ -157,12 +171,17 @@ pub(crate) fn table(summaries: &[Summary]) -> String {
             summary.others_processors,
         );
     }
-    for summary in summaries.iter().filter(|summary| summary.void_runs > 0) {
-        let _ = writeln!(
-            text,
-            "\n{} with {} connections: {} runs are void because calls failed",
-            summary.target, summary.connections, summary.void_runs
-        );
+    for Summary { target, connections, void_runs, quiet, disturbed_runs, .. } in summaries {
+        let what = format!("\n{target} with {connections} connections");
+        if *void_runs > 0 {
+            let _ = writeln!(text, "{what}: {void_runs} runs are void because calls failed");
+        }
+        if !quiet {
+            let _ = writeln!(text, "{what}: other work disturbed every run; measure again");
+        }
+        if *disturbed_runs > 0 {
+            let _ = writeln!(text, "{what}: {disturbed_runs} disturbed runs are left out");
+        }
     }
     text
 }
@@ -213,10 +232,9 @@ mod tests {
     fn ratios_are_within_rounds_and_void_runs_count_for_nothing() {
         let check = |runs: &[Run], expected: &[(usize, usize, Option<f64>)]| {
             let found = summarize(runs);
-            let found = found
-                .iter()
-                .filter(|summary| summary.target == "node")
-                .map(|summary| (summary.good_runs, summary.void_runs, summary.processes[0].ratio));
+            let found = found.iter().filter(|summary| summary.target == "node").map(|summary| {
+                (summary.counted_runs, summary.void_runs, summary.processes[0].ratio)
+            });
             assert_eq!(found.collect::<Vec<_>>(), expected);
         };
         let (slow, fast) = (run("nginx", 0, 50.0, 0), run("nginx", 1, 20.0, 0));
@@ -226,6 +244,27 @@ mod tests {
         check(&[run("nginx", 0, 50.0, 1), run("node", 0, 100.0, 0)], &[(1, 0, None)]);
         let spoilt = [run("nginx", 0, 50.0, 0), run("node", 0, 99.0, 0), run("node", 1, 1.0, 2)];
         check(&spoilt, &[(1, 1, Some(1.98))]);
+    }
+
+    #[test]
+    fn disturbed_runs_count_only_where_all_are() {
+        let check = |others: [f64; 2], expected: (usize, bool, usize, Option<f64>)| {
+            let disturb = |run: Run, others| Run { others_processors: others, ..run };
+            let runs = [
+                run("nginx", 0, 10.0, 0),
+                disturb(run("nginx", 1, 5.0, 0), 1.0),
+                disturb(run("node", 0, 30.0, 0), others[0]),
+                disturb(run("node", 1, 20.0, 0), others[1]),
+            ];
+            let all = summarize(&runs);
+            let node = all.iter().find(|summary| summary.target == "node").unwrap();
+            let Summary { counted_runs, quiet, disturbed_runs, .. } = *node;
+            let ratio = node.processes[0].ratio;
+            assert_eq!((counted_runs, quiet, disturbed_runs, ratio), expected, "{others:?}");
+        };
+        check([0.0, 0.0], (2, true, 0, Some(3.0)));
+        check([0.0, 1.0], (1, true, 1, Some(3.0)));
+        check([1.0, 1.0], (2, false, 0, Some(4.0)));
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(crate) trait Target {
     fn pids(&self) -> Vec<u32>;
 }
 
-/// Returns the header fields with which a client of an X-Road node calls (X-Road Message Protocol
-/// for REST 4.3), for targets that carry them without reading them.
+/// Returns the header fields with which a client of an X-Road node calls (X-Road PR-REST), for
+/// targets that carry them without reading them.
 pub(crate) fn usual_headers() -> Vec<(String, String)> {
     let token = "6b61727661".repeat(6);
     let fields = [
@@ -109,4 +109,66 @@ async fn ask(url: &str, headers: &[(String, String)]) -> Result<String> {
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     ensure!(status == 200, "status {status}: {text}");
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers one question.
+    struct Server(String);
+
+    impl Target for Server {
+        fn name(&self) -> &'static str {
+            "server"
+        }
+
+        fn url(&self) -> String {
+            format!("http://{}/path", self.0)
+        }
+
+        fn headers(&self) -> Vec<(String, String)> {
+            usual_headers()
+        }
+
+        fn pids(&self) -> Vec<u32> {
+            Vec::new()
+        }
+    }
+
+    /// Returns what the check says about an answer, and what was asked.
+    async fn ask(answer: String) -> (Result<()>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server(listener.local_addr().unwrap().to_string());
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 4096];
+            let length = stream.read(&mut asked).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&asked[..length]).to_lowercase()
+        });
+        let said = check_answer(&server, "our mark").await;
+        (said, serving.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn only_our_own_answer_will_do() {
+        let check = async |status: &str, body: &str, remedy: Option<&str>| {
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {length}\r\n\r\n");
+            let (said, asked) = ask(head + body).await;
+            let said = said.err().map(|error| format!("{error:#}"));
+            let found = said.as_deref().unwrap_or("good");
+            assert!(found.contains(remedy.unwrap_or("good")), "{status} {body}: {found}");
+            assert!(asked.starts_with("get /path http/1.1\r\n"), "{asked}");
+            assert!(asked.contains("\r\nx-road-client: az/gov/1400/trade\r\n"), "{asked}");
+        };
+        check("200", "our mark", None).await;
+        check("200", "our mark and more", Some("not answer with the text of our upstream")).await;
+        check("200", "It works!", Some("It works!")).await;
+        check("502", "our mark", Some("status 502")).await;
+    }
 }
