@@ -146,5 +146,5 @@ fn every_code_is_read_as_it_is_written() {
             }
         }
     }
-    assert_eq!(Code::ALL.len(), 74);
+    assert_eq!(Code::ALL.len(), 76);
 }

@@ -2,7 +2,8 @@
 //!
 //! The older spelling of most codes is the same words in CamelCase; where X-Road used others, or
 //! other capitals, the table has those. Codes that only a SOAP gateway, a signer or an archive
-//! would raise are here so that every code a consumer may know can be told apart.
+//! would raise are here so that every code a consumer may know can be told apart. The last two are
+//! Karvan's own: X-Road knows neither quotas nor the shedding of load.
 
 use super::Spelling;
 
@@ -113,6 +114,9 @@ codes! {
     AsicHashChainNotFound "asic_hash_chain_not_found" "AsicHashChainNotFound"
     AsicTimestampNotFound "asic_timestamp_not_found" "AsicTimestampNotFound"
     AsicManifestNotFound "asic_manifest_not_found" "AsicManifestNotFound"
+
+    QuotaExceeded "quota_exceeded" "QuotaExceeded"
+    Overloaded "overloaded" "Overloaded"
 }
 
 impl Code {
