@@ -178,9 +178,9 @@ impl<'p> Parser<'p> {
             return Some(RuleAction::Profile(text.to_owned()));
         }
         let fits = |action: Action| action.is_duty() == (kind == Kind::Duty);
-        let found = ACTIONS.iter().find(|known| term(known.name) == term(text));
-        if let Some(known) = found.filter(|known| fits(known.action)) {
-            return Some(RuleAction::Known(known.action));
+        let found = Action::from_name(text);
+        if let Some(action) = found.filter(|action| fits(*action)) {
+            return Some(RuleAction::Known(action));
         }
         let rule = match found {
             Some(_) => format!("is `{}`, which is not an action of {what}", shown(text)),

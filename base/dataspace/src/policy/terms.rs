@@ -18,6 +18,8 @@
 //! Invariant: a term is an absolute IRI when it is written, because a JSON-LD peer drops any term
 //! that the context of the protocol does not define. `use` is the only one that it defines.
 
+use crate::names::term as compact;
+
 /// What a constraint is about: the left operand.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Operand {
@@ -349,6 +351,12 @@ impl Action {
     pub fn term(self) -> &'static ActionTerm {
         const FIRST: &ActionTerm = &ACTIONS[0];
         ACTIONS.iter().find(|term| term.action == self).unwrap_or(FIRST)
+    }
+
+    /// Returns the one with this name, in any of its spellings.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let same = |known: &&ActionTerm| compact(known.name) == compact(name);
+        ACTIONS.iter().find(same).map(|known| known.action)
     }
 
     /// Returns whether it is something to be done in return, rather than something to be allowed.

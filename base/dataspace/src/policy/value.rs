@@ -93,15 +93,36 @@ fn named<T: Copy>(table: &[(&str, T)], text: &str) -> Option<T> {
     table.iter().find(|(name, _)| *name == text).map(|(_, value)| *value)
 }
 
+impl SharingLevel {
+    /// Returns the one with this name, as policies write it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        named(LEVELS, name)
+    }
+}
+
 impl fmt::Display for SharingLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(name(LEVELS, *self))
     }
 }
 
+impl Consent {
+    /// Returns the one with this name, as policies write it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        named(CONSENTS, name)
+    }
+}
+
 impl fmt::Display for Consent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(name(CONSENTS, *self))
+    }
+}
+
+impl Tlp {
+    /// Returns the one with this name, as policies write it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        named(LABELS, name)
     }
 }
 
@@ -124,6 +145,15 @@ pub struct Quota {
     pub uses: u32,
     /// In which time.
     pub per: Period,
+}
+
+impl Quota {
+    /// Reads `60/minute` and the like.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (uses, per) = text.split_once('/')?;
+        let uses = whole_number::<u32>(uses).filter(|uses| *uses > 0)?;
+        Some(Self { uses, per: named(PERIODS, per)? })
+    }
 }
 
 impl fmt::Display for Quota {
@@ -189,7 +219,7 @@ impl Literal {
             Operand::LegalBasis => free_text(text)?,
             Operand::SharingLevel => Self::Level(named(LEVELS, text)?),
             Operand::Consent => Self::Consent(named(CONSENTS, text)?),
-            Operand::Quota => Self::Quota(quota(text)?),
+            Operand::Quota => Self::Quota(Quota::parse(text)?),
             Operand::Recipient => Self::Recipient(recipient(text, operator)?),
             Operand::Tlp => Self::Tlp(named(LABELS, text)?),
             Operand::DateTime => Self::Instant(text.parse().ok()?),
@@ -230,12 +260,6 @@ fn whole_number<N: FromStr>(text: &str) -> Option<N> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = text == "0" || !text.starts_with('0');
     if digits && plain { text.parse().ok() } else { None }
-}
-
-fn quota(text: &str) -> Option<Quota> {
-    let (uses, per) = text.split_once('/')?;
-    let uses = whole_number::<u32>(uses).filter(|uses| *uses > 0)?;
-    Some(Quota { uses, per: named(PERIODS, per)? })
 }
 
 fn recipient(text: &str, operator: Operator) -> Option<Recipient> {
