@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod access;
+pub mod breaker;
+pub mod overload;
 pub mod registry;
 pub mod upstream;
