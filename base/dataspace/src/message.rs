@@ -40,7 +40,8 @@ pub trait Message: Sized {
     fn to_value(&self) -> Value;
 }
 
-/// Reads a body: strict JSON in which no name appears twice.
+/// Reads a body: strict JSON in which no name appears twice and every number is an exact integer
+/// ([`karvan_types::json`]).
 pub fn from_slice<M: Message>(body: &[u8]) -> Result<M, Error> {
     if body.len() > M::BYTES_MAX {
         let (what, bytes, bytes_max) = (M::TYPE, body.len(), M::BYTES_MAX);

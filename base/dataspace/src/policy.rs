@@ -89,14 +89,17 @@ impl Wording {
         &self.0
     }
 
-    /// Returns whether both say the same in the same order. A list of one and its only entry are
-    /// the same, and so are an empty list and none.
+    /// Returns whether both say the same in the same order: by their structure, where a list of one
+    /// and its only entry are the same, and so are an empty list and none; or else by their
+    /// meaning, because peers that process JSON-LD spell terms and values anew.
     pub fn same_as(&self, other: &Self) -> bool {
         let member = |wording: &Self, name: &str| {
             let mut found = wording.0.iter().filter(|(key, _)| term(key) == name);
             found.next().map_or(Value::Array(Vec::new()), |(_, value)| value.clone())
         };
+        let meaning = |wording: &Self| wording.understand(Origin::Peer, &[]).ok();
         COMPARED.iter().all(|name| same(&member(self, name), &member(other, name)))
+            || meaning(self).is_some_and(|rules| meaning(other) == Some(rules))
     }
 }
 

@@ -217,6 +217,23 @@ fn wordings_are_compared_by_what_they_say() {
     check(plain.clone(), json!({"permission": [{"action": "odrl:derive"}]}), false);
     check(plain.clone(), json!({"permission": [{"action": "use"}], "profile": "urn:x"}), false);
     check(plain, json!({"permission": [{"action": "use", "duty": [{}]}]}), false);
+    let until = |left: &str, operator: Value, right: Value| {
+        let constraint = json!({"leftOperand": left, "operator": operator, "rightOperand": right});
+        json!({"permission": [{"action": "use", "constraint": [constraint]}]})
+    };
+    let ours =
+        until("http://www.w3.org/ns/odrl/2/dateTime", json!("lt"), json!("2027-01-01T00:00:00Z"));
+    let respelled =
+        |instant: &str| until("odrl:dateTime", json!({"@id": "odrl:lt"}), json!([instant]));
+    check(ours.clone(), respelled("2027-01-01T00:00:00Z"), true);
+    check(ours, respelled("2027-01-01T00:00:01Z"), false);
+    // What nobody understands is compared by its structure only.
+    check(until("urn:x", json!("eq"), json!("a")), until("urn:x", json!("eq"), json!(["a"])), true);
+    check(
+        until("urn:x", json!("eq"), json!("a")),
+        until("urn:x", json!("odrl:eq"), json!("a")),
+        false,
+    );
     let two = |a: &str, b: &str| json!({"permission": [{"action": a}, {"action": b}]});
     check(two("a", "b"), two("b", "a"), false);
 }
