@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod breaker;
+pub mod metrics;
 pub mod overload;
 pub mod registry;
 pub mod upstream;

@@ -61,7 +61,8 @@ const PURE_BASE: Ban = Ban {
 const SYSTEM_TRAITS: Ban = Ban {
     words: &[
         "SystemTime",
-        "Instant::now",
+        // The runtime's instants are turned by a simulation, as its timers are.
+        "std::time::Instant",
         "Timestamp::now",
         "Zoned::now",
         "std::fs",
