@@ -42,7 +42,8 @@ def properties(tests, options):
         "dataspacetck.port": str(options.callback_port),
         "dataspacetck.callback.address": f"http://127.0.0.1:{options.callback_port}",
         "dataspacetck.dsp.default.wait": str(options.wait),
-        "dataspacetck.dsp.local.connector": str(options.local).lower(),
+        # Otherwise the kit would test a node of its own.
+        "dataspacetck.dsp.local.connector": "false",
     }
     connector = {
         "agent.id": options.participant_id,
@@ -52,11 +53,8 @@ def properties(tests, options):
         "negotiation.initiate.url": options.negotiation_webhook,
         "transfer.initiate.url": options.transfer_webhook,
     }
-    if not options.local:
-        values |= {f"dataspacetck.dsp.connector.{key}": value for key, value in connector.items()}
+    values |= {f"dataspacetck.dsp.connector.{key}": value for key, value in connector.items()}
     for test in tests["tests"]:
-        if options.local and not test["id"].startswith("CAT"):
-            continue  # the kit's own node makes up all other ids
         name = test["id"].replace(":", "_").replace("-", "_")
         if dataset := test.get("dataset") or test.get("absent"):
             values[f"{name}_DATASETID"] = dataset
@@ -104,20 +102,32 @@ def run(command, seconds, log):
 
 
 def judge(options):
-    """Runs the kit and judges what it printed."""
+    """Runs the kit, with the node around it if it is to be started, and judges the output."""
     tests = table()
     expected = [test["id"] for test in tests["tests"]]
     if options.only:
         expected = [name for name in expected if name in options.only]
+    os.makedirs(options.out, exist_ok=True)
     settings = os.path.join(options.out, "tck.properties")
     with open(settings, "w", encoding="utf-8") as file:
         for key, value in properties(tests, options).items():
             file.write(f"{escaped(key)}={escaped(value)}\n")
     kit = os.path.join(HERE, "RunKit.java")
     command = service.java(options.jars, kit, settings, *options.only)
-    with open(os.path.join(options.out, "kit.log"), "w", encoding="utf-8") as log:
+    log_path = os.path.join(options.out, "kit.log")
+    with node(options) as started, open(log_path, "w", encoding="utf-8") as log:
         text, code = run(command, options.time_limit, log)
+        if started:
+            print(f"the node uses {started.memory_mib()} MiB")
     return verdict.judge(text, code, expected)
+
+
+def node(options):
+    """The node under test while the block runs, or nothing when it runs already."""
+    if not options.node:
+        return contextlib.nullcontext()
+    log = os.path.join(options.out, "node.log")
+    return service.Service("node", options.node, options.root_url + VERSION_PATH, log)
 
 
 def arguments(argv):
@@ -128,9 +138,8 @@ def arguments(argv):
     parser.add_argument("--out", required=True, help="folder for settings, logs and reports")
     node = ["base-url", "root-url", "negotiation-webhook", "transfer-webhook", "participant-id"]
     for name in [*node, "authorization"]:
-        parser.add_argument(f"--{name}")
+        parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--node", help="command line that starts the node under test")
-    parser.add_argument("--local", action="store_true", help="let the kit test itself instead")
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="run these tests only")
     parser.add_argument("--port", type=int, help="what {port} stands for")
     parser.add_argument("--webhooks-port", type=int, help="what {webhooks} stands for")
@@ -138,9 +147,6 @@ def arguments(argv):
     parser.add_argument("--wait", type=int, default=WAIT_SECONDS, help="seconds for each step")
     parser.add_argument("--time-limit", type=float, default=RUN_SECONDS, help="seconds for all")
     options = parser.parse_args(argv)
-    given = [getattr(options, name.replace("-", "_")) for name in [*node, "authorization"]]
-    if not options.local and None in given:
-        parser.error("name the node with all of --" + ", --".join([*node, "authorization"]))
     known = {test["id"] for test in table()["tests"]}
     if unknown := set(options.only) - known:
         parser.error(f"tests.json has no {', '.join(sorted(unknown))}")
@@ -163,16 +169,8 @@ def fill(options):
 
 def main():
     options = arguments(sys.argv[1:])
-    os.makedirs(options.out, exist_ok=True)
-    node = contextlib.nullcontext()
-    if options.node:
-        log = os.path.join(options.out, "node.log")
-        node = service.Service("node", options.node, options.root_url + VERSION_PATH, log)
     try:
-        with node:
-            result = judge(options)
-            if options.node:
-                print(f"the node uses {node.memory_mib()} MiB")
+        result = judge(options)
     except service.Broken as error:
         print(f"FAULT {error}\ntest result: FAILED. 0 passed; 1 failed")
         return 1

@@ -3,8 +3,9 @@
 
     self_test.py [--jars FOLDER]
 
-With the kit's jars it also runs the kit: against itself, where all must pass, and against a node
-that answers everything with an empty object, where all must fail. Exit code 0 is success.
+With the kit's jars it also runs the kit: against the model node, where all must pass; against the
+same node with one lie, where exactly the tests of that must fail; and against a node that answers
+everything with an empty object, where all must fail. Exit code 0 is success.
 """
 
 import http.server
@@ -17,14 +18,18 @@ import threading
 import unittest
 from xml.etree import ElementTree
 
+import model
 import run
+import service
 import verdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXPECTED = [test["id"] for test in run.table()["tests"]]
 COUNT = 65
-# Tests of each kind, for which the broken node gets no mercy.
+# A test for each kind of message.
 SOME = ["MET:01-01", "CAT:01-01", "CN:01-01", "CN_C:01-01", "TP:01-01", "TP_C:01-01"]
+# For runs that fail by waiting in vain.
+QUICK = ["--wait", "2", "--only"]
 
 with open(os.path.join(HERE, "testdata/passed.log"), encoding="utf-8") as recorded:
     PASSED = recorded.read()
@@ -171,29 +176,65 @@ class Kit(unittest.TestCase):
         if not self.jars:
             self.skipTest("no --jars")
 
-    def judge(self, *more):
+    def judge(self, root, *more):
+        """Runs the kit against a node whose root is given, and judges it."""
+        values = {
+            "--jars": self.jars,
+            "--base-url": f"{root}/{model.VERSION}",
+            "--root-url": root,
+            "--negotiation-webhook": "http://127.0.0.1:{webhooks}/negotiations",
+            "--transfer-webhook": "http://127.0.0.1:{webhooks}/transfers",
+            "--participant-id": "urn:model",
+            "--authorization": "Bearer model",
+        }
         with tempfile.TemporaryDirectory() as out:
-            return run.judge(run.arguments(["--jars", self.jars, "--out", out, *more]))
+            pairs = [part for pair in values.items() for part in pair]
+            return run.judge(run.arguments([*pairs, "--out", out, *more]))
 
-    def test_the_kit_passes_its_own_node(self):
-        judged = self.judge("--local")
+    def judge_model(self, lie, *more):
+        """Starts the model node and runs the kit against it."""
+        program = f"{sys.executable} -B {HERE}/model.py --id urn:model {lie}"
+        command = program + " --port {port} --webhooks {webhooks}"
+        return self.judge("http://127.0.0.1:{port}/dsp", "--node", command, *more)
+
+    def test_a_node_that_does_as_the_table_says_passes(self):
+        judged = self.judge_model("")
         self.assertTrue(judged.good, judged.text())
         self.assertEqual(judged.passed, EXPECTED)
 
-    def test_the_kit_fails_a_broken_node(self):
+    def test_a_node_with_one_lie_fails_where_it_lies(self):
+        illegal = ["CN:03-01", "CN_C:03-01", "TP:03-01", "TP_C:03-01"]
+        ended = ["CN:02-02", "CN_C:02-01", "TP:02-05", "TP_C:01-05"]
+        own = ["CN:02-01", "CN_C:02-02", "TP:01-05", "TP_C:02-05"]
+        cases = {
+            "takes-everything": (illegal, "CN:01-04", "Expected to throw"),
+            "says-404": (illegal, "CN:01-04", "Unexpected 404"),
+            "forgets-the-last": (ended, "CN:02-01", "TERMINATED"),
+            "never-acts": (own, "CN:02-02", "Timeout"),
+        }
+        self.assertEqual(list(cases), model.LIES)
+        for lie, (failing, passing, told) in cases.items():
+            with self.subTest(lie):
+                judged = self.judge_model(f"--lie {lie}", *QUICK, *failing, passing)
+                self.assertEqual((judged.passed, judged.faults), ([passing], []))
+                self.assertEqual(list(judged.failed), failing)
+                for name in failing:
+                    self.assertIn(told, judged.failed[name])
+
+    def test_a_node_that_says_nothing_fails(self):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyAnswers)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        root = f"http://127.0.0.1:{server.server_port}"
-        urls = ["base-url", "root-url", "negotiation-webhook", "transfer-webhook"]
-        options = [part for name in urls for part in (f"--{name}", root)]
-        options += ["--participant-id", "urn:broken", "--authorization", "Bearer none"]
-        judged = self.judge(*options, "--wait", "1", "--only", *SOME)
+        judged = self.judge(f"http://127.0.0.1:{server.server_port}", *QUICK, *SOME)
         server.shutdown()
-        self.assertFalse(judged.good)
         self.assertEqual(list(judged.failed), SOME)
         self.assertEqual((judged.passed, judged.faults), ([], []))
         for name, reason in judged.failed.items():
             self.assertNotIn("reported", reason, name)
+
+    def test_a_node_that_does_not_start_is_told(self):
+        command = f"{sys.executable} -B {HERE}/model.py --port"
+        with self.assertRaisesRegex(service.Broken, "node ended with 2"):
+            self.judge("http://127.0.0.1:{port}/dsp", "--node", command)
 
 
 def main():

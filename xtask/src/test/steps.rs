@@ -171,7 +171,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "dsp-tck-harness",
-        about: "the official kit passes its own node and fails a broken one",
+        about: "the official kit passes a model of a node, and finds each of its lies",
         fetch: &["mvn -q -B -f tests/foreign/tck/pom.xml dependency:copy-dependencies \
              -DoutputDirectory={out}/jars"],
         act: Act::Run(&["python3 -B tests/foreign/tck/self_test.py --jars {out}/jars"]),
