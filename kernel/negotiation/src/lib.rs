@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+
+pub mod catalog;
+mod courier;
+pub mod decide;
+pub mod engine;
+mod error;
+pub mod feeds;
+pub mod http;
+pub mod identity;
+pub mod line;
+mod receive;
+pub mod records;
+pub mod source;
+mod step;
+pub mod terms;
+mod withdraw;
+
+pub use engine::{Config, Engine, Opening};
+pub use error::Error;
+pub use http::Gateway;
