@@ -201,6 +201,16 @@ impl Registry {
         registry
     }
 
+    /// Makes a registry of services that are stored nowhere.
+    #[cfg(test)]
+    pub(crate) fn of_services(services: impl IntoIterator<Item = Service>) -> Self {
+        let registry = Self::default();
+        for service in services {
+            registry.live.rcu(|settings| settings.with(service.clone()));
+        }
+        registry
+    }
+
     /// Returns a service, enabled or not.
     pub fn find(&self, member: &MemberId, code: &str) -> Option<Arc<Service>> {
         self.live.load().services.get(member)?.get(code).cloned()

@@ -46,7 +46,8 @@ use crate::submit::{Content, NewDocument};
 use crate::wire;
 
 type Shared = State<Arc<Inner>>;
-type Reply = Result<Response, Refused>;
+/// What a handler answers.
+pub type Reply = Result<Response, Refused>;
 
 /// A bearer token of the local interface, as the node keeps it: only its digest.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -62,8 +63,8 @@ pub struct Token {
     pub permissions: Vec<String>,
 }
 
-/// A refusal on its way out.
-struct Refused(Rejection);
+/// A refusal on its way out of a handler, as a problem (RFC 9457).
+pub struct Refused(pub Rejection);
 
 impl<E: Into<Rejection>> From<E> for Refused {
     fn from(error: E) -> Self {
@@ -109,7 +110,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
 }
 
 /// The query of a request; what does not fit is refused as a problem, like everything else.
-struct Params<T>(T);
+pub struct Params<T>(pub T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Refused;
