@@ -9,10 +9,15 @@ use anyhow::{Context as _, Result};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use karvan_agreements::Agreements;
+use karvan_calls::registry::Service;
 use karvan_exchange::local_api::Token;
 use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
 use karvan_ledger::{Config, Ledger, LedgerTask, Witness};
+use karvan_negotiation::decide::{Decide, Standing};
+use karvan_negotiation::identity::MemberTokens;
+use karvan_negotiation::line::NodeLine;
+use karvan_negotiation::{Engine, Gateway};
 use karvan_store::{Blobs, Migration, SqliteStore, Store};
 use karvan_system::{Clock, Disk, OsDisk, SystemClock, SystemEntropy};
 use karvan_testkit::{Federation, Nation, Probe};
@@ -25,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::Agency;
+use crate::{Agency, Caller, Calls, agree_on_calls};
 
 /// What is peculiar to one start of a node. Everything else follows from the federation.
 pub struct Settings {
@@ -43,14 +48,22 @@ pub struct Settings {
     pub node: NodeConfig,
     /// Settings of the log.
     pub log: Config,
+    /// Settings of negotiations.
+    pub negotiation: karvan_negotiation::Config,
+    /// Who decides in negotiations.
+    pub decide: Arc<dyn Decide>,
 }
 
 /// A running node.
 pub struct Station {
     /// The node.
     pub node: Node,
+    /// Its negotiations.
+    pub engine: Arc<Engine>,
     /// Its root and lists.
     pub trust: Arc<TrustStore>,
+    /// Its gateway of calls.
+    pub calls: Calls,
     local: SocketAddr,
     member: MemberId,
     archive: MemberId,
@@ -67,7 +80,9 @@ struct LogThread {
 
 /// Returns the schema of a station.
 pub fn migrations() -> impl Iterator<Item = &'static Migration> {
-    records::MIGRATIONS.iter().chain(karvan_testkit::MIGRATIONS)
+    let negotiation = karvan_negotiation::records::MIGRATIONS;
+    let calls = karvan_calls::records::MIGRATIONS;
+    records::MIGRATIONS.iter().chain(karvan_testkit::MIGRATIONS).chain(negotiation).chain(calls)
 }
 
 /// Returns the token of the local interface for a member: it may do everything.
@@ -88,7 +103,7 @@ impl Settings {
         };
         let hour = Duration::from_hours(1);
         let node = NodeConfig {
-            agreements: Arc::new(Agreements::new(federation.agreements.clone())),
+            agreements: Arc::new(Agreements::new(agree_on_calls(federation))),
             tokens: vec![known(&nation.member), known(&nation.archive)],
             retry: Retry { first: Duration::from_millis(50), longest: Duration::from_millis(400) },
             compare_every: hour,
@@ -109,6 +124,8 @@ impl Settings {
             tls_key: nation.tls_key.clone(),
             node,
             log,
+            negotiation: karvan_negotiation::Config::default(),
+            decide: Arc::new(Standing),
         }
     }
 }
@@ -131,6 +148,7 @@ impl Station {
         let closed = store.failed();
         let (ledger, task) = open_log(nation, &settings, &disk)?;
         let log = LogThread::start(task)?;
+        let (network, tls) = network(nation, &settings, &trust).await?;
         let parts = Parts {
             store: Store::new(store),
             blobs: Blobs::open(&folder.join("bodies"), Arc::clone(&disk))?,
@@ -138,24 +156,36 @@ impl Station {
             ledger,
             witness: open_witness(nation, &settings, &disk)?,
             keys: nation.keys.clone(),
-            network: Arc::new(network(nation, &settings, &trust).await?),
+            network: Arc::new(network),
             trust: Arc::clone(&trust),
             subsystems: vec![Arc::new(Probe)],
             clock: settings.clock,
         };
         let node = Node::open(settings.node, parts).await?;
+        let identity = Arc::new(MemberTokens::new(node.clone()));
+        let line = Arc::new(NodeLine::new(node.clone()));
+        let (decide, negotiation) = (settings.decide, settings.negotiation);
+        let engine = Engine::new(node.clone(), identity, line, decide, negotiation);
+        let calls = Calls::open(&node, folder, tls).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let local = listener.local_addr()?;
         let (end, ended) = watch::channel(String::new());
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, &node));
+        tasks.spawn(calls.serve());
+        let peers = calls.gateway.peer_service();
         let running = node.clone();
+        let gateway = Arc::new(Gateway::new(&engine));
         tasks.spawn(async move {
-            let outcome = running.run(Vec::new()).await;
+            let outcome = running.run(vec![gateway, peers]).await;
             end.send_replace(format!("{outcome:?}"));
         });
+        let negotiating = Arc::clone(&engine);
+        tasks.spawn(async move {
+            negotiating.run().await.expect("the store of a node works");
+        });
         let (member, archive) = (nation.member.clone(), nation.archive.clone());
-        Ok(Self { node, trust, local, member, archive, tasks, ended, log, closed })
+        Ok(Self { node, engine, trust, calls, local, member, archive, tasks, ended, log, closed })
     }
 
     /// Returns an agency that acts for the nation's first subsystem.
@@ -166,6 +196,20 @@ impl Station {
     /// Returns an agency that acts for the nation's second subsystem.
     pub fn archive(&self) -> Agency {
         Agency::new(self.local, token(&self.archive))
+    }
+
+    /// Returns a system of the nation's first subsystem that calls.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.calls.at(), self.member.clone())
+    }
+
+    /// Registers a service of this node.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn offer(&self, service: Service) {
+        let registry = self.calls.gateway.registry();
+        registry.put(&self.node, service).await.expect("a good service");
     }
 
     /// Returns the address of the local interface.
@@ -185,6 +229,8 @@ impl Station {
     /// When something still holds its state: [`Node::run`] promises that dropping it stops it.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
+        drop(self.engine);
+        drop(self.calls);
         drop(self.node);
         let _ = self.log.stop.send(());
         let thread = self.log.thread;
@@ -215,14 +261,14 @@ async fn network(
     nation: &Nation,
     settings: &Settings,
     trust: &Arc<TrustStore>,
-) -> Result<TlsNetwork> {
+) -> Result<(TlsNetwork, Arc<Tls>)> {
     let keys: Arc<dyn KeyProvider> = nation.keys.clone();
     let (key, certificate) = (&settings.tls_key, &settings.certificate);
     let clock = || Arc::clone(&settings.clock);
-    let tls = Tls::new(Arc::clone(trust), clock(), key, keys, certificate)?;
+    let tls = Arc::new(Tls::new(Arc::clone(trust), clock(), key, keys, certificate)?);
     let address = &nation.content.nodes.first().context("a listed node")?.authority;
     let listener = TcpListener::bind(address).await.with_context(|| format!("bind {address}"))?;
-    Ok(TlsNetwork::new(listener, Arc::new(tls), Arc::clone(trust), clock())?)
+    Ok((TlsNetwork::new(listener, Arc::clone(&tls), Arc::clone(trust), clock())?, tls))
 }
 
 impl LogThread {

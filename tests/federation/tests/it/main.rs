@@ -2,10 +2,12 @@
 
 mod agreements;
 mod bundles;
+mod calls;
 mod crash;
 mod dead_letters;
 mod documents;
 mod large;
+mod negotiation;
 mod refusals;
 mod streams;
 mod tls;
