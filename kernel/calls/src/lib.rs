@@ -2,9 +2,21 @@
 
 pub mod access;
 pub mod admin;
+pub mod body;
 pub mod breaker;
+mod client;
+pub mod error;
+pub mod evidence;
+pub mod gateway;
 pub mod metadata;
 pub mod metrics;
 pub mod overload;
+mod provider;
+pub mod records;
+mod recovery;
 pub mod registry;
 pub mod upstream;
+mod wire;
+
+pub use error::Error;
+pub use gateway::{Gateway, Settings};

@@ -1,0 +1,347 @@
+//! The gateway of a node: its parts, and what both sides of a call share.
+//!
+//! The life of a call, by module: `client` takes it from the agency's system, signs it and carries
+//! it over; `provider` verifies it, writes it ahead, asks the provider's system, signs the answer
+//! and ends the call's row; `client` verifies the answer, ends its own row and lets the answer go.
+//! A call whose provider is served by the same node goes the same way without the network.
+//!
+//! Invariants: nothing leaves for the provider's system before the request is durable here, and no
+//! answer leaves before its row and its log entry are; a call that was begun ends with an entry,
+//! also when its caller hangs up or the process is killed.
+//!
+//! Not here: listeners (the application opens them), the management of services (`crate::admin`).
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use karvan_exchange::Node;
+use karvan_exchange::client::{Body, full};
+use karvan_exchange::host::PeerService;
+use karvan_exchange::network::{Boxed, Stream};
+use karvan_exchange::wire::{Link, PROBLEM_JSON};
+use karvan_subsystem::Rejection;
+use karvan_system::Disk;
+use karvan_trust::keys::KeyId;
+use karvan_trust::lists::Snapshot;
+use karvan_trust::tls::Tls;
+use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
+use tokio::sync::Notify;
+
+use crate::Error;
+use crate::access::{Access, Line};
+use crate::body::Spool;
+use crate::evidence::{self, Side};
+use crate::records::{Call, Half};
+use crate::registry::{Registry, TIMEOUT_MAX};
+use crate::upstream::Upstream;
+use crate::wire::{Answer, Outgoing, Refusal};
+
+use relation::Relations;
+
+pub(crate) mod relation;
+
+/// Paths of calls begin like this.
+const CALLS_PATH: &str = "/r1/";
+/// How long a request head of an agency's system may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest request head of an agency's system, in bytes (64 KiB).
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most header fields of a request.
+const HEADERS_MAX: usize = 128;
+/// How long the provider's node may take beyond the longest time of a service.
+const ANSWER_MARGIN: Duration = Duration::from_secs(30);
+/// How long what is known of this node itself is read before it is looked up again.
+const OWN_LIFE: Duration = Duration::from_secs(1);
+
+/// What an operator decides about calls.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder for bodies on their way; emptied at start.
+    pub spool: PathBuf,
+    /// How long the other node may take to answer.
+    pub answer_timeout: Duration,
+}
+
+impl Settings {
+    /// Makes the usual settings.
+    pub fn new(spool: PathBuf) -> Self {
+        Self { spool, answer_timeout: TIMEOUT_MAX.saturating_add(ANSWER_MARGIN) }
+    }
+}
+
+/// The gateway; cheap to clone.
+#[derive(Clone)]
+pub struct Gateway(pub(crate) Arc<Inner>);
+
+/// What all calls share.
+pub(crate) struct Inner {
+    pub(crate) node: Node,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) access: Access,
+    pub(crate) upstream: Upstream,
+    pub(crate) spool: Spool,
+    pub(crate) relations: Relations,
+    own: ArcSwapOption<Own>,
+    draining: AtomicBool,
+    under_way: AtomicUsize,
+    ended: Notify,
+}
+
+/// What this node is called and signs with.
+pub(crate) struct Own {
+    /// What requests to it name as their authority.
+    pub(crate) authority: String,
+    key: KeyId,
+    lists: Arc<Snapshot>,
+    from: Timestamp,
+}
+
+impl Gateway {
+    /// Opens the gateway of a node, and ends the calls that an earlier process left unanswered.
+    ///
+    /// `tls` is for `https` systems of providers.
+    pub async fn open(
+        node: Node,
+        settings: Settings,
+        disk: Arc<dyn Disk>,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self, Error> {
+        let registry = Arc::new(Registry::open(&node).await?);
+        let gateway = Self(Arc::new(Inner {
+            access: Access::new(Arc::clone(&registry), &node.config().tokens),
+            upstream: Upstream::new(Arc::clone(node.clock()), tls),
+            spool: Spool::open(&settings.spool, disk).map_err(Error::Spool)?,
+            relations: Relations::default(),
+            own: ArcSwapOption::empty(),
+            draining: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            ended: Notify::new(),
+            registry,
+            settings,
+            node,
+        }));
+        crate::recovery::recover(&gateway.0.node).await?;
+        Ok(gateway)
+    }
+
+    /// Returns the services and clients of the node.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
+    /// Returns what answers the calls of peers, for `karvan_exchange::Node::run`.
+    pub fn peer_service(&self) -> Arc<dyn PeerService> {
+        Arc::new(Peers(Arc::clone(&self.0)))
+    }
+
+    /// Serves a connection of an agency's system until it ends.
+    pub async fn serve_client(&self, stream: impl Stream + 'static, line: Line) {
+        let inner = &self.0;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let inner = Arc::clone(inner);
+            async move { Ok::<_, Infallible>(inner.answer(line, request).await) }
+        });
+        let served = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            tracing::debug!("a connection of an agency ended: {error}");
+        }
+    }
+
+    /// Takes no new call and waits, at most `within`, until those under way have ended; returns how
+    /// many have not.
+    pub async fn drain(&self, within: Duration) -> usize {
+        self.0.draining.store(true, Ordering::SeqCst);
+        let idle = async {
+            loop {
+                let ended = self.0.ended.notified();
+                if self.0.under_way.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        let _ = tokio::time::timeout(within, idle).await;
+        self.0.under_way.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether no new call is taken.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// The provider's side, on the listener of peers.
+struct Peers(Arc<Inner>);
+
+impl PeerService for Peers {
+    fn takes(&self, path: &str) -> bool {
+        path.starts_with(CALLS_PATH)
+    }
+
+    fn serve(&self, from: NodeId, request: Request<Incoming>) -> Boxed<'static, Response<Body>> {
+        let inner = Arc::clone(&self.0);
+        let request = request.map(boxed);
+        Box::pin(async move { inner.provide(from, request).await })
+    }
+}
+
+/// Puts a body that arrives into the one type of bodies.
+pub(crate) fn boxed(body: Incoming) -> Body {
+    body.map_err(std::io::Error::other).boxed_unsync()
+}
+
+/// Returns path and query as they came.
+pub(crate) fn target_of(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str)
+}
+
+impl Inner {
+    /// Returns what this node is called and signs with.
+    pub(crate) fn own(&self, now: Timestamp) -> Result<Arc<Own>, Rejection> {
+        let lists = self.node.lists();
+        let known = self.own.load_full().filter(|own| {
+            Arc::ptr_eq(&own.lists, &lists) && own.from <= now && now.since(own.from) < OWN_LIFE
+        });
+        if let Some(own) = known {
+            return Ok(own);
+        }
+        let authority = self.node.authority_of(self.node.id())?;
+        let own = Arc::new(Own { authority, key: self.node.node_key()?, lists, from: now });
+        self.own.store(Some(Arc::clone(&own)));
+        Ok(own)
+    }
+
+    /// Signs a refusal in the name of this node. `head` says that the request was a `HEAD`, whose
+    /// answer has no body.
+    pub(crate) fn sign_refusal(
+        &self,
+        refusal: &Refusal,
+        link: &Link,
+        head: bool,
+        now: Timestamp,
+    ) -> Result<SignedRefusal, Rejection> {
+        let own = self.own(now)?;
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or_default();
+        let (body, field) = match head {
+            true => (Vec::new(), Some(refusal.field())),
+            false => (refusal.problem(), None),
+        };
+        let mut out = Outgoing::of_type(PROBLEM_JSON);
+        let answer = Answer {
+            status,
+            digest: Digest::of(&body),
+            exchange: &link.exchange,
+            call: field.as_deref(),
+            request_signature: link.request_signature.as_deref(),
+        };
+        let signed = out.sign_answer(&answer, now, &own.key, self.node.keys())?;
+        let half = Half { base: signed.base, signature: signed.signature, head: String::new() };
+        let mut response = Response::new(full(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = out.headers;
+        Ok(SignedRefusal { half, response })
+    }
+
+    /// Ends a call, durably.
+    pub(crate) async fn end(&self, call: Call, side: Side) -> Result<(), karvan_store::Error> {
+        self.node.store().write(move |tx| evidence::end(tx, call, side)).await
+    }
+
+    /// Counts a call that begins; refuses it while the node is being stopped.
+    pub(crate) fn begin(self: &Arc<Self>) -> Result<UnderWay, Rejection> {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let counted = UnderWay(Arc::clone(self));
+        if self.draining.load(Ordering::SeqCst) {
+            let text = "this node is being stopped and takes no new call; try again soon";
+            return Err(Rejection::new(ErrorKind::Overloaded, "node-draining", text));
+        }
+        Ok(counted)
+    }
+}
+
+/// A refusal as it is kept and as it travels.
+pub(crate) struct SignedRefusal {
+    /// For row and log.
+    pub(crate) half: Half,
+    /// For the peer.
+    pub(crate) response: Response<Body>,
+}
+
+/// A call that is counted as under way.
+pub(crate) struct UnderWay(Arc<Inner>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.0.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.ended.notify_waiters();
+        }
+    }
+}
+
+/// A call that was begun. When its future is dropped before its end, since the caller hung up, it
+/// ends as not answered.
+pub(crate) struct Begun {
+    inner: Arc<Inner>,
+    call: Option<Call>,
+    side: Side,
+}
+
+impl Begun {
+    /// Takes a call whose outcome is not known yet.
+    pub(crate) fn new(inner: &Arc<Inner>, call: Call, side: Side) -> Self {
+        Self { inner: Arc::clone(inner), call: Some(call), side }
+    }
+
+    /// Ends the call as `change` says; resolves when that is durable.
+    pub(crate) async fn end(
+        mut self,
+        change: impl FnOnce(&mut Call),
+    ) -> Result<(), karvan_store::Error> {
+        let Some(mut call) = self.call.take() else { return Ok(()) };
+        change(&mut call);
+        call.ended_at = self.inner.node.now();
+        let side = self.side;
+        self.inner.end(call, side).await
+    }
+}
+
+impl Begun {
+    /// Gives the call up without an end: it never began.
+    pub(crate) fn forget(mut self) {
+        self.call = None;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let Some(mut call) = self.call.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let text = "the caller hung up before the answer was there";
+        call.cause = Some(Rejection::new(ErrorKind::PeerUnavailable, "caller-gone", text));
+        let (inner, side) = (Arc::clone(&self.inner), self.side);
+        runtime.spawn(async move {
+            let store = inner.node.store();
+            let ended: Result<(), karvan_store::Error> =
+                store.write(move |tx| evidence::abandon(tx, call, side)).await;
+            if let Err(error) = ended {
+                tracing::error!("a call whose caller hung up could not be ended: {error}");
+            }
+        });
+    }
+}
