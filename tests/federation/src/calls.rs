@@ -1,0 +1,175 @@
+//! Systems of agencies that call services of the other nation, and what was agreed about that.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Request};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::ext::ReasonPhrase;
+use hyper_util::rt::TokioIo;
+use karvan_agreements::meter::Period;
+use karvan_agreements::{Agreement, AgreementBook, Endpoint, Grant, Quota, ServiceGrant};
+use karvan_calls::access::Line;
+use karvan_calls::{Gateway, Settings};
+use karvan_calls::registry::Service;
+use karvan_testkit::Federation;
+use karvan_types::MemberId;
+use karvan_exchange::Node;
+use karvan_system::OsDisk;
+use karvan_trust::tls::Tls;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::{Answer, token};
+
+/// The gateway of a station, and its listener for agencies' systems.
+pub struct Calls {
+    /// The gateway.
+    pub gateway: Gateway,
+    listener: Arc<TcpListener>,
+}
+
+impl Calls {
+    /// Opens the gateway.
+    pub(crate) async fn open(node: &Node, folder: &Path, tls: Arc<Tls>) -> Result<Self> {
+        let settings = Settings::new(folder.join("spool"));
+        let gateway = Gateway::open(node.clone(), settings, Arc::new(OsDisk), Some(tls)).await?;
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
+        Ok(Self { gateway, listener })
+    }
+
+    /// Returns where agencies' systems call.
+    ///
+    /// # Panics
+    /// Never: the listener is bound.
+    pub fn at(&self) -> SocketAddr {
+        self.listener.local_addr().expect("bound")
+    }
+
+    /// Serves agencies' systems; their connections end with it.
+    pub(crate) fn serve(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (gateway, listener) = (self.gateway.clone(), Arc::clone(&self.listener));
+        async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let gateway = gateway.clone();
+                let line = Line { private: true, certificate: None };
+                connections.spawn(async move { gateway.serve_client(stream, line).await });
+                while connections.try_join_next().is_some() {}
+            }
+        }
+    }
+}
+
+/// Calls for one subsystem.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    at: SocketAddr,
+    client: MemberId,
+}
+
+/// Adds to a federation's agreement one about calls: between the first subsystems either may call
+/// `echo` and `gone`, of `pets` what is written here, and `scarce` twice a day.
+pub fn agree_on_calls(federation: &Federation) -> AgreementBook {
+    let [az, pk] = &federation.nations;
+    let whole = |service: &str| ServiceGrant { service: service.to_owned(), endpoints: Vec::new() };
+    let endpoint =
+        |method: &str, path: &str| Endpoint { method: method.to_owned(), path: path.to_owned() };
+    let pets = ServiceGrant {
+        service: "pets".to_owned(),
+        endpoints: vec![endpoint("GET", "/pets/*"), endpoint("*", "/open/**")],
+    };
+    let pairs = [(az, pk), (pk, az), (az, az)];
+    let grants = pairs.into_iter().flat_map(|(client, provider)| {
+        let (client, provider) = (&client.member, &provider.member);
+        let grant = |services| Grant { services, ..Grant::new(client.clone(), provider.clone()) };
+        let quota = Some(Quota { calls: 2, per: Period::Day });
+        let services = ["echo", "gone", "grüße"].map(whole).into_iter().chain([pets.clone()]);
+        [grant(services.collect()), Grant { quota, ..grant(vec![whole("scarce")]) }]
+    });
+    let calls = Agreement {
+        id: "calls".to_owned(),
+        grants: grants.collect(),
+        ..federation.agreement.clone()
+    };
+    federation.sign_agreements(&[federation.agreement.clone(), calls])
+}
+
+/// Describes a service whose system listens at an address.
+pub fn service(member: &MemberId, code: &str, base_url: &str) -> Service {
+    let text = serde_json::json!({"member": member, "code": code, "baseUrl": base_url});
+    serde_json::from_value(text).expect("a service")
+}
+
+impl Caller {
+    /// Makes a caller that shows the token of the subsystem.
+    pub const fn new(at: SocketAddr, client: MemberId) -> Self {
+        Self { at, client }
+    }
+
+    /// Returns where it calls.
+    pub const fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Returns the header fields that every call needs.
+    pub fn fields(&self) -> Vec<(String, String)> {
+        let fields =
+            [("x-road-client", self.client.to_string()), ("x-karvan-token", token(&self.client))];
+        fields.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    }
+
+    /// Calls.
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    pub async fn call(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let body = Full::new(body.into()).map_err(|never| match never {}).boxed();
+        self.send(method, target, fields, body).await.expect("the node answers")
+    }
+
+    /// Calls with any body.
+    pub async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        body: BoxBody<Bytes, std::io::Error>,
+    ) -> Result<Answer> {
+        let stream = TcpStream::connect(self.at).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(HOST, self.at.to_string())
+            .body(body)?;
+        let own = self.fields();
+        let own = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in own.chain(fields.iter().copied()) {
+            let name = HeaderName::from_bytes(name.as_bytes())?;
+            request.headers_mut().append(name, HeaderValue::from_bytes(value.as_bytes())?);
+        }
+        let answer = sender.send_request(request).await?;
+        let (mut head, body) = answer.into_parts();
+        if let Some(reason) = head.extensions.get::<ReasonPhrase>() {
+            let reason = HeaderValue::from_bytes(reason.as_bytes())?;
+            head.headers.insert("x-test-reason", reason);
+        }
+        let body = body.collect().await?.to_bytes();
+        driver.abort();
+        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+    }
+}
