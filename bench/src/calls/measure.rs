@@ -4,9 +4,11 @@
 //! machine does falls on all of them alike. Before each run the target is asked whether its answer
 //! is ours, and loaded for a while so that pools are filled and code is warm.
 //!
-//! What else runs on the machine changes even the processor time of a call: where it leaves one of
-//! two processors, hops wake each other on the same one, which costs a third less than across. So a
-//! run waits until the machine is quiet, and one that was disturbed is repeated.
+//! What else runs on the machine changes even the processor time of a call: it was seen to fall by
+//! a third while a build kept one of two processors busy. So a run waits until the machine is
+//! quiet, and one that was disturbed is repeated. What other guests do on the host cannot be seen
+//! from here: the time of the upstream, whose work is always the same, tells how fast the machine
+//! was during a run.
 
 use std::time::Duration;
 

@@ -37,8 +37,8 @@ pub(crate) struct Summary {
 #[serde(rename_all = "camelCase")]
 struct Process {
     cpu_micros: Spread,
-    /// Median of the ratios to the yardstick's process in the same place and round.
-    ratio: Option<f64>,
+    /// Of the ratios to the yardstick's process in the same place and round.
+    ratio: Option<Spread>,
     resident_mib: f64,
 }
 
@@ -124,7 +124,7 @@ fn cpu(run: &Run, place: usize) -> Option<f64> {
 }
 
 /// A ratio within a round survives what the machine does beside it; one over all rounds does not.
-fn ratio(runs: &[Run], good: &[&Run], place: usize) -> Option<f64> {
+fn ratio(runs: &[Run], good: &[&Run], place: usize) -> Option<Spread> {
     let within_round = good.iter().filter_map(|run| {
         let yardstick = runs.iter().find(|other| {
             other.target == YARDSTICK
@@ -135,15 +135,15 @@ fn ratio(runs: &[Run], good: &[&Run], place: usize) -> Option<f64> {
         })?;
         Some(cpu(run, place)? / cpu(yardstick, place)?)
     });
-    Some(Spread::of(within_round)?.median)
+    Spread::of(within_round)
 }
 
 /// Returns the summaries as a Markdown table.
 pub(crate) fn table(summaries: &[Summary]) -> String {
     let mut text = String::from(
         "| target | connections | calls/s (range) | p50 ms | p99 ms | CPU µs/call, first hop | \
-         second hop | ratio to nginx | resident MiB | upstream, load µs/call | others, processors \
-         |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+         second hop | ratios to nginx (range) | resident MiB | upstream, load µs/call | others, \
+         processors |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for summary in summaries {
         let hop = |place: usize| {
@@ -164,7 +164,7 @@ pub(crate) fn table(summaries: &[Summary]) -> String {
             summary.p99_millis,
             hop(0),
             hop(1),
-            join(|process| process.ratio.map(|ratio| format!("{ratio:.2}"))),
+            join(|process| process.ratio.map(|ratio| range(ratio, 2))),
             join(|process| Some(format!("{:.1}", process.resident_mib))),
             summary.upstream_micros,
             summary.load_micros,
@@ -228,13 +228,18 @@ mod tests {
         check(&[4.0, 1.0, 2.0, 9.0], Some((3.0, 1.0, 9.0)));
     }
 
+    fn median(summary: &Summary) -> Option<f64> {
+        summary.processes[0].ratio.map(|ratio| ratio.median)
+    }
+
     #[test]
     fn ratios_are_within_rounds_and_void_runs_count_for_nothing() {
         let check = |runs: &[Run], expected: &[(usize, usize, Option<f64>)]| {
             let found = summarize(runs);
-            let found = found.iter().filter(|summary| summary.target == "node").map(|summary| {
-                (summary.counted_runs, summary.void_runs, summary.processes[0].ratio)
-            });
+            let found = found
+                .iter()
+                .filter(|summary| summary.target == "node")
+                .map(|summary| (summary.counted_runs, summary.void_runs, median(summary)));
             assert_eq!(found.collect::<Vec<_>>(), expected);
         };
         let (slow, fast) = (run("nginx", 0, 50.0, 0), run("nginx", 1, 20.0, 0));
@@ -259,7 +264,7 @@ mod tests {
             let all = summarize(&runs);
             let node = all.iter().find(|summary| summary.target == "node").unwrap();
             let Summary { counted_runs, quiet, disturbed_runs, .. } = *node;
-            let ratio = node.processes[0].ratio;
+            let ratio = median(node);
             assert_eq!((counted_runs, quiet, disturbed_runs, ratio), expected, "{others:?}");
         };
         check([0.0, 0.0], (2, true, 0, Some(3.0)));
