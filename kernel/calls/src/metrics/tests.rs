@@ -93,3 +93,73 @@ fn strangers_and_the_too_many_make_no_series() {
     });
     assert!(others.is_some_and(|line| line.ends_with(" 5")), "{others:?}");
 }
+
+/// Keeps the names and values of the events that it is shown.
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Vec<(String, String)>>>);
+
+impl tracing::field::Visit for Listener {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        let pair = (field.name().to_owned(), format!("{value:?}"));
+        self.0.lock().expect("not poisoned").push(pair);
+    }
+}
+
+impl tracing::Subscriber for Listener {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "karvan::call"
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_line_has_the_names_of_operational_monitoring() {
+    let listener = Listener::default();
+    let (client, provider) = (member("AZ/GOV/SCC"), member("PK/GOV/FBR/customs"));
+    tracing::subscriber::with_default(listener.clone(), || {
+        Metrics::new().observe(&Record {
+            response_in: Some(Timestamp::from_millis(7)),
+            represented_party: Some("COM/1234"),
+            message_id: Some("m-1"),
+            status: 500,
+            fault: Some(("server.serverproxy.io_error", "no answer")),
+            ..record(&client, &provider, "pets")
+        });
+    });
+    let fields = listener.0.lock().expect("not poisoned").clone();
+    for (name, value) in [
+        ("securityServerType", r#""Producer""#),
+        ("requestInTs", "1790000000000"),
+        ("responseInTs", "7"),
+        ("clientMemberCode", r#""SCC""#),
+        ("serviceXRoadInstance", r#""PK""#),
+        ("serviceSubsystemCode", r#""customs""#),
+        ("serviceCode", r#""pets""#),
+        ("representedPartyClass", r#""COM""#),
+        ("representedPartyCode", r#""1234""#),
+        ("messageId", r#""m-1""#),
+        ("requestSize", "100"),
+        ("succeeded", "false"),
+        ("faultCode", r#""server.serverproxy.io_error""#),
+    ] {
+        let found = fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+        assert_eq!(found, Some(value), "{name}");
+    }
+    let absent = |name: &str| fields.iter().all(|(field, _)| field != name);
+    assert!(absent("clientSubsystemCode") && absent("requestOutTs") && absent("exchange"));
+}

@@ -179,3 +179,5 @@ async fn what_was_sent_is_never_sent_again() {
     assert_eq!(second.map(|_| ()).expect_err("closed").kind, UpstreamErrorKind::Reset);
     assert_eq!(requests.load(Ordering::SeqCst), 2);
 }
+
+mod tls;
