@@ -42,3 +42,6 @@ fn settings_take_their_name_from_the_path() {
         assert!(refusal.text.contains(part), "{body}: {refusal}");
     }
 }
+
+mod http;
+mod node;

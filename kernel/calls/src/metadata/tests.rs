@@ -129,7 +129,7 @@ async fn ask(
 }
 
 /// Returns the codes of an answer, each with the number of its endpoints.
-fn codes(described: Described) -> Vec<(String, usize)> {
+fn codes(described: &Described) -> Vec<(String, usize)> {
     let body: serde_json::Value = serde_json::from_slice(&described.body).expect("JSON");
     let services = body["service"].as_array().expect("a list").iter();
     let code = |it: &serde_json::Value| it["service_code"].as_str().expect("a code").to_owned();
@@ -141,11 +141,11 @@ async fn all_services_and_those_that_agreements_allow() {
     let names = ["none", "part", "whole"];
     let registry = Registry::of_services(names.map(|code| service(code, "")));
     let all = ask(&registry, Question::ListMethods, None, NOW).await.expect("listed");
-    assert_eq!(codes(all), names.map(|code| (code.to_owned(), 2)));
+    assert_eq!(codes(&all), names.map(|code| (code.to_owned(), 2)));
     let allowed = ask(&registry, Question::AllowedMethods, None, NOW).await.expect("listed");
-    assert_eq!(codes(allowed), [("part".to_owned(), 1), ("whole".to_owned(), 2)]);
+    assert_eq!(codes(&allowed), [("part".to_owned(), 1), ("whole".to_owned(), 2)]);
     let later = ask(&registry, Question::AllowedMethods, None, LATER).await.expect("listed");
-    assert_eq!(codes(later), []);
+    assert_eq!(codes(&later), []);
 }
 
 #[tokio::test]
