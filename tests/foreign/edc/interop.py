@@ -25,7 +25,8 @@ import loopback
 import service
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CONSUMER, PROVIDER, CONNECTOR = "edc-consumer", "edc-provider", "edc"
+# Never `edc` alone: as a prefix of the connector's own context it is no id of anybody.
+CONSUMER, PROVIDER, CONNECTOR = "edc-consumer", "edc-provider", "edc-connector"
 DATASET = "vehicle-register"
 PERMISSION = {
     "action": "use",
