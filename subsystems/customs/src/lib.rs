@@ -10,6 +10,7 @@ pub mod export;
 pub mod journal;
 pub mod matching;
 pub mod messages;
+pub mod origin;
 pub mod relief;
 pub mod samples;
 pub mod subsystem;
