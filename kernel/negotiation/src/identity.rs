@@ -27,6 +27,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+pub use foreign::{FixedToken, MockClaims};
+
+mod foreign;
+
 /// What stands before a member's id in a participant id.
 pub const MEMBER_PREFIX: &str = "urn:karvan:member:";
 /// What stands before a node's id in an audience.
@@ -147,10 +151,10 @@ impl MemberTokens {
         Self { node, started, used: Mutex::default() }
     }
 
-    fn sign(&self, claims: &Claims, key: KeyId) -> Result<String, Error> {
+    fn sign(&self, claims: &Claims, key: &KeyId) -> Result<String, Error> {
         let internal = |error: String| Error::new(ErrorKind::LocalConfig, "token", error);
         let keys = self.node.keys();
-        let public = keys.public(&key);
+        let public = keys.public(key);
         let public = public.ok_or_else(|| internal(format!("the key {key} is not held here")))?;
         let header = Header {
             alg: alg(public.algorithm()).to_owned(),
@@ -162,7 +166,7 @@ impl MemberTokens {
         };
         let head = write(json::canonical(&header))?;
         let input = format!("{head}.{}", write(json::canonical(claims))?);
-        let signature = keys.sign(&key, input.as_bytes());
+        let signature = keys.sign(key, input.as_bytes());
         let signature = signature.map_err(|error| internal(error.to_string()))?;
         Ok(format!("Bearer {input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -256,12 +260,11 @@ impl Identity for MemberTokens {
     fn token_for(&self, own: &str, peer: &str) -> Result<String, Error> {
         let wrong = |id: &str| Error::invalid("participant", format!("`{id}` is no member"));
         let member = member_of(own).ok_or_else(|| wrong(own))?;
-        let audience = match peer.strip_prefix(NODE_PREFIX) {
-            Some(_) => peer.to_owned(),
-            None => {
-                let peer = member_of(peer).ok_or_else(|| wrong(peer))?;
-                format!("{NODE_PREFIX}{}", self.node.node_of(&peer)?)
-            }
+        let audience = if peer.starts_with(NODE_PREFIX) {
+            peer.to_owned()
+        } else {
+            let peer = member_of(peer).ok_or_else(|| wrong(peer))?;
+            format!("{NODE_PREFIX}{}", self.node.node_of(&peer)?)
         };
         let now = self.node.now();
         let claims = Claims {
@@ -273,6 +276,6 @@ impl Identity for MemberTokens {
             exp: now.plus(Duration::from_secs(TOKEN_SECONDS)).as_seconds(),
             cnf: Confirmation { node: self.node.id().clone() },
         };
-        self.sign(&claims, self.node.member_key(&member)?)
+        self.sign(&claims, &self.node.member_key(&member)?)
     }
 }

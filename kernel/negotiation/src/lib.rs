@@ -9,11 +9,14 @@ pub mod feeds;
 pub mod http;
 pub mod identity;
 pub mod line;
+pub mod local;
 mod receive;
 pub mod records;
+pub mod script;
 pub mod source;
 mod step;
 pub mod terms;
+mod views;
 mod withdraw;
 
 pub use engine::{Config, Engine, Opening};

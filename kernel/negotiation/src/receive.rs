@@ -240,7 +240,7 @@ impl Engine {
         self.line.check_address(&received.caller, &address)?;
         let engine = Arc::clone(self);
         let work = move |tx: &mut dyn Tx| -> Result<Process, Error> {
-            engine.open_received(tx, &received, said, address)
+            engine.open_received(tx, &received, &said, address)
         };
         let process = self.node.store().write(work).await?;
         self.wake.notify_one();
@@ -251,7 +251,7 @@ impl Engine {
         &self,
         tx: &mut dyn Tx,
         received: &Received,
-        said: Said,
+        said: &Said,
         address: String,
     ) -> Result<Process, Error> {
         let act = said.act.ok_or_else(|| Error::invalid("malformed", "no step"))?;
@@ -272,11 +272,11 @@ impl Engine {
         }
         check_room(tx, caller, stage)?;
         let mut process = match stage {
-            Stage::Negotiation(_) => self.new_negotiation(tx, caller, &said, side, address)?,
-            Stage::Transfer(_) => self.new_transfer(tx, caller, &said, address)?,
+            Stage::Negotiation(_) => self.new_negotiation(tx, caller, said, side, address)?,
+            Stage::Transfer(_) => self.new_transfer(tx, caller, said, address)?,
         };
         process.peer_pid = peer_pid;
-        self.keep(tx, &mut process, received, &said, stage)?;
+        self.keep(tx, &mut process, received, said, stage)?;
         Ok(process)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: at most one message of a process is on its way, so messages never overtake.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use karvan_agreements::signed::{self, AGREEMENT_TYP};
@@ -65,6 +66,7 @@ impl Engine {
     ) -> Result<Process, Error> {
         if decision == Decision::Finalize {
             self.put_in_force(pid).await?;
+            self.end_replaced(pid).await?;
         }
         let (engine, pid, by) = (Arc::clone(self), pid.to_owned(), by.to_owned());
         let work = move |tx: &mut dyn Tx| -> Result<Process, Error> {
@@ -77,7 +79,7 @@ impl Engine {
                 return Ok(process);
             };
             let stage = next_sent(Some(process.stage), act, process.side)?;
-            engine.clear_way(tx, &mut process, &decision)?;
+            Self::clear_way(tx, &mut process, &decision)?;
             let before = Some(Box::new(process.clone()));
             engine.write_step(tx, process, (decision, act, stage), before, &by)
         };
@@ -87,12 +89,7 @@ impl Engine {
     }
 
     /// Makes sure that no earlier message is on its way; a termination takes its place.
-    fn clear_way(
-        &self,
-        tx: &mut dyn Tx,
-        process: &mut Process,
-        decision: &Decision,
-    ) -> Result<(), Error> {
+    fn clear_way(tx: &mut dyn Tx, process: &mut Process, decision: &Decision) -> Result<(), Error> {
         let Some(number) = process.pending else { return Ok(()) };
         if !matches!(decision, Decision::Terminate(_)) {
             let text = "the other side does not have our last message yet; try again when it has";
@@ -184,8 +181,11 @@ impl Engine {
             return match (opens, act) {
                 (true, Act::Negotiation(_)) => self.open_negotiation(process, id).map(Some),
                 (true, Act::Transfer(_)) => self.open_transfer(process, id).map(Some),
-                (false, Act::Negotiation(negotiation::Act::Terminate))
-                | (false, Act::Transfer(transfer::Act::Terminate)) => Ok(None),
+                (
+                    false,
+                    Act::Negotiation(negotiation::Act::Terminate)
+                    | Act::Transfer(transfer::Act::Terminate),
+                ) => Ok(None),
                 _ => {
                     let text = "the other side has not told its process id yet; try again soon";
                     Err(Error::new(ErrorKind::Conflict, "peer-pid-unknown", text))
@@ -390,6 +390,15 @@ impl Engine {
         Ok(verified.signers)
     }
 
+    /// Ends the agreement that the new one of a process takes the place of.
+    async fn end_replaced(self: &Arc<Self>, pid: &str) -> Result<(), Error> {
+        let Some(process) = self.process(pid).await? else { return Ok(()) };
+        let (Some(old), Some(new)) = (process.replaces, process.concluded) else { return Ok(()) };
+        let member = own_member(&process.own)?;
+        self.withdraw(&old, &member, &format!("replaced by version {}", new.version), Some(new))
+            .await
+    }
+
     /// Puts the agreement of a process in force here, when both sides have signed it.
     pub(crate) async fn put_in_force(&self, pid: &str) -> Result<(), Error> {
         let Some(process) = self.process(pid).await? else { return Ok(()) };
@@ -453,7 +462,7 @@ pub(crate) fn escape(pid: Option<&str>) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~:@!$&'()*+,;=".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -160,8 +160,8 @@ fn take(limits: &mut Limits, atomic: &Atomic, consumer: &MemberId) -> Result<(),
         (Operand::DateTime, Some(Literal::Instant(at))) => match atomic.operator {
             Operator::Gteq => limits.from = limits.from.max(Some(*at)),
             Operator::Gt => limits.from = limits.from.max(Some(at.plus(MOMENT))),
-            Operator::Lt => limits.until = earlier(limits.until, *at),
-            Operator::Lteq => limits.until = earlier(limits.until, at.plus(MOMENT)),
+            Operator::Lt => limits.until = Some(earlier(limits.until, *at)),
+            Operator::Lteq => limits.until = Some(earlier(limits.until, at.plus(MOMENT))),
             _ => return Err(refuse("a time is compared with gt, gteq, lt or lteq")),
         },
         (Operand::Quota, Some(Literal::Quota(quota))) if limits.quota.is_none() => {
@@ -187,8 +187,8 @@ fn take(limits: &mut Limits, atomic: &Atomic, consumer: &MemberId) -> Result<(),
 /// The step of an instant.
 const MOMENT: Duration = Duration::from_millis(1);
 
-fn earlier(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
-    Some(known.map_or(at, |known| known.min(at)))
+fn earlier(known: Option<Timestamp>, at: Timestamp) -> Timestamp {
+    known.map_or(at, |known| known.min(at))
 }
 
 fn check_recipient(atomic: &Atomic, consumer: &MemberId) -> Result<(), Error> {

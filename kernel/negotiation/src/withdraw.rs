@@ -9,16 +9,20 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::{Method, StatusCode};
 use karvan_agreements::signed::{WITHDRAWAL_TYP, Withdrawal};
-use karvan_store::Tx;
+use karvan_dataspace::negotiation::State;
+use karvan_store::{Range, Tx};
+use karvan_trust::document::unverified_payload;
+use karvan_types::limits::LIST_BYTES_MAX;
 use karvan_types::{AgreementRef, ErrorKind, MemberId, NodeId, json};
 
 use crate::Error;
 use crate::courier::WITHDRAWAL_PREFIX;
-use crate::engine::Engine;
+use crate::engine::{AGREEMENT_PROCESSES_MAX, Engine};
 use crate::http::{json as answer, read};
 use crate::identity::participant_of;
 use crate::line::BASE_PATH;
-use crate::records::{Direction, Message, Sending};
+use crate::records::{Direction, Message, Process, Sending, Stage};
+use crate::terms::odrl_id;
 
 /// Where withdrawals are sent.
 pub(crate) const PATH: &str = "/karvan/v1/withdrawals";
@@ -108,6 +112,7 @@ impl Engine {
 
     /// Takes a withdrawal of the other side, and signs that it is known here.
     async fn take_withdrawal(&self, document: &[u8]) -> Result<Vec<u8>, Error> {
+        self.open_replacement(document).await?;
         let opened = self.node.install_withdrawal(document).await?;
         let withdrawal = opened.withdrawal;
         let book = self.node.agreements().book();
@@ -118,6 +123,26 @@ impl Engine {
         let signed = self.node.sign_as_member(own, WITHDRAWAL_TYP, &withdrawal, Some(document))?;
         self.node.install_withdrawal(&signed).await?;
         Ok(signed)
+    }
+}
+
+impl Engine {
+    /// Puts the agreement in force that takes the place of the withdrawn one, when both sides have
+    /// signed it: the end of the old one may overtake the last message about the new one.
+    async fn open_replacement(&self, document: &[u8]) -> Result<(), Error> {
+        let payload = unverified_payload(document, LIST_BYTES_MAX).unwrap_or_default();
+        let withdrawal = json::from_slice::<Withdrawal>(&payload).ok();
+        let Some(new) = withdrawal.and_then(|withdrawal| withdrawal.replaced_by) else {
+            return Ok(());
+        };
+        let agreement = odrl_id(&new.id, new.version);
+        let range = Range::of("agreement", vec![agreement.into()], AGREEMENT_PROCESSES_MAX);
+        let known = self.node.store().read(move |view| view.select::<Process>(&range)).await?;
+        let verified = Stage::Negotiation(State::Verified);
+        for process in known.into_iter().filter(|process| process.stage == verified) {
+            self.put_in_force(&process.pid).await?;
+        }
+        Ok(())
     }
 }
 

@@ -15,8 +15,8 @@ use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
 use karvan_ledger::{Config, Ledger, LedgerTask, Witness};
 use karvan_negotiation::decide::{Decide, Standing};
-use karvan_negotiation::identity::MemberTokens;
-use karvan_negotiation::line::NodeLine;
+use karvan_negotiation::identity::{Identity, MemberTokens};
+use karvan_negotiation::line::{Line, NodeLine};
 use karvan_negotiation::{Engine, Gateway};
 use karvan_store::{Blobs, Migration, SqliteStore, Store};
 use karvan_system::{Clock, Disk, OsDisk, SystemClock, SystemEntropy};
@@ -52,6 +52,8 @@ pub struct Settings {
     pub negotiation: karvan_negotiation::Config,
     /// Who decides in negotiations.
     pub decide: Arc<dyn Decide>,
+    /// How others are recognised and reached in negotiations, when they are no nodes.
+    pub foreign: Option<(Arc<dyn Identity>, Arc<dyn Line>)>,
 }
 
 /// A running node.
@@ -126,6 +128,7 @@ impl Settings {
             log,
             negotiation: karvan_negotiation::Config::default(),
             decide: Arc::new(Standing),
+            foreign: None,
         }
     }
 }
@@ -162,8 +165,10 @@ impl Station {
             clock: settings.clock,
         };
         let node = Node::open(settings.node, parts).await?;
-        let identity = Arc::new(MemberTokens::new(node.clone()));
-        let line = Arc::new(NodeLine::new(node.clone()));
+        let (identity, line) = settings.foreign.unwrap_or_else(|| {
+            let line = Arc::new(NodeLine::new(node.clone()));
+            (Arc::new(MemberTokens::new(node.clone())), line)
+        });
         let (decide, negotiation) = (settings.decide, settings.negotiation);
         let engine = Engine::new(node.clone(), identity, line, decide, negotiation);
         let calls = Calls::open(&node, folder, tls).await?;
