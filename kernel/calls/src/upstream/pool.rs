@@ -145,6 +145,13 @@ impl Pool {
         Some(newest.sender)
     }
 
+    /// Returns how many connections wait that are still open.
+    #[cfg(test)]
+    pub(super) fn idle_open(&self) -> usize {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.iter().filter(|waiting| !waiting.sender.is_closed()).count()
+    }
+
     async fn connect(&self) -> Result<SendRequest<Body>, UpstreamError> {
         let (host, port) = &self.address;
         let unknown = |cause: String| {

@@ -153,6 +153,49 @@ async fn failures_are_told_apart() {
     }
 }
 
+#[tokio::test]
+async fn what_the_system_closed_is_not_used_again() {
+    let address = answer_with(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let service = service(&format!("http://{address}"));
+    let upstream = upstream();
+    for _ in 0..3 {
+        let answer = upstream.send(&service, get(&service, "/"), LONG).await.expect("answered");
+        assert_eq!(answer.into_body().collect().await.expect("read").to_bytes(), "ok");
+        // The end of the connection arrives some time after the answer.
+        let closed = async {
+            while upstream.pool(&service).expect("a pool").idle_open() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, closed).await.expect("closed");
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_pass_in_both_directions() {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Sends back what comes while it comes.
+            let echo = service_fn(async |request: Request<Incoming>| {
+                Ok::<_, Infallible>(Response::new(request.into_body()))
+            });
+            let served = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(served.serve_connection(TokioIo::new(stream), echo));
+        }
+    });
+    let service = service(&format!("http://{address}"));
+    let upstream = upstream();
+    let sent: Vec<u8> = (0..5_000_000_u32).map(|number| number.to_le_bytes()[1]).collect();
+    for _ in 0..2 {
+        let request = Request::post("/").body(full(sent.clone())).expect("a request");
+        let answer = upstream.send(&service, request, LONG).await.expect("answered");
+        let body = answer.into_body().collect().await.expect("read").to_bytes();
+        assert!(body == sent, "{} bytes came back", body.len());
+    }
+    assert_eq!(upstream.pool(&service).expect("a pool").idle_open(), 1);
+}
+
 /// A system that reads a request and then closes may have acted on it: it is not asked again.
 #[tokio::test]
 async fn what_was_sent_is_never_sent_again() {
