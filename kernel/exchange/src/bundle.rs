@@ -7,23 +7,26 @@
 //!
 //! Invariant: any changed byte is found, and the finding names the file.
 //!
-//! Not here: verification ([`verify`]).
+//! Not here: verification ([`check`] and [`verify`]).
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _, Write as _};
 
 use http_body_util::BodyExt as _;
 use karvan_subsystem::Rejection;
-use karvan_types::{AgreementRef, Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp};
+use karvan_types::{
+    AgreementRef, Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp, json,
+};
 use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use crate::desk::Direction;
-use crate::node::Inner;
+use crate::node::{Inner, Node};
 use crate::records::{Envelope, LeafRef, Signed, StoredAnswer};
 use crate::wire;
 
+pub mod check;
 pub mod verify;
 
 /// Longest body that goes into a bundle, in bytes; a longer one is handed over beside it.
@@ -32,15 +35,19 @@ pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const BUNDLE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most files in a bundle.
 pub const FILES_MAX: usize = 64;
-/// The format's name.
+/// The format's name, for documents.
 pub const FORMAT: &str = "karvan-bundle/1";
 
 /// Names of the files.
-pub(crate) mod name {
-    pub(crate) const MANIFEST: &str = "manifest.json";
-    pub(crate) const README: &str = "README.txt";
-    pub(crate) const ROOT: &str = "trust/root.json";
-    pub(crate) const AGREEMENT: &str = "agreement.json";
+pub mod name {
+    /// The signed list of all files.
+    pub const MANIFEST: &str = "manifest.json";
+    /// What is in the bundle, for people.
+    pub const README: &str = "README.txt";
+    /// The federation root.
+    pub const ROOT: &str = "trust/root.json";
+    /// The agreement in force.
+    pub const AGREEMENT: &str = "agreement.json";
     pub(crate) const DOCUMENT_BASE: &str = "document/base.txt";
     pub(crate) const DOCUMENT_SIGNATURE: &str = "document/signature.txt";
     pub(crate) const DOCUMENT_BODY: &str = "document/body";
@@ -54,7 +61,7 @@ pub(crate) mod name {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Manifest {
-    /// Always [`FORMAT`].
+    /// What kind of bundle this is, such as [`FORMAT`].
     pub format: String,
     /// The exchange.
     pub exchange: ExchangeId,
@@ -71,7 +78,8 @@ pub struct Manifest {
 pub struct Files(pub(crate) BTreeMap<String, Vec<u8>>);
 
 impl Files {
-    fn add(&mut self, name: &str, bytes: impl Into<Vec<u8>>) {
+    /// Adds a file, or replaces it.
+    pub fn add(&mut self, name: &str, bytes: impl Into<Vec<u8>>) {
         self.0.insert(name.to_owned(), bytes.into());
     }
 
@@ -144,7 +152,7 @@ impl Inner {
         let mut files = Files::default();
         let envelope = &known.envelope;
         let parties = [&envelope.sender, &envelope.recipient];
-        self.add_trust(&mut files, parties, &envelope.agreement)?;
+        self.add_trust(&mut files, parties, Some(&envelope.agreement))?;
         files.add(name::DOCUMENT_BASE, known.document.base.as_str());
         files.add(name::DOCUMENT_SIGNATURE, known.document.signature.as_str());
         if known.envelope.size <= BODY_BYTES_MAX {
@@ -160,10 +168,24 @@ impl Inner {
         if let Some(handover) = &known.handover {
             files.add(name::HANDOVER, handover.as_str());
         }
-        self.add_proofs(&mut files, &known).await;
+        for leaf in &known.leaves {
+            if leaf.kind != crate::evidence::REFUSAL {
+                self.add_proofs(&mut files, exchange, &known.peer, leaf).await;
+            }
+        }
         files.add(name::README, include_str!("bundle/readme.txt"));
+        self.seal(files, FORMAT, exchange)
+    }
+
+    /// Puts the signed manifest in and writes the archive.
+    fn seal(
+        &self,
+        mut files: Files,
+        format: &str,
+        exchange: ExchangeId,
+    ) -> Result<Vec<u8>, Rejection> {
         let manifest = Manifest {
-            format: FORMAT.to_owned(),
+            format: format.to_owned(),
             exchange,
             node: self.config.node.clone(),
             made_at: self.clock.now(),
@@ -205,7 +227,7 @@ impl Inner {
         &self,
         files: &mut Files,
         parties: [&MemberId; 2],
-        agreement: &AgreementRef,
+        agreement: Option<&AgreementRef>,
     ) -> Result<(), Rejection> {
         let missing = |what: &str| {
             Rejection::new(ErrorKind::NotFound, "list-missing", format!("this node has no {what}"))
@@ -215,37 +237,86 @@ impl Inner {
             let list = self.trust.document(nation).ok_or_else(|| missing("list"))?;
             files.add(&format!("trust/list-{nation}.json"), list);
         }
-        if let Some(text) = self.config.agreements.book().document(agreement) {
+        let book = self.config.agreements.book();
+        if let Some(text) = agreement.and_then(|agreement| book.document(agreement)) {
             files.add(name::AGREEMENT, text);
         }
         Ok(())
     }
 
-    /// Adds the proof of each entry from this node's log and, when it answers, from the peer's.
-    async fn add_proofs(&self, files: &mut Files, known: &Exchange) {
-        let peer = self.wake.peer(&known.peer);
-        for leaf in &known.leaves {
-            if leaf.kind == crate::evidence::REFUSAL {
-                continue;
+    /// Adds the proof of an entry from this node's log and, when it answers, from the peer's.
+    async fn add_proofs(
+        &self,
+        files: &mut Files,
+        exchange: ExchangeId,
+        other: &NodeId,
+        leaf: &LeafRef,
+    ) {
+        let own = format!("proofs/{}/{}", file_name(&self.config.node), leaf.kind);
+        // Before the next checkpoint there is no proof yet; verification tells that as a gap.
+        if let Ok(proof) = self.proof(leaf.index) {
+            files.add(&format!("{own}.tlog-proof"), proof);
+            files.add(&format!("{own}.entry"), leaf.entry.as_str());
+        }
+        if *other == self.config.node {
+            return;
+        }
+        let path = format!("{}{exchange}/{}", wire::PROOFS_PATH, leaf.kind);
+        match self.fetch(&self.wake.peer(other), &path).await {
+            Ok(proof) => {
+                let other = format!("proofs/{}/{}", file_name(other), leaf.kind);
+                files.add(&format!("{other}.tlog-proof"), proof.as_ref());
+                files.add(&format!("{other}.entry"), leaf.entry.as_str());
             }
-            let own = format!("proofs/{}/{}", file_name(&self.config.node), leaf.kind);
-            // Before the next checkpoint there is no proof yet; verification tells that as a gap.
-            if let Ok(proof) = self.proof(leaf.index) {
-                files.add(&format!("{own}.tlog-proof"), proof);
-                files.add(&format!("{own}.entry"), leaf.entry.as_str());
-            }
-            let path = format!("{}{}/{}", wire::PROOFS_PATH, known.envelope.exchange, leaf.kind);
-            match self.fetch(&peer, &path).await {
-                Ok(proof) if known.peer != self.config.node => {
-                    let other = format!("proofs/{}/{}", file_name(&known.peer), leaf.kind);
-                    files.add(&format!("{other}.tlog-proof"), proof.as_ref());
-                    files.add(&format!("{other}.entry"), leaf.entry.as_str());
-                }
-                Ok(_) => {}
-                Err(cause) => tracing::warn!(peer.id = %peer.id, "no proof from the peer: {cause}"),
-            }
+            Err(cause) => tracing::warn!(peer.id = %other, "no proof from the peer: {cause}"),
         }
     }
+}
+
+/// What other gateways of the node make their bundles with.
+impl Node {
+    /// Adds to a bundle what somebody needs to judge an exchange between two members: root, lists,
+    /// and the agreement's text.
+    pub fn add_trust(
+        &self,
+        files: &mut Files,
+        parties: [&MemberId; 2],
+        agreement: Option<&AgreementRef>,
+    ) -> Result<(), Rejection> {
+        self.0.add_trust(files, parties, agreement)
+    }
+
+    /// Adds the proof of a common log entry from this node's log and, when it answers, from the
+    /// log of the node `other`.
+    pub async fn add_proofs(
+        &self,
+        files: &mut Files,
+        exchange: ExchangeId,
+        other: &NodeId,
+        leaf: &LeafRef,
+    ) {
+        self.0.add_proofs(files, exchange, other, leaf).await;
+    }
+
+    /// Signs the manifest of a bundle of the kind `format` and writes the archive.
+    pub fn seal_bundle(
+        &self,
+        files: Files,
+        format: &str,
+        exchange: ExchangeId,
+    ) -> Result<Vec<u8>, Rejection> {
+        self.0.seal(files, format, exchange)
+    }
+}
+
+/// Returns the kind of a bundle as its manifest says, unverified; nothing when it has no readable
+/// one.
+pub fn format_of(bundle: &[u8]) -> Option<String> {
+    let files = Files::from_zip(bundle).ok()?;
+    let manifest = files.get(name::MANIFEST)?;
+    let bytes_max = check::STATEMENT_BYTES_MAX;
+    let payload = karvan_trust::document::unverified_payload(manifest, bytes_max).ok()?;
+    Some(json::from_slice::<Manifest>(&payload).ok()?.format)
 }
 
 /// Returns a node's id as a file name.

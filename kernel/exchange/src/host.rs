@@ -18,7 +18,6 @@ use karvan_trust::keys::{KeyId, KeyProvider};
 use karvan_trust::lists::Snapshot;
 use karvan_types::{ErrorKind, MemberId, NodeId, Timestamp};
 
-use crate::bundle::Files;
 use crate::client::{Body, full};
 use crate::network::Boxed;
 use crate::node::{Node, NodeConfig, WakingStore};
@@ -155,16 +154,5 @@ impl Node {
     /// Returns the offline proof of a log entry (C2SP tlog-proof).
     pub fn proof(&self, index: u64) -> Result<String, Rejection> {
         self.0.proof(index)
-    }
-
-    /// Adds to a bundle what somebody needs to judge an exchange between two members: root, lists,
-    /// and the agreement's text.
-    pub fn add_trust(
-        &self,
-        files: &mut Files,
-        parties: [&MemberId; 2],
-        agreement: &karvan_types::AgreementRef,
-    ) -> Result<(), Rejection> {
-        self.0.add_trust(files, parties, agreement)
     }
 }
