@@ -25,6 +25,7 @@ pub use read::{
     ATTRIBUTES_MAX, BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX,
 };
 pub use take::LOSSES_MAX;
+pub(crate) use take::{day, instant_304};
 
 /// Namespace of the envelope `MetaData`.
 pub const NAMESPACE_METADATA: &str = "urn:wco:datamodel:WCO:DocumentMetaData-DMS:2";

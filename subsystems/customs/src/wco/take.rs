@@ -334,7 +334,7 @@ fn shown(text: &str) -> String {
 }
 
 /// Reads `CCYYMMDDHHMMSS` and an offset: `Z`, `+05` or `+0530`.
-fn instant_304(text: &str) -> Option<Timestamp> {
+pub(crate) fn instant_304(text: &str) -> Option<Timestamp> {
     let (digits, offset) = text.split_at_checked(14)?;
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -351,7 +351,8 @@ fn instant_304(text: &str) -> Option<Timestamp> {
     format!("{date}T{time}{offset}").parse().ok()
 }
 
-fn day(text: &str) -> Option<Date> {
+/// Reads `CCYYMMDD` and ignores what follows.
+pub(crate) fn day(text: &str) -> Option<Date> {
     date::parse(&format!("{}-{}-{}", text.get(..4)?, text.get(4..6)?, text.get(6..8)?))
 }
 

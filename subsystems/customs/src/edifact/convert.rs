@@ -1,0 +1,315 @@
+//! From an interchange to canonical messages and back.
+
+use std::io::Read;
+
+use karvan_types::ErrorKind;
+use serde_json::{Map, Value, json};
+
+use super::cargo::CargoReport;
+use super::charset::Charset;
+use super::control::{Control, Verdict};
+use super::error::{Error, Rule};
+use super::fill::Filler;
+use super::interchange::{Header, Message as Raw, Reader};
+use super::table::{Directory, Node};
+use super::tables::{CANCELLATION, CARGO, DECLARATION, HEAD, UTILISATION, VALIDATION};
+use super::take::Builder;
+use super::write::{Envelope, Out, Unmappable};
+use crate::formats::{self, Loss};
+use crate::messages::{DocumentType, EXPORT_TYPE_CODE, IMPORT_TYPE_CODE, Message, SharingLevel};
+use crate::wco::{Context, Note};
+
+/// Reference of the one message of an interchange that is written here.
+const MESSAGE_REFERENCE: &str = "1";
+
+/// What an EDIFACT message says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Content {
+    /// A canonical message.
+    Message(Message),
+    /// A cargo report.
+    Cargo(Box<CargoReport>),
+}
+
+impl Content {
+    /// Returns the content as a JSON value.
+    pub fn to_value(&self) -> Result<Value, crate::messages::Error> {
+        match self {
+            Self::Message(message) => message.to_value(),
+            Self::Cargo(report) => {
+                serde_json::to_value(report).map_err(|error| json_error("cargo report", error))
+            }
+        }
+    }
+
+    /// Returns the message type and the table.
+    fn table(&self) -> Option<(&'static str, &'static [Node])> {
+        Some(match self {
+            Self::Message(Message::Export(_) | Message::Import(_)) => ("CUSDEC", DECLARATION),
+            Self::Message(Message::Cancellation(_)) => ("CUSDEC", CANCELLATION),
+            Self::Message(Message::Validation(_)) => ("CUSRES", VALIDATION),
+            Self::Message(Message::Utilisation(_)) => ("CUSRES", UTILISATION),
+            Self::Cargo(_) => ("CUSCAR", CARGO),
+            Self::Message(Message::Certificate(_) | Message::Amendment(_)) => return None,
+        })
+    }
+}
+
+fn json_error(document_type: &'static str, error: serde_json::Error) -> crate::messages::Error {
+    crate::messages::Error::Json { document_type, source: error.into() }
+}
+
+/// A message that was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Imported {
+    /// The canonical message or the cargo report.
+    pub content: Content,
+    /// Values of the message that it has no place for.
+    pub not_carried_over: Vec<Loss>,
+    /// How many more are not carried over than are listed.
+    pub not_listed: usize,
+    /// Values that were filled in.
+    pub notes: Vec<Note>,
+}
+
+/// An interchange that was read.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// The messages that were taken; none when the interchange as a whole is refused.
+    pub messages: Vec<Imported>,
+    /// What to answer.
+    pub control: Control,
+}
+
+/// Reads an interchange. A message with a fault is refused alone, with its place in the answer;
+/// an error is returned when even UNB cannot be read, so that nobody can be answered.
+pub fn receive<R: Read>(source: R, context: Context<'_>) -> Result<Received, Error> {
+    let mut reader = Reader::open(source)?;
+    let mut control = Control::new(reader.header().clone());
+    let (mut messages, mut raw) = (Vec::new(), Raw::default());
+    loop {
+        let result = match reader.next_message(&mut raw) {
+            Ok(false) => break,
+            Ok(true) => import(&raw, reader.header(), context),
+            Err(error) if error.is_of_message() => Err(error),
+            Err(error) => {
+                control.error = Some(error);
+                messages.clear();
+                break;
+            }
+        };
+        let error = result.map(|imported| messages.push(imported)).err();
+        let (reference, kind) = (raw.reference.clone(), raw.kind.clone());
+        control.verdicts.push(Verdict { reference, kind, error });
+    }
+    Ok(Received { messages, control })
+}
+
+/// Makes a canonical message of one EDIFACT message.
+fn import(raw: &Raw, header: &Header, context: Context<'_>) -> Result<Imported, Error> {
+    let Some(unh) = raw.first() else { return Err(empty()) };
+    let kind = || format!("{}:{}", raw.kind.name, raw.kind.directory);
+    let directory = Directory::from_name(&raw.kind.directory)
+        .ok_or_else(|| unh.error(2, 2, Rule::MessageType(kind())))?;
+    let (document_type, table) = which(raw)?;
+    let mut builder = Builder::new(directory, header.signs, [HEAD, table]);
+    let mut value = builder.build(raw)?;
+    let mut notes = Vec::new();
+    complete(&mut value, document_type, context, &mut notes);
+    let name = document_type.map_or("cargo report", DocumentType::code);
+    let content = parse(document_type, value).map_err(|error| {
+        let mut rule = error.to_string();
+        if let Some(source) = std::error::Error::source(&error) {
+            rule = source.to_string();
+        }
+        unh.error(0, 0, Rule::Content { document_type: name, rule })
+    })?;
+    let (not_carried_over, not_listed) = (builder.losses, builder.unlisted);
+    Ok(Imported { content, not_carried_over, not_listed, notes })
+}
+
+/// Says which canonical message a message is, and its table; no type is a cargo report.
+fn which(raw: &Raw) -> Result<(Option<DocumentType>, &'static [Node]), Error> {
+    let find = |tag: &str| raw.segments().find(|segment| segment.tag() == tag);
+    let Some(bgm) = find("BGM") else {
+        let error = raw.first().map(|unh| unh.error(0, 0, Rule::Missing("the segment BGM")));
+        return Err(error.unwrap_or_else(empty));
+    };
+    let code = bgm.value(1, 1);
+    let has_outcome = || {
+        raw.segments().any(|s| {
+            matches!((s.tag(), s.value(1, 2), s.value(2, 2)), ("GIS", "KOC", _) | ("GEI", _, "KOC"))
+        })
+    };
+    Ok(match (raw.kind.name.as_str(), bgm.value(3, 1), code) {
+        ("CUSDEC", "1", _) => (Some(DocumentType::Cancellation), CANCELLATION),
+        ("CUSDEC", _, EXPORT_TYPE_CODE) => (Some(DocumentType::Export), DECLARATION),
+        ("CUSDEC", _, IMPORT_TYPE_CODE) => (Some(DocumentType::Import), DECLARATION),
+        ("CUSDEC", ..) => {
+            let (field, value) = ("TypeCode".to_owned(), code.chars().take(12).collect());
+            let rule = "use 830 for an export, 929 for an import declaration".to_owned();
+            return Err(bgm.error(1, 1, Rule::Value { field, value, rule }));
+        }
+        ("CUSRES", ..) if has_outcome() => (Some(DocumentType::Validation), VALIDATION),
+        ("CUSRES", ..) => (Some(DocumentType::Utilisation), UTILISATION),
+        ("CUSCAR", ..) => (None, CARGO),
+        (name, ..) => {
+            let rule = Rule::MessageType(name.chars().take(12).collect());
+            return Err(raw.first().map_or_else(empty, |unh| unh.error(2, 1, rule)));
+        }
+    })
+}
+
+fn empty() -> Error {
+    Error { position: super::Position::default(), rule: Rule::Truncated("UNH") }
+}
+
+/// Fills in what the receiver knows and the message does not say.
+fn complete(
+    value: &mut Value,
+    document_type: Option<DocumentType>,
+    context: Context<'_>,
+    notes: &mut Vec<Note>,
+) {
+    let items = formats::at(value, "GoodsShipment/GovernmentAgencyGoodsItem");
+    let count = items.and_then(Value::as_array).map(Vec::len);
+    let id = value.get("ID").cloned();
+    let Some(members) = value.as_object_mut() else { return };
+    let mut fill = |name: &str, value: Value, text: &str| {
+        if members.get(name).is_none_or(Value::is_null) {
+            members.insert(name.to_owned(), value);
+            if !text.is_empty() {
+                notes.push(Note { path: name.to_owned(), text: text.to_owned() });
+            }
+        }
+    };
+    let level = match context.sharing_level {
+        SharingLevel::L1 => "L1",
+        SharingLevel::L2 => "L2",
+        SharingLevel::L3 => "L3",
+    };
+    fill("agreementID", json!(context.agreement_id), "");
+    fill("sharingLevel", json!(level), "");
+    let received_at = json!(context.received_at.to_string());
+    fill("IssueDateTime", received_at, "not stated; the time of receipt is used");
+    fill("VersionID", json!(1), "not stated; the first version is assumed");
+    if let Some(count) = count
+        && matches!(document_type, Some(DocumentType::Export | DocumentType::Import))
+    {
+        fill("GoodsItemQuantity", json!(count), "not stated; the items are counted");
+    }
+    if let Some(id) = id {
+        fill("FunctionalReferenceID", id, "not stated; the number of the document is used");
+    }
+}
+
+fn parse(
+    document_type: Option<DocumentType>,
+    value: Value,
+) -> Result<Content, crate::messages::Error> {
+    let Some(document_type) = document_type else {
+        let report = serde_json::from_value(value);
+        return report.map(Content::Cargo).map_err(|error| json_error("cargo report", error));
+    };
+    let code = document_type.code();
+    let bytes = serde_json::to_vec(&value).map_err(|error| json_error(code, error))?;
+    Message::parse(code, &bytes).map(Content::Message)
+}
+
+/// An interchange that was written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// The interchange.
+    pub bytes: Vec<u8>,
+    /// Values that are not in it.
+    pub losses: Vec<Loss>,
+}
+
+/// A message cannot be written as EDIFACT.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwritable {
+    /// There is no EDIFACT message for it here.
+    #[error("a {0} has no EDIFACT message here; {1}")]
+    Kind(&'static str, &'static str),
+    /// The repertoire lacks a character.
+    #[error(
+        "{field} has the character U+{code:04X}, which {charset} lacks; choose UNOY or another \
+         repertoire"
+    )]
+    Character {
+        /// Segment in which it is.
+        field: String,
+        /// The character.
+        code: u32,
+        /// The repertoire.
+        charset: &'static str,
+    },
+    /// A required value does not fit, so the partner could not read the message.
+    #[error("what is written could not be read again: {0}; shorten that value")]
+    Incomplete(String),
+    /// The message is no JSON, which is a defect.
+    #[error("the message has no JSON form: {0}")]
+    Json(String),
+}
+
+impl Unwritable {
+    pub(super) fn character(field: &str, character: char, charset: Charset) -> Self {
+        let (field, code) = (field.to_owned(), u32::from(character));
+        Self::Character { field, code, charset: charset.identifier() }
+    }
+
+    /// Returns what kind of failure this is.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Json(_) => ErrorKind::Internal,
+            _ => ErrorKind::Invalid,
+        }
+    }
+}
+
+/// Writes one message as an interchange, and lists what is not in it.
+pub fn write(
+    content: &Content,
+    directory: Directory,
+    envelope: &Envelope<'_>,
+) -> Result<Written, Unwritable> {
+    let Some((kind, table)) = content.table() else {
+        let remedy = "write a COO as UN/CEFACT JSON, an AMD as WCO XML or as a new version";
+        return Err(Unwritable::Kind("COO or AMD", remedy));
+    };
+    let value = content.to_value().map_err(|error| Unwritable::Json(error.to_string()))?;
+    let mut filler = Filler::new(directory);
+    filler.message([HEAD, table], &value);
+    let unmappable = |tag: &str, Unmappable(character): Unmappable| {
+        Unwritable::character(tag, character, envelope.charset)
+    };
+    let mut out = Out::open(envelope).map_err(|e| unmappable("UNB", e))?;
+    out.open_message(MESSAGE_REFERENCE, kind, directory.parts())
+        .map_err(|e| unmappable("UNH", e))?;
+    for line in &filler.lines {
+        out.line(line).map_err(|error| unmappable(line.tag, error))?;
+    }
+    out.close_message(MESSAGE_REFERENCE).map_err(|e| unmappable("UNT", e))?;
+    let bytes = out.close(1, envelope.reference).map_err(|e| unmappable("UNZ", e))?;
+    let back = read_back(&bytes).map_err(|error| Unwritable::Incomplete(error.to_string()))?;
+    let losses = formats::losses(&value, &back, &filler.reasons);
+    Ok(Written { bytes, losses })
+}
+
+/// Reads what was written, without anything that a receiver would fill in.
+fn read_back(bytes: &[u8]) -> Result<Value, Error> {
+    let context = Context {
+        agreement_id: "",
+        sharing_level: SharingLevel::L1,
+        received_at: karvan_types::Timestamp::from_seconds(0),
+        subject: DocumentType::Export,
+    };
+    let Received { mut messages, control } = receive(bytes, context)?;
+    let refusals = control.verdicts.into_iter().filter_map(|verdict| verdict.error);
+    if let Some(error) = control.error.into_iter().chain(refusals).next() {
+        return Err(error);
+    }
+    let value = messages.pop().and_then(|imported| imported.content.to_value().ok());
+    Ok(value.unwrap_or(Value::Object(Map::new())))
+}
