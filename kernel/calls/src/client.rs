@@ -6,66 +6,47 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use hyper::ext::ReasonPhrase;
-use karvan_exchange::client::{Body, NoAnswer};
+use karvan_exchange::client::{Body, NoAnswer, full};
 use karvan_exchange::wire::Link;
 use karvan_store::Error;
 use karvan_subsystem::Rejection;
-use karvan_trust::keys::Owner;
-use karvan_trust::message::{self, Expected, Provider, RequestParts, ResponseHead};
-use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp};
+use karvan_types::{ErrorKind, ExchangeId, MemberId, NodeId, Timestamp};
 use karvan_xroad::access::AccessPath;
-use karvan_xroad::head::{request_hash, write_request, write_response};
-use karvan_xroad::header::{
-    RequestAdditions, RequestHeaders, ResponseAdditions, passes_in_request, passes_in_response,
-};
-use karvan_xroad::{ClientId, Code, Method, Prefix, Spelling, Target};
+use karvan_xroad::header::RequestHeaders;
+use karvan_xroad::{Code, Method, Prefix, SecurityServerId, Spelling, Target};
 
-use crate::access::{Line, Proof, TOKEN};
+use crate::access::Line;
 use crate::body::{CALL_BYTES_MAX, Whole, drain};
 use crate::evidence::Side;
-use crate::gateway::relation::{Relation, Term};
-use crate::gateway::{Begun, Inner, boxed, target_of};
-use crate::provider::{logging_failed, reason_of};
+use crate::gateway::relation::{Parties, Relation};
+use crate::gateway::{Begun, Entered, Inner, Story, boxed, target_of};
+use crate::metadata;
+use crate::metrics::{self, Record};
+use crate::provider::{logging_failed, overloaded};
 use crate::records::{Call, Half, Outcome, Sent};
-use crate::wire::{self, CallField, Cause, EXCHANGE, Outgoing, Refusal, carried};
+use crate::wire::{self, Cause, Refusal};
+
+use request::{Asked, Signed};
+use verify::Verified;
+
+mod request;
+mod verify;
 
 /// Whose failures these are.
 const SIDE: Prefix = Prefix::ClientProxy;
+/// Where anybody asks who is there (PR-MREST).
+const LIST_CLIENTS_PATH: &str = "/listClients";
 
-/// A call of an agency's system that proved who it is.
-struct Asked<'a> {
-    client: ClientId<'a>,
-    target: Target<'a>,
-    text: &'a str,
-    method: Method,
-    message: String,
-    /// Whether the message id was made here.
-    made: bool,
-    exchange: ExchangeId,
-    salt: String,
-    proof: Proof,
-    began_at: Timestamp,
-}
-
-/// A refusal, and the exchange when there is one.
-struct Refused {
-    refusal: Box<Refusal>,
-    exchange: Option<ExchangeId>,
-    client: Option<MemberId>,
-}
-
-/// What went to the other node.
-struct Signed {
-    headers: HeaderMap,
-    half: Half,
-    hash: String,
+/// What is known of a call when it was judged.
+struct Judged<'a> {
+    asked: Asked<'a>,
+    relation: Arc<Relation>,
+    /// The node that is called.
+    peer: NodeId,
 }
 
 impl Inner {
@@ -76,35 +57,96 @@ impl Inner {
         request: Request<Incoming>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
-        match self.call(line, &head, boxed(body)).await {
-            Ok(answer) => answer,
-            Err(Refused { refusal, exchange, client }) => {
-                let legacy =
-                    client.is_some_and(|client| self.registry.client(&client).legacy_codes);
-                let spelling = if legacy { Spelling::Camel } else { Spelling::Snake };
-                refusal.to_answer(&head.method, &head.headers, spelling, exchange)
-            }
+        let body = boxed(body);
+        let mut id = [0; 10];
+        self.node.entropy().fill(&mut id);
+        let began_at = self.node.now();
+        // Also of what is no call: its refusal names it.
+        let made = ExchangeId::new(began_at, id);
+        if head.uri.path() == LIST_CLIENTS_PATH {
+            return self.list_clients(&head, made);
         }
-    }
-
-    async fn call(
-        self: &Arc<Self>,
-        line: Line,
-        head: &Parts,
-        body: Body,
-    ) -> Result<Response<Body>, Refused> {
-        let mut told = None;
-        let outcome = self.judge(line, head, &mut told);
-        let (asked, relation) = match outcome {
+        let mut client = None;
+        let mut story = Story::new(began_at);
+        let judged = match self.judge(line, &head, &mut client, (made, began_at)) {
             Ok(judged) => judged,
             Err(refusal) => {
+                tracing::info!(
+                    exchange.id = %made,
+                    refusal.code = refusal.rejection.code,
+                    "request refused: {}", refusal.rejection.text
+                );
                 drain(body).await;
-                return Err(Refused { refusal: Box::new(refusal), exchange: None, client: told });
+                return self.to_answer(&refusal, &head, client.as_ref(), made);
             }
         };
-        let exchange = asked.exchange;
-        let answered = self.carry(head, body, &asked, &relation).await;
-        answered.map_err(|refusal| Refused { refusal, exchange: Some(exchange), client: told })
+        let answered = self.carry(&head, body, &judged, &mut story).await;
+        let (answer, fault) = match answered {
+            Ok(answer) => (answer, None),
+            Err(refusal) => {
+                let exchange = judged.asked.exchange;
+                let answer = self.to_answer(&refusal, &head, client.as_ref(), exchange);
+                (answer, Some((refusal.code.text(Spelling::Snake), refusal.rejection.text)))
+            }
+        };
+        let Judged { asked, relation, peer } = &judged;
+        let id = asked.exchange.to_string();
+        self.metrics.observe(&Record {
+            client: Some(&relation.client),
+            service: story.known.then_some((&relation.provider, &*asked.target.service.service)),
+            peer: Some(peer),
+            method: asked.method.as_str(),
+            message_id: Some(&asked.message),
+            request_id: Some(&id),
+            user_id: asked.user_id,
+            issue: asked.issue,
+            represented_party: asked.represented_party.as_deref(),
+            status: answer.status().as_u16(),
+            fault: fault.as_ref().map(|(code, text)| (code.as_str(), text.as_str())),
+            ..story.record(metrics::Side::Client, Some(asked.exchange), self.node.now())
+        });
+        answer
+    }
+
+    /// Makes the answer of a refusal in the spelling that the client wants.
+    fn to_answer(
+        &self,
+        refusal: &Refusal,
+        head: &Parts,
+        client: Option<&MemberId>,
+        exchange: ExchangeId,
+    ) -> Response<Body> {
+        let legacy = client.is_some_and(|client| self.registry.client(client).legacy_codes);
+        let spelling = if legacy { Spelling::Camel } else { Spelling::Snake };
+        refusal.to_answer(&head.method, &head.headers, spelling, exchange)
+    }
+
+    fn list_clients(&self, head: &Parts, exchange: ExchangeId) -> Response<Body> {
+        let accept = head.headers.get_all(http::header::ACCEPT);
+        let described = if head.method == http::Method::GET {
+            metadata::list_clients(
+                &self.node.lists(),
+                self.node.id().instance(),
+                head.uri.query(),
+                accept.iter().map(HeaderValue::as_bytes),
+                self.node.now(),
+            )
+            .map_err(|rejection| Refusal::new(SIDE, Code::InternalError, rejection))
+        } else {
+            let text = "listClients is asked with GET only";
+            let rejection = Rejection::new(ErrorKind::Invalid, "method-not-offered", text);
+            Err(Refusal::new(Prefix::Client, Code::InvalidHttpMethod, rejection))
+        };
+        match described {
+            Ok(described) => {
+                let mut answer = Response::new(full(described.body));
+                if let Ok(kind) = HeaderValue::try_from(described.content_type) {
+                    answer.headers_mut().insert(CONTENT_TYPE, kind);
+                }
+                answer
+            }
+            Err(refusal) => self.to_answer(&refusal, head, None, exchange),
+        }
     }
 
     /// Reads a request and judges its sender; `told` is the client as soon as it is known.
@@ -113,55 +155,32 @@ impl Inner {
         line: Line,
         head: &'a Parts,
         told: &mut Option<MemberId>,
-    ) -> Result<(Asked<'a>, Arc<Relation>), Refusal> {
-        let began_at = self.node.now();
+        (made, began_at): (ExchangeId, Timestamp),
+    ) -> Result<Judged<'a>, Refusal> {
         if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH)
         {
             let text = "the request has Transfer-Encoding and Content-Length; send one of them";
             let rejection = Rejection::new(ErrorKind::Invalid, "framing-ambiguous", text);
             return Err(Refusal::new(Prefix::Client, Code::BadRequest, rejection));
         }
-        let text = target_of(&head.uri);
-        let target = Target::parse(text).map_err(|error| error.by(SIDE))?;
-        let method = Method::parse(head.method.as_str()).map_err(|error| error.by(SIDE))?;
         let said = RequestHeaders::read(wire::pairs(&head.headers));
         let said = said.map_err(|error| error.by(SIDE))?;
         let client = said.client.to_member().map_err(|error| error.by(SIDE))?;
-        *told = Some(client.clone());
+        let client = &*told.insert(client);
+        let target = Target::parse(target_of(&head.uri)).map_err(|error| error.by(SIDE))?;
+        let method = Method::parse(head.method.as_str()).map_err(|error| error.by(SIDE))?;
         let provider = target.service.provider().to_member().map_err(|error| error.by(SIDE))?;
-        let relation = self
-            .relations
-            .find(&self.node, Side::Client, [&client, &provider], &target.service.service, began_at)
-            .map_err(|rejection| rejection.by(SIDE))?;
-        let proof = self
-            .access
-            .check(&head.headers, line, &client)
+        let service = &*target.service.service;
+        let parties = Parties { side: Side::Client, client, provider: &provider, service };
+        let relation = self.relations.find(&self.node, parties, began_at);
+        let relation = relation.map_err(|rejection| rejection.by(SIDE))?;
+        let proof = self.access.check(&head.headers, line, client);
+        let proof = proof
             .map_err(|rejection| Refusal::new(SIDE, Code::SslAuthenticationFailed, rejection))?;
-        let mut random = [0; 26];
-        self.node.entropy().fill(&mut random);
-        let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = random;
-        let exchange = match head.headers.get(EXCHANGE) {
-            Some(given) => given_exchange(given.to_str().unwrap_or_default())?,
-            None => ExchangeId::new(began_at, id),
-        };
-        let salt = random.get(id.len()..).unwrap_or_default();
-        let made = said.message_id.is_none();
-        let message = said
-            .message_id
-            .map_or_else(|| format!("{}-{exchange}", self.node.id().instance()), str::to_owned);
-        let asked = Asked {
-            client: said.client,
-            target,
-            text,
-            method,
-            message,
-            made,
-            exchange,
-            salt: URL_SAFE_NO_PAD.encode(salt),
-            proof,
-            began_at,
-        };
-        Ok((asked, relation))
+        let peer = peer_of(&relation, said.security_server.as_ref())?;
+        let ids = (made, began_at);
+        let asked = Asked::new(&self.node, head, (target, method, said), proof, ids)?;
+        Ok(Judged { asked, relation, peer })
     }
 
     /// Carries a call over and returns the answer for the agency's system.
@@ -169,53 +188,61 @@ impl Inner {
         self: &Arc<Self>,
         head: &Parts,
         body: Body,
-        asked: &Asked<'_>,
-        relation: &Relation,
-    ) -> Result<Response<Body>, Box<Refusal>> {
-        let early = async |refusal| Err(self.refuse_early(asked, relation, refusal).await);
+        judged: &Judged<'_>,
+        story: &mut Story,
+    ) -> Result<Response<Body>, Refusal> {
+        let Judged { asked, relation, peer } = judged;
         let path = AccessPath::parse(asked.target.path).map_err(|error| error.by(SIDE));
         let term = path.and_then(|path| {
-            let term = relation.term(None, asked.method, &path, asked.began_at);
-            term.map_err(|rejection| rejection.by(SIDE))
+            let term = relation.term_to_send(asked.method, &path, asked.began_at);
+            // In the name of the provider's node, which would say the same.
+            term.map_err(|rejection| rejection.by(Prefix::ServerProxy))
         });
-        let term = match term {
-            Ok(term) => term,
-            Err(refusal) => {
+        story.known = term.is_ok();
+        let entered = match &term {
+            Ok(_) => self.enter(asked, relation).await,
+            Err(refusal) => Err(refusal.clone()),
+        };
+        let (term, _entered) = match (term, entered) {
+            (Ok(term), Ok(entered)) => (term, entered),
+            (Err(refusal), _) | (_, Err(refusal)) => {
                 drain(body).await;
-                return early(refusal).await;
+                return Err(self.refuse_early(judged, refusal).await);
             }
         };
-        let _counted = match self.begin() {
-            Ok(counted) => counted,
-            Err(rejection) => return early(rejection.by(SIDE)).await,
-        };
-        if head.headers.contains_key(EXCHANGE)
-            && let Err(refusal) = self.check_new(asked.exchange).await
-        {
-            return Err(Box::new(refusal));
-        }
         let whole = match self.spool.read(body, CALL_BYTES_MAX, true).await {
             Ok(whole) => whole,
-            Err(error) => return early(error.by(Prefix::Client)).await,
+            Err(error) => return Err(self.refuse_early(judged, error.by(Prefix::Client)).await),
         };
-        let signed = match self.sign_call(head, asked, relation, term, &whole) {
+        story.request_size = whole.size;
+        let signed = match self.sign_call(head, judged, term, &whole) {
             Ok(signed) => signed,
-            Err(rejection) => {
-                let refusal = if rejection.code == "not-coverable" {
-                    Refusal::new(Prefix::Client, Code::BadRequest, rejection)
-                } else {
-                    rejection.by(SIDE)
-                };
-                return early(refusal).await;
-            }
-        };
-        let Some(peer) = relation.nodes.first() else {
-            let text = format!("no node serves {}", relation.provider);
-            let rejection = Rejection::new(ErrorKind::NotFound, "member-without-node", text);
-            return early(rejection.by(SIDE)).await;
+            Err(refusal) => return Err(self.refuse_early(judged, refusal).await),
         };
         let begun = Begun::new(self, asked.to_call(relation, peer, &signed.half), Side::Client);
-        self.exchange(head, asked, relation, peer, signed, &whole, begun).await.map_err(Box::new)
+        story.sent();
+        let received = self.send(head, peer, &signed, &whole).await;
+        story.received();
+        let judged = received.and_then(|(head, body)| {
+            story.response_size = body.size;
+            self.verify(judged, peer, &signed, &head, &body).map(|it| (it, body))
+        });
+        finish(begun, judged).await
+    }
+
+    /// Lets a call in, unless there are too many, or it is one that was made before.
+    async fn enter(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        relation: &Relation,
+    ) -> Result<Entered, Refusal> {
+        let counted = self.begin().map_err(|rejection| rejection.by(SIDE))?;
+        let place = self.client_gate.enter(&relation.provider, asked.began_at).await;
+        let place = place.map_err(|refused| overloaded(SIDE, refused))?;
+        if asked.exchange_given {
+            self.check_new(asked.exchange).await?;
+        }
+        Ok(counted.with(place))
     }
 
     /// Refuses an id under which this node has carried a call before.
@@ -238,142 +265,33 @@ impl Inner {
         Err(Refusal::new(Prefix::Client, Code::InvalidRequest, rejection))
     }
 
-    /// Makes and signs the message for the other node.
-    fn sign_call(
-        &self,
-        head: &Parts,
-        asked: &Asked<'_>,
-        relation: &Relation,
-        term: &Term,
-        whole: &Whole,
-    ) -> Result<Signed, Rejection> {
-        let passes = |name: &HeaderName| {
-            passes_in_request(name.as_str())
-                && *name != TOKEN
-                && *name != EXCHANGE
-                && !(asked.proof == Proof::Authorization && *name == AUTHORIZATION)
-        };
-        let exchange = asked.exchange.to_string();
-        let additions = RequestAdditions {
-            request_id: &exchange,
-            message_id: asked.made.then_some(asked.message.as_str()),
-        };
-        let mut serialised = Vec::with_capacity(1024);
-        let kept = head.headers.iter().filter(|(name, _)| passes(name));
-        let kept = kept.map(|(name, value)| (name.as_str(), value.as_bytes()));
-        write_request(&mut serialised, asked.method, asked.text, kept, additions);
-        let mut out = Outgoing::new(&head.headers, passes);
-        for (name, value) in additions.headers() {
-            out.add(name, value)?;
-        }
-        let field = CallField {
-            size: whole.size,
-            head: Digest::of(&serialised),
-            salt: Some(&asked.salt),
-            typeless: out.typeless,
-        };
-        let parts = RequestParts {
-            method: asked.method.as_str(),
-            authority: &relation.authority,
-            path: head.uri.path(),
-            query: asked.target.query,
-            content_type: "",
-            content_digest: &message::content_digest(whole.digest),
-            exchange_id: &exchange,
-            agreement: &term.text,
-            client: relation.client.as_str(),
-            service: &asked.target.service.to_string(),
-            document: None,
-            call: Some(&field.write()),
-            consent: None,
-            purpose: &term.purpose,
-        };
-        let signed = out.sign_request(&parts, asked.began_at, &relation.key, self.node.keys())?;
-        let hash = request_hash(&serialised, whole.hash);
-        let half = Half {
-            base: signed.base,
-            signature: signed.signature,
-            head: wire::kept_head(serialised),
-        };
-        Ok(Signed { headers: out.headers, half, hash })
-    }
-
-    /// Sends the message and judges what comes back.
-    #[expect(clippy::too_many_arguments, reason = "one call's parts, one caller")]
-    async fn exchange(
+    /// Sends the message and reads the whole answer.
+    async fn send(
         self: &Arc<Self>,
         head: &Parts,
-        asked: &Asked<'_>,
-        relation: &Relation,
         peer: &NodeId,
-        signed: Signed,
+        signed: &Signed,
         whole: &Whole,
-        begun: Begun,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<(http::response::Parts, Whole), Refusal> {
         let make = || {
             let mut request = Request::new(whole.to_body());
             *request.method_mut() = head.method.clone();
-            *request.uri_mut() =
-                head.uri.path_and_query().cloned().map(Into::into).unwrap_or_default();
+            let target = head.uri.path_and_query().cloned();
+            *request.uri_mut() = target.map(Into::into).unwrap_or_default();
             *request.headers_mut() = signed.headers.clone();
             request
         };
-        let received = if peer == self.node.id() {
+        if peer == self.node.id() {
             let answer = Box::pin(self.provide(peer.clone(), make())).await;
-            self.receive(answer).await
-        } else {
-            match self.node.call(peer, self.settings.answer_timeout, make).await {
-                Ok(answer) => {
-                    let (answer, used) = answer.into_parts();
-                    let received = self.receive(answer.map(boxed)).await;
-                    if received.is_ok() {
-                        used.done();
-                    }
-                    received
-                }
-                Err(error) => Err(no_answer(error)),
-            }
-        };
-        let judged = received.and_then(|(head, body)| {
-            self.verify(asked, relation, peer, &signed, &head, &body).map(|it| (it, body))
-        });
-        match judged {
-            Ok((Verified::Answer { half, headers, status, reason }, body)) => {
-                let ended = begun.end(|call| {
-                    call.outcome = Outcome::Answered;
-                    call.status = Some(status.as_u16());
-                    call.response = Some(half);
-                });
-                ended.await.map_err(|error| logging_failed(SIDE, &error))?;
-                let mut answer = Response::new(body.to_body());
-                *answer.status_mut() = status;
-                *answer.headers_mut() = headers;
-                if let Some(reason) = reason {
-                    answer.extensions_mut().insert(reason);
-                }
-                Ok(answer)
-            }
-            Ok((Verified::Refusal { half, refusal }, _)) => {
-                let (status, cause) = (refusal.status(), refusal.rejection.clone());
-                let ended = begun.end(|call| {
-                    call.outcome = Outcome::Refused;
-                    call.status = Some(status);
-                    call.cause = Some(cause);
-                    call.response = Some(half);
-                });
-                ended.await.map_err(|error| logging_failed(SIDE, &error))?;
-                Err(*refusal)
-            }
-            Err(refusal) => {
-                let cause = refusal.rejection.clone();
-                let ended = begun.end(|call| call.cause = Some(cause));
-                ended.await.map_err(|error| logging_failed(SIDE, &error))?;
-                Err(refusal)
-            }
+            return self.receive(answer).await;
         }
+        let answer = self.node.call(peer, self.settings.answer_timeout, make).await;
+        let (answer, used) = answer.map_err(|error| no_answer(&error))?.into_parts();
+        let received = self.receive(answer.map(boxed)).await?;
+        used.done();
+        Ok(received)
     }
 
-    /// Reads an answer to its end.
     async fn receive(
         &self,
         answer: Response<Body>,
@@ -381,98 +299,19 @@ impl Inner {
         let (head, body) = answer.into_parts();
         let whole = self.spool.read(body, CALL_BYTES_MAX, false).await;
         let whole = whole.map_err(|error| {
-            let code = Code::IoError;
-            Refusal { code: Refusal::relayed(SIDE, code, unknown("")).code, ..error.by(SIDE) }
+            let text = format!("the answer of the other node: {error}");
+            Refusal::relayed(SIDE, Code::IoError, unknown(text))
         })?;
         Ok((head, whole))
     }
 
-    /// Verifies an answer and compares it with the request in every part.
-    fn verify(
-        &self,
-        asked: &Asked<'_>,
-        relation: &Relation,
-        peer: &NodeId,
-        signed: &Signed,
-        head: &http::response::Parts,
-        body: &Whole,
-    ) -> Result<Verified, Refusal> {
-        let expected = Expected {
-            request_signature: &signed.half.signature,
-            request_created: asked.began_at,
-            exchange: asked.exchange,
-            provider: Provider { member: relation.provider.as_str(), node: peer },
-        };
-        let received = ResponseHead { status: head.status.as_u16(), headers: &head.headers };
-        let lists = self.node.lists();
-        let relayed = |refusal: message::Refusal| {
-            let refusal = refusal.by(SIDE);
-            Refusal { code: Refusal::relayed(SIDE, refusal.code.code, unknown("")).code, ..refusal }
-        };
-        let verified = message::verify_response(&received, &expected, &*lists, self.node.now())
-            .map_err(relayed)?;
-        verified.check_body(body.digest).map_err(relayed)?;
-        let inconsistent = |text: &str| {
-            let text = format!("{text}; whether the service acted is not known");
-            let rejection = Rejection::new(ErrorKind::PeerMisbehaved, "answer-inconsistent", text);
-            Refusal::new(SIDE, Code::InconsistentResponse, rejection)
-        };
-        if !verified.bound {
-            return Err(inconsistent("the answer is not bound to the request"));
+    /// Refuses a call of a known client that does not leave this node: signed and logged.
+    async fn refuse_early(self: &Arc<Self>, judged: &Judged<'_>, refusal: Refusal) -> Refusal {
+        let Judged { asked, relation, .. } = judged;
+        if refusal.rejection.code == "exchange-replayed" {
+            // The first call under the id has its row and its entry.
+            return refusal;
         }
-        let mut half = Half {
-            base: verified.signed.base,
-            signature: verified.signed.signature,
-            head: String::new(),
-        };
-        let field = verified.call.unwrap_or_default();
-        if matches!(verified.owner, Owner::Node(_)) {
-            let refusal = Refusal::read_field(&field)
-                .or_else(|| body.in_memory().and_then(|body| Refusal::read(body)))
-                .filter(|refusal| refusal.status() == verified.status)
-                .ok_or_else(|| inconsistent("the refusal of the other node cannot be read"))?;
-            return Ok(Verified::Refusal { half, refusal: Box::new(refusal) });
-        }
-        let field = CallField::read(&field)
-            .map_err(|_| inconsistent("the answer of the other node has no karvan-call"))?;
-        let exchange = asked.exchange.to_string();
-        let additions = ResponseAdditions {
-            message_id: &asked.message,
-            client: &asked.client.to_string(),
-            service: &asked.target.service.to_string(),
-            request_id: &exchange,
-            request_hash: &signed.hash,
-        };
-        let reason = head.extensions.get::<ReasonPhrase>();
-        let phrase = reason_of(head.status, reason);
-        let mut serialised = Vec::with_capacity(1024);
-        let fields = || carried(&head.headers, field.typeless);
-        let pairs = fields().map(|field| (field.name, field.value.as_bytes()));
-        write_response(&mut serialised, verified.status, &phrase, pairs, additions);
-        if Digest::of(&serialised) != field.head || body.size != field.size {
-            return Err(inconsistent("ids, hash or headers of the answer are not of this request"));
-        }
-        let mut headers = HeaderMap::with_capacity(head.headers.len());
-        for field in fields().filter(|field| passes_in_response(field.name)) {
-            field.hand_on(&mut headers);
-        }
-        let mut out = Outgoing { headers, typeless: false };
-        for (name, value) in additions.headers() {
-            out.add(name, &value).map_err(|rejection| rejection.by(SIDE))?;
-        }
-        out.put(&EXCHANGE, &exchange).map_err(|rejection| rejection.by(SIDE))?;
-        half.head = wire::kept_head(serialised);
-        let (status, reason) = (head.status, reason.cloned());
-        Ok(Verified::Answer { half, headers: out.headers, status, reason })
-    }
-
-    /// Refuses a call of a known client that did not leave this node: signed and logged.
-    async fn refuse_early(
-        self: &Arc<Self>,
-        asked: &Asked<'_>,
-        relation: &Relation,
-        refusal: Refusal,
-    ) -> Box<Refusal> {
         let link = Link {
             exchange: asked.exchange.to_string(),
             request_signature: None,
@@ -481,61 +320,74 @@ impl Inner {
         let now = self.node.now();
         let signed = match self.sign_refusal(&refusal, &link, false, now) {
             Ok(signed) => signed,
-            Err(rejection) => return Box::new(rejection.by(SIDE)),
+            Err(rejection) => return rejection.by(SIDE),
         };
-        let mut call = asked.to_call(relation, self.node.id(), &Half::default());
-        call.ended_at = now;
-        call.request = None;
-        call.outcome = Outcome::Refused;
-        call.status = Some(refusal.status());
-        call.cause = Some(refusal.rejection.clone());
-        call.response = Some(signed.half);
+        let call = Call {
+            ended_at: now,
+            request: None,
+            outcome: Outcome::Refused,
+            status: Some(refusal.status()),
+            cause: Some(refusal.rejection.clone()),
+            response: Some(signed.half),
+            ..asked.to_call(relation, self.node.id(), &Half::default())
+        };
         match self.end(call, Side::Client).await {
-            Ok(()) => Box::new(refusal),
-            Err(error) => Box::new(logging_failed(SIDE, &error)),
+            Ok(()) => refusal,
+            Err(error) => logging_failed(SIDE, &error),
         }
     }
 }
 
-/// An answer that is the provider's or its node's.
-enum Verified {
-    /// The provider's system answered.
-    Answer {
-        half: Half,
-        headers: HeaderMap,
-        status: http::StatusCode,
-        reason: Option<ReasonPhrase>,
-    },
-    /// Its node refused.
-    Refusal { half: Half, refusal: Box<Refusal> },
-}
-
-impl Asked<'_> {
-    /// Returns the call as it stands before its outcome is known.
-    fn to_call(&self, relation: &Relation, peer: &NodeId, request: &Half) -> Call {
-        Call {
-            exchange: self.exchange,
-            message: self.message.clone(),
-            peer: peer.clone(),
-            client: relation.client.clone(),
-            service: self.target.service.to_string(),
-            began_at: self.began_at,
-            ended_at: self.began_at,
-            outcome: Outcome::Unanswered,
-            status: None,
-            cause: None,
-            salt: self.salt.clone(),
-            request: Some(request.clone()),
-            response: None,
-            entry: 0,
+/// Ends a call as its answer says, and lets the answer go once that is durable.
+async fn finish(
+    begun: Begun,
+    judged: Result<(Verified, Whole), Refusal>,
+) -> Result<Response<Body>, Refusal> {
+    let (ended, released) = match judged {
+        Ok((Verified::Answer { half, mut answer }, body)) => {
+            let status = answer.status().as_u16();
+            *answer.body_mut() = body.to_body();
+            let ended = begun.end(|call| {
+                call.outcome = Outcome::Answered;
+                call.status = Some(status);
+                call.response = Some(half);
+            });
+            (ended.await, Ok(answer))
         }
+        Ok((Verified::Refusal { half, refusal }, _)) => {
+            let ended = begun.end(|call| {
+                call.outcome = Outcome::Refused;
+                call.status = Some(refusal.status());
+                call.cause = Some(refusal.rejection.clone());
+                call.response = Some(half);
+            });
+            (ended.await, Err(*refusal))
+        }
+        Err(refusal) => {
+            let ended = begun.end(|call| call.cause = Some(refusal.rejection.clone()));
+            (ended.await, Err(refusal))
+        }
+    };
+    match ended {
+        Ok(()) => released,
+        Err(error) => Err(logging_failed(SIDE, &error)),
     }
 }
 
-fn given_exchange(text: &str) -> Result<ExchangeId, Refusal> {
-    text.parse().map_err(|error: karvan_types::id::InvalidId| {
-        let rejection = Rejection::new(ErrorKind::Invalid, "exchange-id", error.to_string());
-        Refusal::new(Prefix::Client, Code::BadRequest, rejection)
+/// Returns the node that is called: the one that the agency wants, or the first that serves.
+fn peer_of(relation: &Relation, wanted: Option<&SecurityServerId<'_>>) -> Result<NodeId, Refusal> {
+    let is_wanted = |node: &&NodeId| {
+        wanted.is_none_or(|wanted| {
+            node.name() == wanted.server && node.instance().as_str() == wanted.instance
+        })
+    };
+    relation.nodes.iter().find(is_wanted).cloned().ok_or_else(|| {
+        let text = format!(
+            "X-Road-Security-Server names no node that serves {}; leave it out",
+            relation.provider
+        );
+        let rejection = Rejection::new(ErrorKind::Invalid, "security-server-unknown", text);
+        Refusal::new(SIDE, Code::InvalidSecurityServer, rejection)
     })
 }
 
@@ -543,16 +395,12 @@ fn unknown(text: impl Into<String>) -> Rejection {
     Rejection::new(ErrorKind::PeerUnavailable, "answer-unknown", text)
 }
 
-fn no_answer(error: NoAnswer) -> Refusal {
-    match error {
-        NoAnswer::Unreachable(..) => {
-            let text = format!("{error}; the call was not made: try again later");
-            let rejection = Rejection::new(ErrorKind::PeerUnavailable, "peer-unreachable", text);
-            Refusal::new(SIDE, Code::NetworkError, rejection)
-        }
-        _ => {
-            let text = format!("{error}; whether the service acted is not known");
-            Refusal::new(SIDE, Code::IoError, unknown(text))
-        }
+fn no_answer(error: &NoAnswer) -> Refusal {
+    if let NoAnswer::Unreachable(..) = error {
+        let text = format!("{error}; the call was not made: try again later");
+        let rejection = Rejection::new(ErrorKind::PeerUnavailable, "peer-unreachable", text);
+        return Refusal::new(SIDE, Code::NetworkError, rejection);
     }
+    let text = format!("{error}; whether the service acted is not known");
+    Refusal::new(SIDE, Code::IoError, unknown(text))
 }

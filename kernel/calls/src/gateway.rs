@@ -33,13 +33,18 @@ use karvan_system::Disk;
 use karvan_trust::keys::KeyId;
 use karvan_trust::lists::Snapshot;
 use karvan_trust::tls::Tls;
-use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
+use karvan_types::{Digest, ErrorKind, ExchangeId, NodeId, Timestamp};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::Error;
 use crate::access::{Access, Line};
+use crate::admin::{self, Admin};
 use crate::body::Spool;
+use crate::breaker::Breakers;
 use crate::evidence::{self, Side};
+use crate::metrics::{self, Metrics, Record};
+use crate::overload::{Bounds, Gate, Permit};
 use crate::records::{Call, Half};
 use crate::registry::{Registry, TIMEOUT_MAX};
 use crate::upstream::Upstream;
@@ -69,12 +74,15 @@ pub struct Settings {
     pub spool: PathBuf,
     /// How long the other node may take to answer.
     pub answer_timeout: Duration,
+    /// How many calls may be under way, on each side.
+    pub bounds: Bounds,
 }
 
 impl Settings {
     /// Makes the usual settings.
     pub fn new(spool: PathBuf) -> Self {
-        Self { spool, answer_timeout: TIMEOUT_MAX.saturating_add(ANSWER_MARGIN) }
+        let answer_timeout = TIMEOUT_MAX.saturating_add(ANSWER_MARGIN);
+        Self { spool, answer_timeout, bounds: Bounds::default() }
     }
 }
 
@@ -88,7 +96,11 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) registry: Arc<Registry>,
     pub(crate) access: Access,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) breakers: Breakers,
+    pub(crate) client_gate: Arc<Gate>,
+    pub(crate) provider_gate: Arc<Gate>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) spool: Spool,
     pub(crate) relations: Relations,
     own: ArcSwapOption<Own>,
@@ -117,9 +129,18 @@ impl Gateway {
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, Error> {
         let registry = Arc::new(Registry::open(&node).await?);
+        let metrics = Arc::new(Metrics::new());
+        let client_gate = Gate::new(settings.bounds);
+        let provider_gate = Gate::new(settings.bounds);
+        metrics.watch(metrics::Side::Client, Arc::clone(&client_gate));
+        metrics.watch(metrics::Side::Provider, Arc::clone(&provider_gate));
         let gateway = Self(Arc::new(Inner {
             access: Access::new(Arc::clone(&registry), &node.config().tokens),
-            upstream: Upstream::new(Arc::clone(node.clock()), tls),
+            upstream: Arc::new(Upstream::new(Arc::clone(node.clock()), tls)),
+            breakers: Breakers::default(),
+            client_gate,
+            provider_gate,
+            metrics,
             spool: Spool::open(&settings.spool, disk).map_err(Error::Spool)?,
             relations: Relations::default(),
             own: ArcSwapOption::empty(),
@@ -137,6 +158,18 @@ impl Gateway {
     /// Returns the services and clients of the node.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
+    }
+
+    /// Returns the routes for operators, to be merged with `karvan_exchange::Node::local_routes`.
+    pub fn local_routes(&self) -> axum::Router {
+        let gateway = self.clone();
+        admin::routes(Admin {
+            node: self.0.node.clone(),
+            registry: Arc::clone(&self.0.registry),
+            upstream: Arc::clone(&self.0.upstream),
+            metrics: Arc::clone(&self.0.metrics),
+            draining: Arc::new(move || gateway.is_draining()),
+        })
     }
 
     /// Returns what answers the calls of peers, for `karvan_exchange::Node::run`.
@@ -238,10 +271,8 @@ impl Inner {
     ) -> Result<SignedRefusal, Rejection> {
         let own = self.own(now)?;
         let status = StatusCode::from_u16(refusal.status()).unwrap_or_default();
-        let (body, field) = match head {
-            true => (Vec::new(), Some(refusal.field())),
-            false => (refusal.problem(), None),
-        };
+        let (body, field) =
+            if head { (Vec::new(), Some(refusal.field())) } else { (refusal.problem(), None) };
         let mut out = Outgoing::of_type(PROBLEM_JSON);
         let answer = Answer {
             status,
@@ -286,10 +317,91 @@ pub(crate) struct SignedRefusal {
 /// A call that is counted as under way.
 pub(crate) struct UnderWay(Arc<Inner>);
 
+impl UnderWay {
+    /// Keeps a place at a gate as long as the call is under way.
+    pub(crate) fn with(self, place: Permit) -> Entered {
+        Entered { _counted: self, _place: place }
+    }
+}
+
+/// A call that was let in.
+pub(crate) struct Entered {
+    _counted: UnderWay,
+    _place: Permit,
+}
+
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if self.0.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.ended.notify_waiters();
+        }
+    }
+}
+
+/// What the figures of a call are made of.
+pub(crate) struct Story {
+    began_at: Timestamp,
+    began: Instant,
+    sent: Option<Instant>,
+    received: Option<Instant>,
+    /// Whether client and service are known to exist.
+    pub(crate) known: bool,
+    /// Bytes of the request's body.
+    pub(crate) request_size: u64,
+    /// Bytes of the answer's body.
+    pub(crate) response_size: u64,
+}
+
+impl Story {
+    /// Begins with the request.
+    pub(crate) fn new(began_at: Timestamp) -> Self {
+        let (sent, received) = (None, None);
+        let (request_size, response_size) = (0, 0);
+        let began = Instant::now();
+        Self { began_at, began, sent, received, known: false, request_size, response_size }
+    }
+
+    /// Says that the request goes on.
+    pub(crate) fn sent(&mut self) {
+        self.sent = Some(Instant::now());
+    }
+
+    /// Says that the answer is here.
+    pub(crate) fn received(&mut self) {
+        self.received = Some(Instant::now());
+    }
+
+    /// Returns what is known of the call by itself; the caller fills in the rest.
+    pub(crate) fn record<'a>(
+        &self,
+        side: metrics::Side,
+        exchange: Option<ExchangeId>,
+        now: Timestamp,
+    ) -> Record<'a> {
+        let at = |instant: Instant| self.began_at.plus(instant.duration_since(self.began));
+        Record {
+            side,
+            exchange,
+            request_in: self.began_at,
+            request_out: self.sent.map(at),
+            response_in: self.received.map(at),
+            response_out: now,
+            elapsed: self.began.elapsed(),
+            remote: self.sent.zip(self.received).map(|(from, to)| to.duration_since(from)),
+            client: None,
+            service: None,
+            peer: None,
+            method: "",
+            path: None,
+            message_id: None,
+            request_id: None,
+            user_id: None,
+            issue: None,
+            represented_party: None,
+            request_size: self.request_size,
+            response_size: self.response_size,
+            status: 0,
+            fault: None,
         }
     }
 }

@@ -7,46 +7,61 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::ext::ReasonPhrase;
-use karvan_exchange::client::{Body, full};
-use karvan_exchange::wire::{Link, link_of};
+use karvan_agreements::Meter;
+use karvan_exchange::client::Body;
+use karvan_exchange::wire::Link;
 use karvan_store::{Error, Tx};
 use karvan_subsystem::Rejection;
-use karvan_trust::message::{self, RequestHead, Tag, VerifiedRequest};
-use karvan_types::{Digest, ErrorKind, MemberId, NodeId, Timestamp};
+use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
 use karvan_xroad::access::AccessPath;
-use karvan_xroad::head::{request_hash, write_request, write_response};
-use karvan_xroad::header::{
-    self, RequestAdditions, RequestHeaders, ResponseAdditions, passes_in_response,
-};
-use karvan_xroad::{Code, Method, Prefix, Target};
+use karvan_xroad::head::{HASH_BYTES, request_hash, write_response};
+use karvan_xroad::header::{self, ResponseAdditions, passes_in_response};
+use karvan_xroad::metadata::Service as Question;
+use karvan_xroad::{Code, Method, Prefix, Spelling, Target};
 
 use crate::body::{CALL_BYTES_MAX, Whole, drain};
-use crate::evidence::{self, Side};
-use crate::gateway::relation::Relation;
-use crate::gateway::{Begun, Inner, target_of};
+use crate::evidence::Side;
+use crate::gateway::relation::{Parties, Relation};
+use crate::gateway::{Begun, Inner, Story, target_of};
+use crate::metrics::{self, Record};
+use crate::overload::Overloaded;
 use crate::records::{Call, Half, Open, Outcome, Received};
 use crate::registry::Service;
-use crate::upstream;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
+use crate::{metadata, upstream};
+
+use opened::Opened;
+
+mod opened;
+mod refuse;
 
 /// Whose failures these are.
 const SIDE: Prefix = Prefix::ServerProxy;
 
-/// A call whose signature holds and whose parts agree.
-struct Opened {
-    verified: VerifiedRequest,
-    client_text: String,
-    code: String,
-    provider: MemberId,
-    message: String,
-    method: Method,
-    head: Vec<u8>,
-    size: u64,
-    typeless: bool,
-    salt: String,
+/// A call that may be made.
+struct Job {
+    relation: Arc<Relation>,
+    asked: Called,
+    limit: Option<Box<Limit>>,
+}
+
+/// What a service code names.
+enum Called {
+    /// A service of the provider.
+    Service(Arc<Service>),
+    /// A service about services.
+    Question(Question),
+}
+
+/// What the provider's system, or the node about it, answered.
+struct Answered {
+    status: StatusCode,
+    reason: Option<ReasonPhrase>,
+    headers: HeaderMap,
+    body: Whole,
 }
 
 /// What the write-ahead transaction found.
@@ -68,7 +83,7 @@ impl Inner {
     ) -> Response<Body> {
         let now = self.node.now();
         let (head, body) = request.into_parts();
-        let opened = match self.open(&from, &head, now) {
+        let opened = match self.open(&head, now) {
             Ok(opened) => opened,
             Err(refusal) => {
                 drain(body).await;
@@ -80,39 +95,33 @@ impl Inner {
             request_signature: Some(opened.verified.signed.signature.clone()),
             salt: opened.salt.clone(),
         };
-        let call = opened.to_call(from, now);
+        let call = opened.to_call(from.clone(), now);
         let is_head = opened.method == Method::Head;
-        match self.serve(&head, body, &opened, &call).await {
-            Ok(response) => response,
-            Err((refusal, begun)) => self.refuse(*refusal, call, begun, &link, is_head).await,
-        }
-    }
-
-    /// Verifies a call's head; everything that needs no right.
-    fn open(&self, from: &NodeId, head: &Parts, now: Timestamp) -> Result<Opened, Refusal> {
-        let own = self.own(now).map_err(|rejection| rejection.by(SIDE))?;
-        let lists = self.node.lists();
-        let received = RequestHead {
-            method: head.method.as_str(),
-            authority: wire::text(&head.headers, "host").unwrap_or_default(),
-            path: head.uri.path(),
-            query: head.uri.query(),
-            headers: &head.headers,
+        let mut story = Story::new(now);
+        let (response, fault) = match self.serve(&head, body, &opened, &call, &mut story).await {
+            Ok(response) => (response, None),
+            Err((refusal, begun)) => {
+                let fault = (refusal.code.text(Spelling::Snake), refusal.rejection.text.clone());
+                let response = self.refuse(refusal, call, begun, &link, is_head).await;
+                (response, Some(fault))
+            }
         };
-        let verified = message::verify_request(&received, &own.authority, &*lists, now)
-            .map_err(|refusal| refusal.by(SIDE))?;
-        if verified.tag != Tag::Request {
-            let tag = verified.tag.as_str().to_owned();
-            return Err(message::Refusal::TagUnknown(tag).by(SIDE));
-        }
-        let serving = lists.nodes_serving(&verified.client, now).unwrap_or_default();
-        if !serving.iter().any(|node| node.id == *from) {
-            let text = format!("{from} does not serve {}; see the national list", verified.client);
-            let rejection = Rejection::new(ErrorKind::Forbidden, "node-not-responsible", text);
-            return Err(rejection.by(SIDE));
-        }
-        Opened::read(head, verified)
-            .map_err(|rejection| Refusal::relayed(SIDE, Code::InvalidRequest, rejection))
+        let exchange = opened.verified.exchange;
+        self.metrics.observe(&Record {
+            client: Some(&opened.verified.client),
+            service: story.known.then_some((&opened.provider, opened.code.as_str())),
+            peer: Some(&from),
+            method: opened.method.as_str(),
+            message_id: Some(&opened.message),
+            request_id: Some(&link.exchange),
+            user_id: wire::text(&head.headers, header::USER_ID),
+            issue: wire::text(&head.headers, header::ISSUE),
+            represented_party: wire::text(&head.headers, header::REPRESENTED_PARTY),
+            status: response.status().as_u16(),
+            fault: fault.as_ref().map(|(code, text)| (code.as_str(), text.as_str())),
+            ..story.record(metrics::Side::Provider, Some(exchange), self.node.now())
+        });
+        response
     }
 
     /// Does what a verified call asks for. A refusal comes with the call when it was written ahead.
@@ -122,30 +131,59 @@ impl Inner {
         body: Body,
         opened: &Opened,
         call: &Call,
-    ) -> Result<Response<Body>, (Box<Refusal>, Option<Begun>)> {
-        let early = |refusal: Refusal| (Box::new(refusal), None);
+        story: &mut Story,
+    ) -> Result<Response<Body>, (Refusal, Option<Begun>)> {
+        let early = |refusal: Refusal| (refusal, None);
         let target = Target::parse(target_of(&head.uri)).map_err(|error| early(error.by(SIDE)))?;
-        let permitted = self.permit(opened, &target, call.began_at);
-        let (relation, service, limit) = match permitted {
-            Ok(permitted) => permitted,
+        let job = match self.permit(opened, &target, &call.peer, call.began_at) {
+            Ok(job) => job,
             Err(refusal) => {
                 drain(body).await;
                 return Err(early(refusal));
             }
         };
-        let _counted = self.begin().map_err(|rejection| early(rejection.by(SIDE)))?;
+        story.known = true;
+        let entered = match self.begin() {
+            Ok(counted) => self
+                .provider_gate
+                .enter(&opened.provider, call.began_at)
+                .await
+                .map(|place| (counted, place))
+                .map_err(|refused| overloaded(SIDE, refused)),
+            Err(rejection) => Err(rejection.by(SIDE)),
+        };
+        let _entered = match entered {
+            Ok(entered) => entered,
+            Err(refusal) => {
+                drain(body).await;
+                return Err(early(refusal));
+            }
+        };
         let bytes_max = opened.size.min(CALL_BYTES_MAX);
         let whole = self.spool.read(body, bytes_max, true).await;
         let whole = whole.map_err(|error| early(error.by(SIDE)))?;
+        story.request_size = whole.size;
         let same = opened.verified.check_body(whole.digest);
         same.map_err(|refusal| early(refusal.by(SIDE)))?;
-        let request = upstream_request(head, &target, &service, opened, &whole)
-            .map_err(|refusal| early(refusal))?;
         let begun = self.write_ahead(call).await.map_err(early)?;
-        let answered = self.ask(&service, request, opened, &relation, limit, &whole).await;
-        let (response, half) = match answered {
-            Ok(answered) => answered,
-            Err(refusal) => return Err((Box::new(refusal), Some(begun))),
+        let answered = match &job.asked {
+            Called::Question(question) => self.describe(*question, opened, &target, &job).await,
+            Called::Service(service) => {
+                let request = upstream_request(head, &target, service, opened, &whole);
+                match request {
+                    Ok(request) => self.ask(service, request, &job, story).await,
+                    Err(refusal) => Err(refusal),
+                }
+            }
+        };
+        let signed = answered.and_then(|answered| {
+            story.response_size = answered.body.size;
+            self.sign(opened, &job.relation, answered, whole.hash)
+                .map_err(|rejection| rejection.by(SIDE))
+        });
+        let (response, half) = match signed {
+            Ok(signed) => signed,
+            Err(refusal) => return Err((refusal, Some(begun))),
         };
         let status = response.status().as_u16();
         let ended = begun.end(|call| {
@@ -164,14 +202,27 @@ impl Inner {
         &self,
         opened: &Opened,
         target: &Target<'_>,
+        from: &NodeId,
         now: Timestamp,
-    ) -> Result<(Arc<Relation>, Arc<Service>, Option<Limit>), Refusal> {
-        let parties = [&opened.verified.client, &opened.provider];
-        let code = opened.code.as_str();
-        let relation = self
-            .relations
-            .find(&self.node, Side::Provider, parties, code, now)
-            .map_err(|rejection| rejection.by(SIDE))?;
+    ) -> Result<Job, Refusal> {
+        let parties = Parties {
+            side: Side::Provider,
+            client: &opened.verified.client,
+            provider: &opened.provider,
+            service: &opened.code,
+        };
+        let relation = self.relations.find(&self.node, parties, now);
+        let relation = relation.map_err(|rejection| rejection.by(SIDE))?;
+        if !relation.nodes.contains(from) {
+            let client = &relation.client;
+            let text = format!("{from} does not serve {client}; see the national list");
+            let rejection = Rejection::new(ErrorKind::Forbidden, "node-not-responsible", text);
+            return Err(rejection.by(SIDE));
+        }
+        let asked = self.called(opened)?;
+        if let Called::Question(_) = asked {
+            return Ok(Job { relation, asked, limit: None });
+        }
         let path = AccessPath::parse(target.path).map_err(|error| error.by(SIDE))?;
         let named = &opened.verified.agreement;
         let term = relation
@@ -182,6 +233,21 @@ impl Inner {
             let text = format!("agreement {id} is for the purpose `{purpose}` only");
             let rejection = Rejection::new(ErrorKind::Forbidden, "purpose-mismatch", text);
             return Err(rejection.by(SIDE));
+        }
+        let limit = term.meter.as_ref().map(|meter| count(meter, now)).transpose()?;
+        Ok(Job { relation, asked, limit })
+    }
+
+    /// Returns what the service code of a call names.
+    fn called(&self, opened: &Opened) -> Result<Called, Refusal> {
+        let code = opened.code.as_str();
+        if let Some(question) = Question::from_code(code) {
+            if opened.method == Method::Get {
+                return Ok(Called::Question(question));
+            }
+            let text = format!("`{code}` is asked with GET only");
+            let rejection = Rejection::new(ErrorKind::Invalid, "method-not-offered", text);
+            return Err(Refusal::new(SIDE, Code::InvalidHttpMethod, rejection));
         }
         let service = self.registry.find(&opened.provider, code).ok_or_else(|| {
             let text = format!("{} has no service `{code}`; see listMethods", opened.provider);
@@ -194,22 +260,7 @@ impl Inner {
             let rejection = Rejection::new(ErrorKind::PeerUnavailable, "service-disabled", text);
             return Err(Refusal::new(SIDE, Code::ServiceDisabled, rejection));
         }
-        let Some(meter) = &term.meter else { return Ok((relation, service, None)) };
-        let quota = meter.quota();
-        let limit = match meter.take(now) {
-            Ok(left) => Limit::new(quota, left.remaining, left.reset),
-            Err(exhausted) => {
-                let text = format!("the agreement allows {quota}; come back when some is free");
-                let rejection = Rejection::new(ErrorKind::Overloaded, "quota-exceeded", text);
-                let refusal = Refusal::new(SIDE, Code::QuotaExceeded, rejection);
-                let limit = Limit::new(quota, 0, exhausted.reset);
-                return Err(Refusal {
-                    limit: Some(limit),
-                    ..refusal.retry_after(exhausted.retry_after)
-                });
-            }
-        };
-        Ok((relation, service, Some(limit)))
+        Ok(Called::Service(service))
     }
 
     /// Makes the request durable before the provider's system sees it.
@@ -236,57 +287,110 @@ impl Inner {
         Err(Refusal::new(SIDE, Code::InvalidRequest, rejection))
     }
 
-    /// Asks the provider's system and signs what it answers.
+    /// Answers a question about services.
+    async fn describe(
+        &self,
+        question: Question,
+        opened: &Opened,
+        target: &Target<'_>,
+        job: &Job,
+    ) -> Result<Answered, Refusal> {
+        let asked = metadata::Asked {
+            question,
+            client: &opened.verified.client,
+            provider: &opened.provider,
+            query: target.query,
+            now: self.node.now(),
+        };
+        let book = job.relation.book();
+        let described = metadata::answer(asked, &self.registry, book, &self.upstream).await;
+        let described =
+            described.map_err(|rejection| Refusal::new(SIDE, Code::InternalError, rejection))?;
+        let mut headers = HeaderMap::new();
+        let kind = wire::field_value(&described.content_type);
+        let kind = kind.map_err(|rejection| rejection.by(SIDE))?;
+        headers.insert(http::header::CONTENT_TYPE, kind);
+        let body = Whole::new(described.body.into(), false);
+        Ok(Answered { status: StatusCode::OK, reason: None, headers, body })
+    }
+
+    /// Asks the provider's system.
     async fn ask(
         &self,
         service: &Service,
         request: Request<Body>,
-        opened: &Opened,
-        relation: &Relation,
-        limit: Option<Limit>,
-        asked: &Whole,
-    ) -> Result<(Response<Body>, Half), Refusal> {
-        let answer = self.upstream.send(service, request, service.timeout).await;
-        let (head, body) = answer.map_err(|error| error.by(SIDE))?.into_parts();
-        let body = body.map_err(std::io::Error::other).boxed_unsync();
-        let whole = self.spool.read(body, CALL_BYTES_MAX, false).await;
-        let whole = whole.map_err(|error| too_long_answer(error.by(SIDE)))?;
+        job: &Job,
+        story: &mut Story,
+    ) -> Result<Answered, Refusal> {
+        let breaker = self.breakers.of(&service.member, &service.code);
+        let pass = breaker.admit(self.node.now()).map_err(|open| {
+            let after = open.retry_after;
+            Refusal::new(SIDE, Code::NetworkError, open.into()).retry_after(after)
+        })?;
+        story.sent();
+        let answered = self.upstream.send(service, request, service.timeout).await;
+        let answered = match answered {
+            Err(error) => Err(error.by(SIDE)),
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                let body = body.map_err(std::io::Error::other).boxed_unsync();
+                let whole = self.spool.read(body, CALL_BYTES_MAX, false).await;
+                whole.map(|whole| (head, whole)).map_err(|error| answer_refusal(error.by(SIDE)))
+            }
+        };
+        story.received();
+        let now = self.node.now();
+        let (head, body) = match answered {
+            Ok(answered) => {
+                pass.succeeded(now);
+                answered
+            }
+            Err(refusal) => {
+                pass.failed(now);
+                return Err(refusal);
+            }
+        };
+        if head.status.is_informational() {
+            let text = "the provider's system wants another protocol; calls carry HTTP only";
+            let rejection = Rejection::new(ErrorKind::PeerMisbehaved, "provider-system", text);
+            return Err(Refusal::new(SIDE, Code::IoError, rejection));
+        }
         let mut headers = head.headers;
-        if let Some(limit) = limit {
+        if let Some(limit) = &job.limit {
             limit.write(&mut headers);
         }
         let reason = head.extensions.get::<ReasonPhrase>().cloned();
-        self.sign(opened, relation, (head.status, reason, headers), asked, &whole)
-            .map_err(|rejection| rejection.by(SIDE))
+        Ok(Answered { status: head.status, reason, headers, body })
     }
 
-    /// Signs an answer of the provider's system in the name of the provider.
+    /// Signs an answer in the name of the provider.
     fn sign(
         &self,
         opened: &Opened,
         relation: &Relation,
-        (status, reason, headers): (StatusCode, Option<ReasonPhrase>, HeaderMap),
-        asked: &Whole,
-        whole: &Whole,
+        answered: Answered,
+        asked: Option<[u8; HASH_BYTES]>,
     ) -> Result<(Response<Body>, Half), Rejection> {
+        let Answered { status, reason, headers, body } = answered;
         let exchange = opened.verified.exchange.to_string();
-        let hash = request_hash(&opened.head, asked.hash);
+        let hash = request_hash(&opened.head, asked);
         let additions = ResponseAdditions {
             message_id: &opened.message,
-            client: &opened.client_text,
+            client: &opened.client,
             service: &opened.verified.service,
             request_id: &exchange,
             request_hash: &hash,
         };
         let mut serialised = Vec::with_capacity(1024);
         let phrase = reason_of(status, reason.as_ref());
-        write_response(&mut serialised, status.as_u16(), &phrase, wire::pairs(&headers), additions);
+        let pairs = wire::pairs(&headers);
+        write_response(&mut serialised, status.as_u16(), &phrase, pairs, additions);
         let mut out = Outgoing::new(&headers, |name| passes_in_response(name.as_str()));
         for (name, value) in additions.headers() {
-            out.add(name, &value)?;
+            out.add(name, value)?;
         }
         let field = CallField {
-            size: whole.size,
+            size: body.size,
             head: Digest::of(&serialised),
             salt: None,
             typeless: out.typeless,
@@ -294,14 +398,14 @@ impl Inner {
         let field = field.write();
         let answer = Answer {
             status,
-            digest: whole.digest,
+            digest: body.digest,
             exchange: &exchange,
             call: Some(&field),
             request_signature: Some(&opened.verified.signed.signature),
         };
         let keys = self.node.keys();
         let signed = out.sign_answer(&answer, self.node.now(), &relation.key, keys)?;
-        let mut response = Response::new(whole.to_body());
+        let mut response = Response::new(body.to_body());
         *response.status_mut() = status;
         *response.headers_mut() = out.headers;
         if let Some(reason) = reason {
@@ -309,160 +413,6 @@ impl Inner {
         }
         let head = wire::kept_head(serialised);
         Ok((response, Half { base: signed.base, signature: signed.signature, head }))
-    }
-
-    /// Refuses a verified call: signed, stored unless the id is taken, logged.
-    async fn refuse(
-        self: &Arc<Self>,
-        refusal: Refusal,
-        call: Call,
-        begun: Option<Begun>,
-        link: &Link,
-        head: bool,
-    ) -> Response<Body> {
-        let now = self.node.now();
-        let signed = match self.sign_refusal(&refusal, link, head, now) {
-            Ok(signed) => signed,
-            Err(rejection) => return unsigned(&rejection),
-        };
-        tracing::warn!(
-            peer.id = %call.peer,
-            exchange.id = %call.exchange,
-            refusal.code = refusal.rejection.code,
-            "call refused: {}", refusal.rejection.text
-        );
-        let (status, half) = (refusal.status(), signed.half);
-        let change = move |call: &mut Call| {
-            call.outcome = Outcome::Refused;
-            call.status = Some(status);
-            call.cause = Some(refusal.rejection);
-            call.response = Some(half);
-        };
-        let ended = if let Some(begun) = begun {
-            begun.end(change).await
-        } else {
-            let mut call = call;
-            change(&mut call);
-            self.node.store().write(move |tx| evidence::refuse(tx, call)).await
-        };
-        if let Err(error) = ended {
-            tracing::error!("a refusal could not be logged: {error}");
-        }
-        signed.response
-    }
-
-    /// Refuses what proves nothing: signed and logged, not stored.
-    async fn refuse_unread(
-        &self,
-        from: &NodeId,
-        head: &Parts,
-        refusal: &Refusal,
-        now: Timestamp,
-    ) -> Response<Body> {
-        tracing::warn!(
-            peer.id = %from,
-            refusal.code = refusal.rejection.code,
-            "call refused: {}", refusal.rejection.text
-        );
-        let salt = wire::text(&head.headers, "karvan-call");
-        let salt = salt.and_then(|field| CallField::read(field).ok()?.salt);
-        let link = Link { salt: salt.unwrap_or_default().to_owned(), ..link_of(head) };
-        let is_head = head.method == http::Method::HEAD;
-        let signed = match self.sign_refusal(refusal, &link, is_head, now) {
-            Ok(signed) => signed,
-            Err(rejection) => return unsigned(&rejection),
-        };
-        let statement = evidence::refusal_statement(&link.salt, &signed.half);
-        let logged: Result<_, Error> = self
-            .node
-            .store()
-            .write(move |tx| karvan_exchange::evidence::record(tx, evidence::REFUSAL, statement))
-            .await;
-        if let Err(error) = logged {
-            tracing::error!("a refusal could not be logged: {error}");
-        }
-        signed.response
-    }
-}
-
-impl Opened {
-    /// Reads the parts of a verified head and compares them with each other.
-    fn read(head: &Parts, verified: VerifiedRequest) -> Result<Self, Rejection> {
-        let malformed = |error: karvan_xroad::Error| {
-            Rejection::new(error.kind(), "request-malformed", error.to_string())
-        };
-        let differs = |text: &str| Rejection::new(ErrorKind::Invalid, "call-inconsistent", text);
-        let text = target_of(&head.uri);
-        let target = Target::parse(text).map_err(malformed)?;
-        let method = Method::parse(head.method.as_str()).map_err(malformed)?;
-        let field = CallField::read(verified.call.as_deref().unwrap_or_default())?;
-        let salt = field.salt.ok_or_else(|| differs("karvan-call has no salt; add one"))?;
-        let headers = || carried(&head.headers, field.typeless);
-        let said =
-            RequestHeaders::read(headers().map(|field| (field.name, field.value.as_bytes())))
-                .map_err(malformed)?;
-        if said.client.to_member().map_err(malformed)? != verified.client {
-            return Err(differs("karvan-client and x-road-client must name the same"));
-        }
-        if target.service.to_string() != verified.service {
-            return Err(differs("karvan-service and the path must name the same service"));
-        }
-        let exchange = verified.exchange.to_string();
-        if wire::text(&head.headers, header::REQUEST_ID) != Some(&exchange) {
-            return Err(differs("x-road-request-id must be the exchange id"));
-        }
-        let message = said.message_id.ok_or_else(|| differs("x-road-id is missing"))?;
-        // One that the client's node made stands behind its request id.
-        let mut order = head.headers.keys().map(http::HeaderName::as_str);
-        let made = order.find(|name| [header::ID, header::REQUEST_ID].contains(name))
-            == Some(header::REQUEST_ID);
-        let additions =
-            RequestAdditions { request_id: &exchange, message_id: made.then_some(message) };
-        let mut serialised = Vec::with_capacity(1024);
-        let kept = headers().filter(|field| !(made && field.name == header::ID));
-        let kept = kept.map(|field| (field.name, field.value.as_bytes()));
-        write_request(&mut serialised, method, text, kept, additions);
-        if Digest::of(&serialised) != field.head {
-            return Err(differs("the head is not the one that was signed; send it unchanged"));
-        }
-        let provider = target.service.provider().to_member().map_err(malformed)?;
-        Ok(Self {
-            client_text: said.client.to_string(),
-            code: target.service.service.into_owned(),
-            message: message.to_owned(),
-            size: field.size,
-            typeless: field.typeless,
-            salt: salt.to_owned(),
-            head: serialised,
-            provider,
-            method,
-            verified,
-        })
-    }
-
-    /// Returns the call as it stands before its outcome is known.
-    fn to_call(&self, from: NodeId, now: Timestamp) -> Call {
-        let signed = &self.verified.signed;
-        Call {
-            exchange: self.verified.exchange,
-            message: self.message.clone(),
-            peer: from,
-            client: self.verified.client.clone(),
-            service: self.verified.service.clone(),
-            began_at: now,
-            ended_at: now,
-            outcome: Outcome::Unanswered,
-            status: None,
-            cause: None,
-            salt: self.salt.clone(),
-            request: Some(Half {
-                base: signed.base.clone(),
-                signature: signed.signature.clone(),
-                head: wire::kept_head(self.head.clone()),
-            }),
-            response: None,
-            entry: 0,
-        }
     }
 }
 
@@ -513,23 +463,36 @@ pub(crate) fn logging_failed(side: Prefix, error: &Error) -> Refusal {
     Refusal::new(side, Code::LoggingFailed, rejection)
 }
 
-/// An answer that is too long is no fault of the client.
-fn too_long_answer(refusal: Refusal) -> Refusal {
-    if refusal.rejection.code != "body-too-long" {
-        return refusal;
+/// Uses one call of a quota.
+fn count(meter: &Meter, now: Timestamp) -> Result<Box<Limit>, Refusal> {
+    let quota = meter.quota();
+    match meter.take(now) {
+        Ok(left) => Ok(Box::new(Limit::new(quota, left.remaining, left.reset))),
+        Err(exhausted) => {
+            let text = format!("the agreement allows {quota}; come back when some is free");
+            let rejection = Rejection::new(ErrorKind::Overloaded, "quota-exceeded", text);
+            let refusal = Refusal::new(SIDE, Code::QuotaExceeded, rejection);
+            let limit = Some(Box::new(Limit::new(quota, 0, exhausted.reset)));
+            Err(Refusal { limit, ..refusal.retry_after(exhausted.retry_after) })
+        }
     }
-    let text =
-        format!("the answer has more than {CALL_BYTES_MAX} bytes; have it sent as a document");
-    let rejection = Rejection::new(ErrorKind::TooLarge, "answer-too-long", text);
-    Refusal::new(SIDE, Code::IoError, rejection)
 }
 
-/// Answers when not even a refusal can be signed.
-fn unsigned(rejection: &Rejection) -> Response<Body> {
-    tracing::error!("a refusal could not be signed: {rejection}");
-    let mut bare = Response::new(full("this node cannot sign answers now\n"));
-    *bare.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    bare.headers_mut().insert(http::header::CONTENT_TYPE, kind);
-    bare
+/// Makes the refusal of a call that was not let in.
+pub(crate) fn overloaded(side: Prefix, refused: Overloaded) -> Refusal {
+    let after = refused.retry_after;
+    Refusal::new(side, Code::Overloaded, refused.into()).retry_after(after)
+}
+
+/// An answer that is too long or too slow is no fault of the client.
+fn answer_refusal(refusal: Refusal) -> Refusal {
+    let text = match refusal.rejection.code.as_str() {
+        "body-too-long" => {
+            format!("the answer has more than {CALL_BYTES_MAX} bytes; have it sent as a document")
+        }
+        "body-slow" => "the answer of the provider's system took too long".to_owned(),
+        _ => return refusal,
+    };
+    let rejection = Rejection::new(ErrorKind::PeerMisbehaved, "provider-system", text);
+    Refusal::new(SIDE, Code::IoError, rejection)
 }

@@ -177,7 +177,8 @@ impl Outgoing {
             call: answer.call,
             request_signature: answer.request_signature,
         };
-        let signed = message::sign_response(&parts, now, key, keys).map_err(unsigned)?;
+        let signed =
+            message::sign_response(&parts, now, key, keys).map_err(|error| unsigned(&error))?;
         self.put(&header::CONTENT_DIGEST, &digest)?;
         self.put(&header::EXCHANGE_ID, answer.exchange)?;
         if let Some(call) = answer.call {
@@ -199,7 +200,7 @@ impl Outgoing {
         let lifetime = Tag::Request.lifetime_max();
         let covered = RequestParts { content_type: self.content_type(), ..*parts };
         let signed = message::sign_request(&covered, Tag::Request, now, lifetime, key, keys)
-            .map_err(unsigned)?;
+            .map_err(|error| unsigned(&error))?;
         self.put(&HOST, parts.authority)?;
         self.put(&header::CONTENT_DIGEST, parts.content_digest)?;
         self.put(&header::EXCHANGE_ID, parts.exchange_id)?;
@@ -230,7 +231,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) request_signature: Option<&'a str>,
 }
 
-fn unsigned(error: karvan_trust::Error) -> Rejection {
+fn unsigned(error: &karvan_trust::Error) -> Rejection {
     let text = format!("this node cannot sign: {error}");
     // What the profile cannot cover is the sender's to change; all else is this node's trouble.
     let code = if error.kind() == ErrorKind::Invalid { "not-coverable" } else { "signing-failed" };
@@ -295,10 +296,10 @@ pub(crate) fn carried(headers: &HeaderMap, typeless: bool) -> impl Iterator<Item
         if let Some(name) = name.strip_prefix(PREFIX) {
             return Some(Field { name, value, travelled_as });
         }
-        let passes = !is_ours(name)
-            && !(typeless && *travelled_as == CONTENT_TYPE)
-            && !FILTERED.contains(&name);
-        passes.then_some(Field { name, value, travelled_as })
+        let stays = is_ours(name)
+            || FILTERED.contains(&name)
+            || (typeless && *travelled_as == CONTENT_TYPE);
+        (!stays).then_some(Field { name, value, travelled_as })
     })
 }
 

@@ -137,6 +137,8 @@ async fn serve(incoming: Handshake, site: Site) {
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        // An answer's signature covers its fields: none may come in by itself.
+        .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

@@ -15,13 +15,13 @@ use hyper_util::rt::TokioIo;
 use karvan_agreements::meter::Period;
 use karvan_agreements::{Agreement, AgreementBook, Endpoint, Grant, Quota, ServiceGrant};
 use karvan_calls::access::Line;
-use karvan_calls::{Gateway, Settings};
 use karvan_calls::registry::Service;
-use karvan_testkit::Federation;
-use karvan_types::MemberId;
+use karvan_calls::{Gateway, Settings};
 use karvan_exchange::Node;
 use karvan_system::OsDisk;
+use karvan_testkit::Federation;
 use karvan_trust::tls::Tls;
+use karvan_types::MemberId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -70,7 +70,7 @@ impl Calls {
 #[derive(Clone, Debug)]
 pub struct Caller {
     at: SocketAddr,
-    client: MemberId,
+    client: Option<MemberId>,
 }
 
 /// Adds to a federation's agreement one about calls: between the first subsystems either may call
@@ -109,7 +109,13 @@ pub fn service(member: &MemberId, code: &str, base_url: &str) -> Service {
 impl Caller {
     /// Makes a caller that shows the token of the subsystem.
     pub const fn new(at: SocketAddr, client: MemberId) -> Self {
-        Self { at, client }
+        Self { at, client: Some(client) }
+    }
+
+    /// Makes a caller that says nothing about itself.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { at: self.at, client: None }
     }
 
     /// Returns where it calls.
@@ -117,10 +123,10 @@ impl Caller {
         self.at
     }
 
-    /// Returns the header fields that every call needs.
+    /// Returns the header fields that say who it is.
     pub fn fields(&self) -> Vec<(String, String)> {
-        let fields =
-            [("x-road-client", self.client.to_string()), ("x-karvan-token", token(&self.client))];
+        let Some(client) = &self.client else { return Vec::new() };
+        let fields = [("x-road-client", client.to_string()), ("x-karvan-token", token(client))];
         fields.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 

@@ -14,7 +14,7 @@ use karvan_exchange::Node;
 use karvan_subsystem::Rejection;
 use karvan_trust::keys::KeyId;
 use karvan_trust::lists::Snapshot;
-use karvan_types::{AgreementRef, ErrorKind, MemberId, NodeId, Timestamp};
+use karvan_types::{AgreementRef, Digest, ErrorKind, MemberId, NodeId, Timestamp};
 use karvan_xroad::access::{AccessPath, EndpointRight, Rights};
 use karvan_xroad::{Method, metadata};
 
@@ -41,8 +41,24 @@ pub(crate) struct Relation {
     pub(crate) lists: Arc<Snapshot>,
     service: String,
     book: Arc<AgreementBook>,
+    /// Of agreements that name the service.
     terms: Vec<Term>,
+    /// Of any agreement between the two; of none for X-Road's own services.
+    other: Option<Term>,
     from: Timestamp,
+}
+
+/// What a relation is between.
+#[derive(Clone, Copy)]
+pub(crate) struct Parties<'a> {
+    /// Which side this node is.
+    pub(crate) side: Side,
+    /// Who calls.
+    pub(crate) client: &'a MemberId,
+    /// Who provides.
+    pub(crate) provider: &'a MemberId,
+    /// The service code.
+    pub(crate) service: &'a str,
 }
 
 /// What one agreement says of the service.
@@ -65,19 +81,27 @@ pub(crate) struct Term {
 #[derive(Default)]
 pub(crate) struct Relations(RwLock<HashMap<String, Arc<Relation>>>);
 
+impl Parties<'_> {
+    /// Returns a text of its own for each; no part of it can hold a line feed.
+    fn key(&self) -> String {
+        let side = match self.side {
+            Side::Client => "c",
+            Side::Provider => "p",
+        };
+        [side, self.client.as_str(), "\n", self.provider.as_str(), "\n", self.service].concat()
+    }
+}
+
 impl Relations {
     /// Returns the relation of a call.
     pub(crate) fn find(
         &self,
         node: &Node,
-        side: Side,
-        [client, provider]: [&MemberId; 2],
-        service: &str,
+        parties: Parties<'_>,
         now: Timestamp,
     ) -> Result<Arc<Relation>, Rejection> {
         let (lists, book) = (node.lists(), node.agreements().book());
-        let letter = if side == Side::Client { "c" } else { "p" };
-        let key = [letter, client.as_str(), ">", provider.as_str(), "/", service].concat();
+        let key = parties.key();
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let fresh = |known: &Arc<Relation>| {
             Arc::ptr_eq(&known.lists, &lists)
@@ -88,8 +112,7 @@ impl Relations {
         if let Some(known) = known.filter(fresh) {
             return Ok(known);
         }
-        let found = Relation::find(node, side, [client, provider], service, lists, book, now)?;
-        let found = Arc::new(found);
+        let found = Arc::new(Relation::find(node, parties, lists, book, now)?);
         let mut relations = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if relations.len() >= RELATIONS_MAX {
             relations.clear();
@@ -102,13 +125,12 @@ impl Relations {
 impl Relation {
     fn find(
         node: &Node,
-        side: Side,
-        [client, provider]: [&MemberId; 2],
-        service: &str,
+        parties: Parties<'_>,
         lists: Arc<Snapshot>,
         book: Arc<AgreementBook>,
         now: Timestamp,
     ) -> Result<Self, Rejection> {
+        let Parties { side, client, provider, service } = parties;
         let (own, other) = match side {
             Side::Client => (client, provider),
             Side::Provider => (provider, client),
@@ -117,15 +139,13 @@ impl Relation {
         let first = node.node_of(other)?;
         let serving = lists.nodes_serving(other, now).unwrap_or_default();
         let nodes = serving.iter().map(|node| node.id.clone()).collect();
-        // X-Road's own services are anybody's who has any agreement with the provider.
-        let metadata = metadata::is_reserved(service);
         let mut terms = Vec::new();
+        let mut other = metadata::is_reserved(service).then(Term::none);
         for allowed in book.between(client, provider, now) {
-            let granted = allowed.grant.service(service);
-            if metadata {
-                terms.push(Term::new(allowed, &[], false)?);
-            } else if let Some(granted) = granted {
-                terms.push(Term::new(allowed, &granted.endpoints, true)?);
+            if let Some(granted) = allowed.grant.service(service) {
+                terms.push(Term::new(allowed, &granted.endpoints)?);
+            } else if other.is_none() {
+                other = Some(Term { meter: None, ..Term::new(allowed, &[])? });
             }
         }
         Ok(Self {
@@ -136,10 +156,31 @@ impl Relation {
             key,
             service: service.to_owned(),
             terms,
+            other,
             lists,
             book,
             from: now,
         })
+    }
+
+    /// Returns the agreements that it was found in.
+    pub(crate) fn book(&self) -> &AgreementBook {
+        &self.book
+    }
+
+    /// Returns under which terms a call goes over: those that cover it, or any when the agreements
+    /// do not name the service; then the provider's node, who knows whether there is such a
+    /// service, has the word.
+    pub(crate) fn term_to_send(
+        &self,
+        method: Method,
+        path: &AccessPath<'_>,
+        now: Timestamp,
+    ) -> Result<&Term, Rejection> {
+        match &self.other {
+            Some(other) if self.terms.is_empty() && now < other.until => Ok(other),
+            _ => self.term(None, method, path, now),
+        }
     }
 
     /// Returns the first agreement that covers a call; `named` asks for that one only.
@@ -173,7 +214,20 @@ impl Relation {
 }
 
 impl Term {
-    fn new(allowed: Allowed<'_>, endpoints: &[Endpoint], metered: bool) -> Result<Self, Rejection> {
+    /// Makes the terms of questions about services, which are anybody's.
+    fn none() -> Self {
+        let name = AgreementRef { id: "none".to_owned(), version: 0, digest: Digest::default() };
+        Self {
+            text: name.to_string(),
+            name,
+            purpose: "service-description".to_owned(),
+            meter: None,
+            until: Timestamp::from_millis(i64::MAX),
+            rights: None,
+        }
+    }
+
+    fn new(allowed: Allowed<'_>, endpoints: &[Endpoint]) -> Result<Self, Rejection> {
         let entry = allowed.entry;
         let right = |endpoint: &Endpoint| EndpointRight {
             method: endpoint.method.clone(),
@@ -190,7 +244,7 @@ impl Term {
             name: entry.name.clone(),
             text: entry.name.to_string(),
             purpose: entry.agreement.purpose.clone(),
-            meter: allowed.meter.filter(|_| metered).cloned(),
+            meter: allowed.meter.cloned(),
             until: entry.withdrawn.map_or(end, |at| at.min(end)),
             rights,
         })

@@ -2,8 +2,8 @@
 //!
 //! Between nodes a refusal is a signed problem (RFC 9457) with two members more: `fault`, the
 //! X-Road code, and `limit`, the quota. To the agency it is X-Road's error: body, status and the
-//! header `X-Road-Error`; beside them `Karvan-Cause` has the stable code of the cause, and the
-//! detail names it and the exchange.
+//! header `X-Road-Error`; its detail is the exchange id, under which the operator finds the cause.
+//! `Karvan-Cause` has the stable code of the cause for programs.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub(crate) struct Refusal {
     /// When to come again.
     pub(crate) retry_after: Option<Duration>,
     /// The quota that is used up.
-    pub(crate) limit: Option<Limit>,
+    pub(crate) limit: Option<Box<Limit>>,
 }
 
 /// A refusal in the name of one side, by the cause alone.
@@ -170,15 +170,12 @@ impl Refusal {
         method: &Method,
         request: &HeaderMap,
         spelling: Spelling,
-        exchange: Option<ExchangeId>,
+        exchange: ExchangeId,
     ) -> Response<Body> {
         let format = BodyFormat::from_accept(
             request.get_all(http::header::ACCEPT).iter().map(HeaderValue::as_bytes),
         );
-        let mut detail = format!("cause={}", self.rejection.code);
-        if let Some(exchange) = exchange {
-            detail.push_str(&format!("; exchange={exchange}"));
-        }
+        let detail = exchange.to_string();
         let fault = Fault { code: self.code, message: self.rejection.text.clone(), detail };
         let body = if *method == Method::HEAD { Vec::new() } else { fault.body(format, spelling) };
         let mut answer = Response::new(full(body));
@@ -192,9 +189,7 @@ impl Refusal {
         };
         put(HeaderName::from_static(header::ERROR), self.code.text(spelling));
         put(CAUSE, self.rejection.code.clone());
-        if let Some(exchange) = exchange {
-            put(EXCHANGE, exchange.to_string());
-        }
+        put(EXCHANGE, exchange.to_string());
         if let Some(after) = self.retry_after {
             put(RETRY_AFTER, seconds(after).max(1).to_string());
         }
@@ -218,16 +213,15 @@ struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    limit: Option<Limit>,
+    limit: Option<Box<Limit>>,
 }
 
 impl Cause for Rejection {
     fn by(self, prefix: Prefix) -> Refusal {
         let code = match (self.code.as_str(), self.kind) {
-            (code, _) if code.starts_with("agreement-") => Code::AccessDenied,
-            ("purpose-mismatch", _) => Code::AccessDenied,
-            ("not-listed", ErrorKind::NotFound) => Code::UnknownMember,
-            ("member-not-served" | "member-without-node", _) => Code::UnknownMember,
+            (_, ErrorKind::Forbidden) if self.code != "member-not-served" => Code::AccessDenied,
+            ("not-listed", ErrorKind::NotFound)
+            | ("member-not-served" | "member-without-node", _) => Code::UnknownMember,
             ("not-listed" | "list-expired", _) => Code::GlobalConfOutdated,
             ("signature-missing", _) => Code::MissingSignature,
             ("signature-malformed" | "component-list", _) => Code::MalformedSignature,
@@ -238,7 +232,6 @@ impl Cause for Rejection {
             ("body-too-long", _) => return Refusal::new(Prefix::Client, Code::BadRequest, self),
             (_, ErrorKind::Unauthenticated | ErrorKind::Evidence) => Code::SignatureVerification,
             (_, ErrorKind::Storage) => Code::DatabaseError,
-            (_, ErrorKind::Forbidden) => Code::AccessDenied,
             (_, ErrorKind::Overloaded) => Code::Overloaded,
             (_, ErrorKind::PeerUnavailable) => Code::NetworkError,
             (_, ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::Conflict) => {

@@ -1,0 +1,101 @@
+//! Refusals of the provider's node: signed and logged like answers.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use karvan_exchange::client::{Body, full};
+use karvan_exchange::wire::{Link, link_of};
+use karvan_store::Error;
+use karvan_subsystem::Rejection;
+use karvan_types::{NodeId, Timestamp};
+
+use crate::evidence;
+use crate::gateway::{Begun, Inner};
+use crate::records::{Call, Outcome};
+use crate::wire::{self, CallField, Refusal};
+
+impl Inner {
+    /// Refuses a verified call: signed, stored unless the id is taken, logged.
+    pub(super) async fn refuse(
+        self: &Arc<Self>,
+        refusal: Refusal,
+        call: Call,
+        begun: Option<Begun>,
+        link: &Link,
+        head: bool,
+    ) -> Response<Body> {
+        let now = self.node.now();
+        let signed = match self.sign_refusal(&refusal, link, head, now) {
+            Ok(signed) => signed,
+            Err(rejection) => return unsigned(&rejection),
+        };
+        tracing::warn!(
+            peer.id = %call.peer,
+            exchange.id = %call.exchange,
+            refusal.code = refusal.rejection.code,
+            "call refused: {}", refusal.rejection.text
+        );
+        let (status, half) = (refusal.status(), signed.half);
+        let change = move |call: &mut Call| {
+            call.outcome = Outcome::Refused;
+            call.status = Some(status);
+            call.cause = Some(refusal.rejection);
+            call.response = Some(half);
+        };
+        let ended = if let Some(begun) = begun {
+            begun.end(change).await
+        } else {
+            let mut call = call;
+            change(&mut call);
+            self.node.store().write(move |tx| evidence::refuse(tx, call)).await
+        };
+        if let Err(error) = ended {
+            tracing::error!("a refusal could not be logged: {error}");
+        }
+        signed.response
+    }
+
+    /// Refuses what proves nothing: signed and logged, not stored.
+    pub(super) async fn refuse_unread(
+        &self,
+        from: &NodeId,
+        head: &Parts,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Response<Body> {
+        tracing::warn!(
+            peer.id = %from,
+            refusal.code = refusal.rejection.code,
+            "call refused: {}", refusal.rejection.text
+        );
+        let salt = wire::text(&head.headers, "karvan-call");
+        let salt = salt.and_then(|field| CallField::read(field).ok()?.salt);
+        let link = Link { salt: salt.unwrap_or_default().to_owned(), ..link_of(head) };
+        let is_head = head.method == http::Method::HEAD;
+        let signed = match self.sign_refusal(refusal, &link, is_head, now) {
+            Ok(signed) => signed,
+            Err(rejection) => return unsigned(&rejection),
+        };
+        let statement = evidence::refusal_statement(&link.salt, &signed.half);
+        let logged: Result<_, Error> = self
+            .node
+            .store()
+            .write(move |tx| karvan_exchange::evidence::record(tx, evidence::REFUSAL, statement))
+            .await;
+        if let Err(error) = logged {
+            tracing::error!("a refusal could not be logged: {error}");
+        }
+        signed.response
+    }
+}
+
+/// Answers when not even a refusal can be signed.
+fn unsigned(rejection: &Rejection) -> Response<Body> {
+    tracing::error!("a refusal could not be signed: {rejection}");
+    let mut bare = Response::new(full("this node cannot sign answers now\n"));
+    *bare.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    bare.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+    bare
+}
