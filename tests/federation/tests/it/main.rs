@@ -3,6 +3,7 @@
 mod agreements;
 mod bundles;
 mod calls;
+mod calls_live;
 mod crash;
 mod dead_letters;
 mod documents;
