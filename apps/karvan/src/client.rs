@@ -108,6 +108,11 @@ impl Client {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Sets what a path names.
+    pub(crate) fn put(&self, path: &str, input: &Value) -> Result<Value> {
+        self.json(Method::PUT, path, Some(input))
+    }
+
     /// Posts without a body; None when the node answers that there is nothing.
     pub(crate) fn post(&self, path: &str) -> Result<Option<Value>> {
         let answer = self.json(Method::POST, path, None)?;

@@ -14,7 +14,7 @@ use crate::failure;
 use crate::output::Output;
 
 mod config;
-mod customs;
+pub(crate) mod customs;
 mod documents;
 mod init;
 mod log;

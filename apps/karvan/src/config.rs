@@ -44,6 +44,10 @@ const COMPARE_EVERY: Span = Span::from_secs(86_400);
 const LIST_REFRESH: Span = Span::from_secs(60);
 /// How long a stream may have a gap before an alarm.
 const GAP_ALARM_AFTER: Span = Span::from_secs(3600);
+/// Connections of agencies' systems that may be open at once.
+const CALLS_CONNECTIONS_MAX: usize = 16_384;
+/// How long calls under way may take to end when the node stops.
+const CALLS_DRAIN: Span = Span::from_secs(30);
 /// What is logged.
 const LOG_FILTER: &str = "info";
 
@@ -64,6 +68,8 @@ pub(crate) struct Config {
     pub(crate) exchange: ExchangeSection,
     #[serde(default)]
     pub(crate) agreements: AgreementsSection,
+    #[serde(default)]
+    pub(crate) calls: CallsSection,
     #[serde(default)]
     pub(crate) telemetry: TelemetrySection,
     /// How documents reach members whose types no sub-system handles; pull when not named.
@@ -165,6 +171,22 @@ pub(crate) struct AgreementsSection {
     pub(crate) folder: PathBuf,
 }
 
+/// Calls of services (X-Road message protocol for REST).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct CallsSection {
+    /// Address for agencies' systems that call without TLS; port 0 takes a free one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Address for agencies' systems that call with TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen_tls: Option<SocketAddr>,
+    /// Connections that may be open at once.
+    pub(crate) connections_max: usize,
+    /// How long calls under way may take to end when the node stops.
+    pub(crate) drain: Span,
+}
+
 /// What the node tells about itself on standard error.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -173,6 +195,9 @@ pub(crate) struct TelemetrySection {
     pub(crate) log: String,
     /// How.
     pub(crate) format: LogFormat,
+    /// URL of a collector for traces (OTLP over HTTP); needs the feature `otel`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traces: Option<String>,
 }
 
 /// Form of log lines.
@@ -252,9 +277,16 @@ impl Default for AgreementsSection {
     }
 }
 
+impl Default for CallsSection {
+    fn default() -> Self {
+        let (connections_max, drain) = (CALLS_CONNECTIONS_MAX, CALLS_DRAIN);
+        Self { listen: None, listen_tls: None, connections_max, drain }
+    }
+}
+
 impl Default for TelemetrySection {
     fn default() -> Self {
-        Self { log: LOG_FILTER.to_owned(), format: LogFormat::default() }
+        Self { log: LOG_FILTER.to_owned(), format: LogFormat::default(), traces: None }
     }
 }
 

@@ -11,6 +11,7 @@ mod output;
 mod pilot;
 mod setup;
 mod subsystems;
+mod telemetry;
 
 fn main() -> std::process::ExitCode {
     commands::main()

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use karvan_agreements::Agreements;
+use karvan_calls::{Gateway, Settings};
 use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
 use karvan_ledger::Witness;
@@ -33,8 +34,9 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::{agreements, files, setup, subsystems};
 
+mod agencies;
 mod identity;
-mod local;
+pub(crate) mod local;
 mod log_thread;
 mod upkeep;
 
@@ -53,6 +55,12 @@ pub(crate) struct Ready {
     pub(crate) peer: SocketAddr,
     /// URL of the local interface.
     pub(crate) local: String,
+    /// URL at which agencies' systems call services without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) calls: Option<String>,
+    /// URL at which they call with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) calls_tls: Option<String>,
     /// The process.
     pub(crate) pid: u32,
 }
@@ -111,27 +119,42 @@ async fn run_parts(
         subsystems,
     };
     let node = Node::open(node_config(config, &trust, clock.now())?, parts).await?;
+    let settings = Settings::new(data.join("spool"));
+    let gateway =
+        Gateway::open(node.clone(), settings, Arc::new(OsDisk), Some(Arc::clone(&tls))).await?;
+    let agencies = agencies::Agencies::open(&config.calls, &tls).await?;
     let local = listen(config.local.listen, "local.listen").await?;
-    let ready = announce(config, peer, local.local_addr()?)?;
+    let ready = announce(config, peer, local.local_addr()?, agencies.addresses()?)?;
     on_ready(&ready);
 
+    let routes = node.local_routes().merge(gateway.local_routes());
     let upkeep = upkeep::Upkeep { config, trust, store, keys, tls, certificate, clock };
     let outcome = tokio::select! {
-        ended = node.run(Vec::new()) => ended.map_err(Into::into),
-        never = local::serve(local, node.local_routes()) => match never {},
+        ended = node.run(vec![gateway.peer_service()]) => ended.map_err(Into::into),
+        never = local::serve(local, routes) => match never {},
+        () = agencies.serve(&gateway) => Ok(()),
         ended = upkeep.run() => ended,
         failed = state_failure(&state) => Err(failed.into()),
         ended = log.ended() => ended,
-        () = stop => Ok(()),
+        () = async { stop.await; drain(&gateway, config).await } => Ok(()),
     };
     let _ = std::fs::remove_file(data.join(READY_FILE));
     drop(node);
     outcome.and(log.stop().await)
 }
 
+/// Lets the calls under way end before the node does.
+async fn drain(gateway: &Gateway, config: &Config) {
+    let left = gateway.drain(config.calls.drain.duration()).await;
+    if left > 0 {
+        tracing::warn!("{left} calls were still under way when the node stopped");
+    }
+}
+
 fn open_state(config: &Config, subsystems: &[Arc<dyn Subsystem>]) -> Result<SqliteStore> {
     let migrations = subsystems.iter().flat_map(|subsystem| subsystem.migrations());
-    let migrations = records::MIGRATIONS.iter().chain(migrations);
+    let migrations =
+        records::MIGRATIONS.iter().chain(karvan_calls::records::MIGRATIONS).chain(migrations);
     Ok(SqliteStore::open(&config.node.data.join("state"), migrations)?)
 }
 
@@ -182,11 +205,18 @@ fn node_config(
 }
 
 /// Writes the addresses where scripts wait for them.
-fn announce(config: &Config, peer: SocketAddr, local: SocketAddr) -> Result<Ready> {
+fn announce(
+    config: &Config,
+    peer: SocketAddr,
+    local: SocketAddr,
+    [calls, calls_tls]: [Option<SocketAddr>; 2],
+) -> Result<Ready> {
     let ready = Ready {
         node: config.node.id.clone(),
         peer,
         local: format!("http://{local}"),
+        calls: calls.map(|address| format!("http://{address}")),
+        calls_tls: calls_tls.map(|address| format!("https://{address}")),
         pid: std::process::id(),
     };
     files::write(&config.node.data.join(READY_FILE), &serde_json::to_vec(&ready)?)?;

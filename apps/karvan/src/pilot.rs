@@ -29,8 +29,10 @@ mod load;
 mod nations;
 mod play;
 mod process;
+mod providers;
 mod record;
 mod report;
+mod services;
 mod signals;
 pub(crate) mod wait;
 mod words;
@@ -39,6 +41,7 @@ use desks::Desks;
 use folder::Folder;
 use nations::BOTH;
 use process::{NodeProcess, Usage};
+use providers::Providers;
 use report::Row;
 use signals::Stop;
 
@@ -97,6 +100,8 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<bool> {
     let mut pair = Pair::start(&folder)?;
     progress.say(&words::started(&pair.0));
     let desks = Desks::open(&folder)?;
+    let providers = Providers::start(&folder)?;
+    services::set(&desks, &providers)?;
     let mut measured = None;
     let rows = match &options.load {
         Some(load) => {

@@ -28,7 +28,7 @@ mod show;
 mod tariff;
 
 /// Name of the sub-system.
-const CUSTOMS: &str = "customs";
+pub(crate) const CUSTOMS: &str = "customs";
 
 /// Exchange customs data with the partner, and decide about preferences.
 #[derive(Debug, Subcommand)]

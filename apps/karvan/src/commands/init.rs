@@ -63,6 +63,9 @@ struct New {
     /// Where the local interface listens, on loopback; port 0 takes a free one.
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7480")]
     local: SocketAddr,
+    /// Where agencies' systems call services without TLS; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7481")]
+    calls: SocketAddr,
     /// A member or subsystem that the node serves, with its roles; may be repeated.
     #[arg(long = "member", value_name = "ID[=ROLE,…][:NAME]", required = true)]
     members: Vec<PlannedMember>,
@@ -210,6 +213,7 @@ fn create(new: New, output: Output) -> Result<()> {
         address: new.address,
         listen: new.listen,
         local: new.local,
+        calls: new.calls,
         members: new.members,
         passphrase_env: new.passphrase_env,
         customs: None,

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 use super::Outcome;
-use crate::config::{Config, LogFormat, TelemetrySection};
-use crate::failure::Failure;
+use crate::config::Config;
 use crate::node::{self, Ready};
 use crate::output::{self, Output};
+use crate::telemetry;
 
 /// Run a node.
 ///
@@ -30,7 +29,7 @@ pub(crate) struct Node {
 
 pub(crate) fn run(command: &Node, output: Output) -> Result<Outcome> {
     let config = Config::load(&command.config)?;
-    start_log(&config.telemetry)?;
+    let _telemetry = telemetry::start(&config.telemetry)?;
     let stop = end_wanted(command.parent_pipe);
     node::run(&config, |ready| announce(ready, output), stop)?;
     Ok(Outcome::Done)
@@ -47,20 +46,6 @@ fn announce(ready: &Ready, output: Output) {
     };
     // Nobody may be reading; the file says the same.
     let _ = output::write(format!("{text}\n").as_bytes());
-}
-
-/// Sends log lines to standard error, once for the process.
-pub(crate) fn start_log(telemetry: &TelemetrySection) -> Result<()> {
-    let filter = EnvFilter::builder().parse(&telemetry.log)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    let started = match telemetry.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().try_init(),
-    };
-    started.map_err(|error| Failure::config(format!("the log cannot start: {error}")).into())
 }
 
 /// Resolves when the node is to end: at a signal, or when standard input ends and that counts.

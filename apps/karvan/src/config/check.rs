@@ -101,6 +101,11 @@ impl Config {
             let remedy = "write a level, such as info, or levels of parts, part=level";
             problems.add("telemetry", "log", error.to_string(), remedy);
         }
+        if self.telemetry.traces.is_some() && !cfg!(feature = "otel") {
+            let text = "this program was built without traces";
+            let remedy = "build it with `cargo build --release --features otel`";
+            problems.add("telemetry", "traces", text, remedy);
+        }
         problems.found
     }
 

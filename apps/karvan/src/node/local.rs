@@ -17,7 +17,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves the routes until the future is dropped.
-pub(super) async fn serve(listener: TcpListener, routes: axum::Router) -> Infallible {
+pub(crate) async fn serve(listener: TcpListener, routes: axum::Router) -> Infallible {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await;

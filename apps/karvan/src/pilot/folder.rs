@@ -30,7 +30,7 @@ use crate::files;
 use crate::setup::{self, Home, Material};
 
 /// Name and version of the folder's format.
-const FORMAT: &str = "karvan-pilot/1";
+const FORMAT: &str = "karvan-pilot/2";
 /// Longest `pilot.json`, in bytes.
 const MARK_BYTES_MAX: u64 = 64 * 1024;
 /// How long a list that is issued anew lives.
@@ -195,17 +195,18 @@ impl Folder {
     }
 }
 
-/// Has both customs services sign the agreement, and gives the text to both nodes.
+/// Has both customs services sign the agreements, and gives the texts to both nodes.
 fn agree(made: &[Material; 2], now: Timestamp) -> Result<()> {
-    let agreement = nations::agreement(now)?;
-    let name = format!("{}-{}.json", agreement.id, agreement.version);
-    let mut document = json::canonical(&agreement)?;
-    for (material, nation) in made.iter().zip(BOTH) {
-        let draft = setup::read_agreement(&document)?;
-        document = setup::sign_agreement(material, &draft, Some(&nation.customs()?))?;
-    }
-    for material in made {
-        files::write(&material.home.agreements().join(&name), &document)?;
+    for agreement in nations::agreements(now)? {
+        let name = format!("{}-{}.json", agreement.id, agreement.version);
+        let mut document = json::canonical(&agreement)?;
+        for (material, nation) in made.iter().zip(BOTH) {
+            let draft = setup::read_agreement(&document)?;
+            document = setup::sign_agreement(material, &draft, Some(&nation.customs()?))?;
+        }
+        for material in made {
+            files::write(&material.home.agreements().join(&name), &document)?;
+        }
     }
     Ok(())
 }

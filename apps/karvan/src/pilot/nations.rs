@@ -6,7 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::Result;
-use karvan_agreements::{Agreement, Grant};
+use karvan_agreements::meter::Period;
+use karvan_agreements::{Agreement, Endpoint, Grant, Quota, ServiceGrant};
 use karvan_customs::messages::SharingLevel;
 use karvan_customs::samples::{Actor, Consignment};
 use karvan_customs::subsystem::ISSUER_ROLE;
@@ -16,6 +17,8 @@ use crate::setup::{Plan, PlannedMember};
 
 /// How long the agreement of the pilot is in force.
 const AGREEMENT_LIFETIME: Duration = Duration::from_hours(5 * 365 * 24);
+/// How often either side may look something up; more than a person asks, less than a mistake.
+const LOOK_UPS_PER_MINUTE: u32 = 600;
 /// The day on which the two customs services began to exchange data, in the story of the samples.
 const GO_LIVE: &str = "2025-01-01";
 /// The role of customs services on the national lists.
@@ -91,6 +94,7 @@ impl Nation {
             address: format!("{}:{peer_port}", Ipv4Addr::LOCALHOST),
             listen: None,
             local: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)),
+            calls: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)),
             members: vec![member(self.customs, CUSTOMS_ROLE)?, member(self.issuer, ISSUER_ROLE)?],
             passphrase_env: None,
             customs: Some(karvan_customs::subsystem::Config {
@@ -119,16 +123,43 @@ impl Nation {
     }
 }
 
-/// Returns the agreement that covers every document type of customs, both ways.
-pub(crate) fn agreement(now: Timestamp) -> Result<Agreement> {
-    let mut grants = Vec::new();
+/// Returns the agreements between the two: one that covers every document type of customs, both
+/// ways, and one that covers the services.
+pub(crate) fn agreements(now: Timestamp) -> Result<[Agreement; 2]> {
+    let mut documents = Vec::new();
     for nation in BOTH {
-        grants.extend(nation.grants()?);
+        documents.extend(nation.grants()?);
     }
+    Ok([
+        agreement("az-pk-customs", "customs-preference", documents, now)?,
+        agreement("az-pk-look-ups", "customs-look-up", services()?, now)?,
+    ])
+}
+
+/// Returns which services either customs may call: certificates and trouble of Azerbaijan, the
+/// tariff of Pakistan.
+fn services() -> Result<Vec<Grant>> {
+    let service = |code: &str, path: &str| ServiceGrant {
+        service: code.to_owned(),
+        endpoints: vec![Endpoint { method: "GET".to_owned(), path: path.to_owned() }],
+    };
+    let quota = Some(Quota { calls: LOOK_UPS_PER_MINUTE, per: Period::Minute });
+    let (az, pk) = (AZ.customs()?, PK.customs()?);
+    Ok(vec![
+        Grant {
+            services: vec![service("certificates", "/*"), service("trouble", "/**")],
+            quota,
+            ..Grant::new(pk.clone(), az.clone())
+        },
+        Grant { services: vec![service("tariff", "/lines/*")], quota, ..Grant::new(az, pk) },
+    ])
+}
+
+fn agreement(id: &str, purpose: &str, grants: Vec<Grant>, now: Timestamp) -> Result<Agreement> {
     Ok(Agreement {
-        id: "az-pk-customs".to_owned(),
+        id: id.to_owned(),
         version: 1,
-        purpose: "customs-preference".to_owned(),
+        purpose: purpose.to_owned(),
         legal_basis: "Preferential Trade Agreement between Azerbaijan and Pakistan, 2024"
             .to_owned(),
         // Not this very instant: signatures bear whole seconds, and the first one may be rounded

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) listen: Option<SocketAddr>,
     /// Where the local interface listens.
     pub(crate) local: SocketAddr,
+    /// Where agencies' systems call services without TLS.
+    pub(crate) calls: SocketAddr,
     pub(crate) members: Vec<PlannedMember>,
     /// The environment variable with the passphrase of the keys; a key file when not named.
     pub(crate) passphrase_env: Option<String>,
@@ -136,11 +138,13 @@ impl Plan {
              [keys]\nfolder = \"keys\"\nunlock = {unlock}\n\n\
              [peer]\nlisten = \"{}\"\n\n\
              [local]\nlisten = \"{}\"\n\n\
+             [calls]\nlisten = \"{}\"\n\n\
              [log]\n# Better on another volume than the data: it finds a restored backup out.\n\
              signed-size-file = \"signed-size\"\n",
             self.node,
             self.listen_address(),
             self.local,
+            self.calls,
         );
         if let Some(customs) = &self.customs {
             text.push_str("\n[customs]\n");

@@ -91,6 +91,8 @@ impl World {
             node,
             "--address",
             &address,
+            "--calls",
+            "127.0.0.1:0",
             "--local",
             "127.0.0.1:0",
             "--member",
