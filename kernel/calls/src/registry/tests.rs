@@ -1,8 +1,7 @@
-use karvan_store::{Migration, SqliteStore, Store};
+use karvan_store::{SqliteStore, Store};
 
 use super::*;
-
-const MIGRATION: Migration = Migration { id: "calls-0001", creates: TABLES };
+use crate::records::MIGRATIONS;
 
 fn member(text: &str) -> MemberId {
     text.parse().expect("a member")
@@ -83,7 +82,7 @@ fn endpoints_come_from_the_description() {
 #[tokio::test]
 async fn what_is_stored_is_read_again() {
     let folder = tempfile::tempdir().expect("folder");
-    let open = || Store::new(SqliteStore::open(folder.path(), [&MIGRATION]).expect("opened"));
+    let open = || Store::new(SqliteStore::open(folder.path(), MIGRATIONS).expect("opened"));
     let mut access = ClientAccess::new(member("PK/GOV/FBR/customs"));
     access.certificates.push(Digest::of(b"certificate"));
     let kind = ServiceKind::OpenApi { description: "http://h/openapi.json".to_owned() };

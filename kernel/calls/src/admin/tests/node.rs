@@ -7,7 +7,7 @@ use karvan_exchange::local_api::Token;
 use karvan_exchange::network::{Boxed, Incoming, Network, Stream};
 use karvan_exchange::{NodeConfig, Parts};
 use karvan_ledger::{Config, Ledger, Witness};
-use karvan_store::{Blobs, Migration, SqliteStore, Store};
+use karvan_store::{Blobs, SqliteStore, Store};
 use karvan_system::{Clock, Disk, OsDisk, SystemClock, SystemEntropy};
 use karvan_trust::document::sign_document;
 use karvan_trust::keys::{Algorithm, KeyId, KeyProvider, MemoryKeys};
@@ -19,11 +19,10 @@ use karvan_trust::notes;
 use karvan_types::{Digest, NodeId, Timestamp};
 
 use super::*;
-use crate::registry::TABLES;
+use crate::records;
 
 const NODE: &str = "PK/node/karachi-1";
 const DAY: Duration = Duration::from_hours(24);
-static MIGRATION: Migration = Migration { id: "calls-0001", creates: TABLES };
 
 struct NoNetwork;
 
@@ -118,7 +117,7 @@ pub(super) async fn open(folder: &Path, tokens: Vec<Token>) -> Node {
     let cosigner = cosigner.expect("a cosigner");
     let witness =
         Witness::open(folder.join("witness"), Arc::clone(&disk), Arc::clone(&clock), cosigner);
-    let migrations = karvan_exchange::records::MIGRATIONS.iter().chain([&MIGRATION]);
+    let migrations = karvan_exchange::records::MIGRATIONS.iter().chain(records::MIGRATIONS);
     let parts = Parts {
         clock,
         entropy: Arc::new(SystemEntropy),
