@@ -49,21 +49,22 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind>
     if let Some(rejection) = cause.downcast_ref::<Rejection>() {
         return Some(rejection.kind);
     }
-    if let Some(error) = cause.downcast_ref::<karvan_exchange::Error>() {
-        return Some(error.kind());
+    macro_rules! told_by {
+        ($($error:ty),+) => {
+            $(if let Some(error) = cause.downcast_ref::<$error>() {
+                return Some(error.kind());
+            })+
+        };
     }
-    if let Some(error) = cause.downcast_ref::<karvan_trust::Error>() {
-        return Some(error.kind());
-    }
-    if let Some(error) = cause.downcast_ref::<karvan_store::Error>() {
-        return Some(error.kind());
-    }
-    if let Some(error) = cause.downcast_ref::<karvan_ledger::Error>() {
-        return Some(error.kind());
-    }
-    if let Some(error) = cause.downcast_ref::<karvan_evidence::Error>() {
-        return Some(error.kind());
-    }
+    told_by!(
+        karvan_agreements::Error,
+        karvan_calls::Error,
+        karvan_exchange::Error,
+        karvan_trust::Error,
+        karvan_store::Error,
+        karvan_ledger::Error,
+        karvan_evidence::Error
+    );
     cause.downcast_ref::<std::io::Error>().map(|error| match error.kind() {
         std::io::ErrorKind::NotFound => ErrorKind::NotFound,
         _ => ErrorKind::Storage,
