@@ -26,7 +26,7 @@ use crate::terms;
 /// The member of a dataset that says what it is, as JSON in a text.
 pub const KIND_MEMBER: &str = "urn:karvan:dsp:v1:kind";
 /// Formats that are understood here.
-pub const FORMATS: &[&str] = &["HttpData-PULL", "HttpData-PUSH", "Karvan-CALL"];
+pub const FORMATS: &[&str] = &["HttpData-PULL", "Karvan-CALL", "Karvan-DOCUMENT"];
 /// Longest id of a dataset, in bytes.
 const ID_BYTES_MAX: usize = 200;
 /// Longest title or description, in bytes.
@@ -107,7 +107,10 @@ fn check(dataset: &Dataset) -> Result<(), Error> {
     }
     if dataset.formats.is_empty() || !dataset.formats.iter().all(|f| FORMATS.contains(&f.as_str()))
     {
-        return fail("formats", "names at least one of HttpData-PULL, HttpData-PUSH, Karvan-CALL");
+        return fail(
+            "formats",
+            "names at least one of HttpData-PULL, Karvan-CALL, Karvan-DOCUMENT",
+        );
     }
     if matches!(dataset.kind, Kind::Feed {}) != dataset.source.is_some() {
         return fail("source", "is there for a feed, and for nothing else");

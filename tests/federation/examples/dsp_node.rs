@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
             settings.decide = Arc::new(table.clone());
             let line = PlainLine::new(format!("http://127.0.0.1:{port}{BASE_PATH}"));
             let identity = FixedToken { value, participant };
-            settings.foreign = Some((Arc::new(identity), Arc::new(line)));
+            settings.line = Box::new(|_| (Arc::new(identity), Arc::new(line)));
         })
         .await;
     script::seed(&station.engine, &table, &member).await?;

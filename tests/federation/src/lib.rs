@@ -19,7 +19,7 @@ pub use courier::Courier;
 pub use letter::{Draft, Letter};
 pub use process::Process;
 pub use state::{State, open_state};
-pub use station::{Settings, Station, migrations, token};
+pub use station::{MakeLine, Settings, Station, migrations, token};
 pub use system::{Seen, System};
 pub use wait::{WAIT_MAX, until};
 pub use world::{AZ, PK, World, free_address};

@@ -32,6 +32,9 @@ use tokio::task::JoinSet;
 
 use crate::{Agency, Caller, Calls, agree_on_calls};
 
+/// Makes the identity and the line of a node's negotiations.
+pub type MakeLine = Box<dyn FnOnce(&Node) -> (Arc<dyn Identity>, Arc<dyn Line>) + Send>;
+
 /// What is peculiar to one start of a node. Everything else follows from the federation.
 pub struct Settings {
     /// Where its state is.
@@ -52,8 +55,8 @@ pub struct Settings {
     pub negotiation: karvan_negotiation::Config,
     /// Who decides in negotiations.
     pub decide: Arc<dyn Decide>,
-    /// How others are recognised and reached in negotiations, when they are no nodes.
-    pub foreign: Option<(Arc<dyn Identity>, Arc<dyn Line>)>,
+    /// How others are recognised and reached in negotiations.
+    pub line: MakeLine,
 }
 
 /// A running node.
@@ -128,7 +131,10 @@ impl Settings {
             log,
             negotiation: karvan_negotiation::Config::default(),
             decide: Arc::new(Standing),
-            foreign: None,
+            line: Box::new(|node| {
+                let line = Arc::new(NodeLine::new(node.clone()));
+                (Arc::new(MemberTokens::new(node.clone())), line)
+            }),
         }
     }
 }
@@ -165,10 +171,7 @@ impl Station {
             clock: settings.clock,
         };
         let node = Node::open(settings.node, parts).await?;
-        let (identity, line) = settings.foreign.unwrap_or_else(|| {
-            let line = Arc::new(NodeLine::new(node.clone()));
-            (Arc::new(MemberTokens::new(node.clone())), line)
-        });
+        let (identity, line) = (settings.line)(&node);
         let (decide, negotiation) = (settings.decide, settings.negotiation);
         let engine = Engine::new(node.clone(), identity, line, decide, negotiation);
         let calls = Calls::open(&node, folder, tls).await?;
@@ -176,7 +179,8 @@ impl Station {
         let local = listener.local_addr()?;
         let (end, ended) = watch::channel(String::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, &node));
+        let routes = node.local_routes().merge(karvan_negotiation::local::routes(&engine));
+        tasks.spawn(serve(listener, routes));
         tasks.spawn(calls.serve());
         let peers = calls.gateway.peer_service();
         let running = node.clone();
@@ -293,8 +297,7 @@ impl LogThread {
 }
 
 /// Serves the local interface; its connections end with it.
-fn serve(listener: TcpListener, node: &Node) -> impl Future<Output = ()> + Send + 'static {
-    let routes = node.local_routes();
+fn serve(listener: TcpListener, routes: axum::Router) -> impl Future<Output = ()> + Send + 'static {
     async move {
         let mut connections = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
