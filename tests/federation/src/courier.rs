@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use http_body_util::BodyExt as _;
+use http_body_util::combinators::BoxBody;
 use hyper_util::rt::TokioIo;
 use karvan_system::{Clock, OsDisk, SystemClock};
 use karvan_trust::keys::KeyProvider;
@@ -61,11 +62,19 @@ impl Courier {
 
     /// Sends a letter over a new connection and reads the answer.
     pub async fn carry(&self, letter: &Letter) -> io::Result<Response<Bytes>> {
+        self.send(letter.request()).await
+    }
+
+    /// Sends any request over a new connection and reads the answer.
+    pub async fn send(
+        &self,
+        request: Request<BoxBody<Bytes, io::Error>>,
+    ) -> io::Result<Response<Bytes>> {
         let stream = self.connect().await?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(other)?;
         let driver = tokio::spawn(connection);
-        let answer = sender.send_request(letter.request()).await.map_err(other)?;
+        let answer = sender.send_request(request).await.map_err(other)?;
         let (head, body) = answer.into_parts();
         let body = body.collect().await.map_err(other)?.to_bytes();
         driver.abort();
