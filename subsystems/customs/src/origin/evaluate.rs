@@ -221,6 +221,8 @@ impl Case<'_> {
             (Verdict::Met, w::WHICHEVER_SAME)
         } else if all(Verdict::NotMet) {
             (Verdict::NotMet, w::WHICHEVER_SAME)
+        } else if steps.iter().all(|step| step.verdict.is_open()) {
+            (Verdict::all(steps.iter().map(|step| step.verdict)), w::WHICHEVER_OPEN)
         } else {
             (Verdict::CannotSay, w::WHICHEVER_OPEN)
         };

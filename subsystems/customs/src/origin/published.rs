@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes::CodeRange;
 use super::error::Error;
-use super::read::{LIST_MAX, Reader, TEXT_CHARS_MAX, read};
+use super::read::{LIST_MAX, Reader, read};
 use super::rule::Rule;
 use super::set::{Basis, Entry, Parameters, RuleSet};
 use crate::codes;
@@ -33,7 +33,7 @@ const SOURCE: &str = "uk-trade-tariff";
 /// Most sentences of one range.
 const SENTENCES_MAX: usize = 50;
 /// Longest short name made of a heading, in characters.
-const SLUG_CHARS_MAX: usize = 40;
+const SLUG_CHARS_MAX: usize = 80;
 
 /// Reads a published rule set; `file` names it in errors, `id` is its short name.
 pub fn parse(file: &str, id: &str, text: &[u8]) -> Result<RuleSet, Error> {
@@ -110,7 +110,11 @@ fn entry(at: &Reader<'_>, ids: &mut BTreeSet<String>) -> Option<Entry> {
         goods,
         additional: sentences.iter().any(|one| one.quota),
         rule: join(&sentences)?,
-        basis: Basis { status: Status::Reported, source: SOURCE.to_owned(), note: None },
+        basis: Basis {
+            status: Status::Reported,
+            source: SOURCE.to_owned(),
+            note: Some(whole_text(&sentences)),
+        },
     })
 }
 
@@ -164,8 +168,13 @@ fn join(sentences: &[Published]) -> Option<Rule> {
         // The second sentence only widens the first: whoever meets the first needs no more.
         return Some(Rule::Any(vec![rules.swap_remove(0), Rule::Text(second.text.clone())]));
     }
-    let text = sentences.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join(" / ");
-    Some(Rule::Text(text.chars().take(TEXT_CHARS_MAX).collect()))
+    Some(Rule::Text(whole_text(sentences)))
+}
+
+/// Returns the sentences as published, for whoever wants to read them.
+fn whole_text(sentences: &[Published]) -> String {
+    let text = |one: &Published| format!("{}{}", if one.or { "or " } else { "" }, one.text);
+    sentences.iter().map(text).collect::<Vec<_>>().join(" / ")
 }
 
 /// Makes a short name of words.

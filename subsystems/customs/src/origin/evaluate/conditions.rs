@@ -25,11 +25,13 @@ fn not_met(because: Sentence) -> Finding {
     (Verdict::NotMet, because, Vec::new())
 }
 
-/// A fact of the product file is missing.
-fn open(pointer: &str, what: Phrase) -> Finding {
-    let missing = fact(pointer, &what.say(&[]));
-    let because = w::FACT_MISSING.say(&[("what", &missing.what)]);
-    (Verdict::CannotSay, because, vec![missing])
+/// Facts of the product file are missing: those of the list that are not known.
+fn open(facts: &[(bool, &str, Phrase)]) -> Finding {
+    let lacking = facts.iter().filter(|(is_known, ..)| !is_known);
+    let missing: Vec<_> = lacking.map(|(_, pointer, what)| fact(pointer, &what.say(&[]))).collect();
+    let what: Vec<_> = missing.iter().map(|fact| fact.what.as_str()).collect();
+    let because = w::FACT_MISSING.say(&[("what", &what.join("; "))]);
+    (Verdict::CannotSay, because, missing)
 }
 
 impl Case<'_> {
@@ -54,7 +56,7 @@ impl Case<'_> {
 
     fn in_force(&self, from: Date, until: Option<Date>) -> Finding {
         let Some(shipped) = self.product.certificate.shipped else {
-            return open("/certificate/shipped", w::FACT_SHIPPED);
+            return open(&[(false, "/certificate/shipped", w::FACT_SHIPPED)]);
         };
         let until_text = until.map_or_else(|| "-".to_owned(), |until| until.to_string());
         let args =
@@ -86,7 +88,7 @@ impl Case<'_> {
     fn route(&self, rule: &DirectConsignment) -> Finding {
         let route = &self.product.transport;
         let Some(transit) = &route.transit else {
-            return open("/transport/transit", w::FACT_TRANSIT);
+            return open(&[(false, "/transport/transit", w::FACT_TRANSIT)]);
         };
         if transit.is_empty() {
             return met(w::DIRECT_MET.say(&[]));
@@ -112,26 +114,25 @@ impl Case<'_> {
         if route.proofs.as_ref().is_some_and(|shown| !is_proven(shown)) {
             return not_met(w::TRANSIT_PROOF.say(&[("proofs", &proofs)]));
         }
-        for (is_known, pointer, what) in [
+        let facts = [
             (route.traded.is_some(), "/transport/traded", w::FACT_TRADED),
             (route.customs_control.is_some(), "/transport/customs_control", w::FACT_CONTROL),
             (route.operations.is_some(), "/transport/operations", w::FACT_OPERATIONS),
             (route.proofs.is_some(), "/transport/proofs", w::FACT_PROOFS),
-        ] {
-            if !is_known {
-                return open(pointer, what);
-            }
+        ];
+        if facts.iter().any(|(is_known, ..)| !is_known) {
+            return open(&facts);
         }
         met(w::TRANSIT_MET.say(&args))
     }
 
     fn issue(&self, rule: &Issue) -> Finding {
         let certificate = &self.product.certificate;
-        let Some(issued) = certificate.issued else {
-            return open("/certificate/issued", w::FACT_ISSUED);
-        };
-        let Some(shipped) = certificate.shipped else {
-            return open("/certificate/shipped", w::FACT_SHIPPED);
+        let (Some(issued), Some(shipped)) = (certificate.issued, certificate.shipped) else {
+            return open(&[
+                (certificate.issued.is_some(), "/certificate/issued", w::FACT_ISSUED),
+                (certificate.shipped.is_some(), "/certificate/shipped", w::FACT_SHIPPED),
+            ]);
         };
         let (limit, late) = (
             plus_days(shipped, rule.days_after_shipment),
@@ -154,17 +155,17 @@ impl Case<'_> {
         match certificate.retrospective {
             Some(true) => met(w::ISSUE_RETROSPECTIVE.say(&args)),
             Some(false) => not_met(w::ISSUE_UNMARKED.say(&args)),
-            None => open("/certificate/retrospective", w::FACT_RETROSPECTIVE),
+            None => open(&[(false, "/certificate/retrospective", w::FACT_RETROSPECTIVE)]),
         }
     }
 
     fn validity(&self, months: u64) -> Finding {
         let certificate = &self.product.certificate;
-        let Some(issued) = certificate.issued else {
-            return open("/certificate/issued", w::FACT_ISSUED);
-        };
-        let Some(presented) = certificate.presented else {
-            return open("/certificate/presented", w::FACT_PRESENTED);
+        let (Some(issued), Some(presented)) = (certificate.issued, certificate.presented) else {
+            return open(&[
+                (certificate.issued.is_some(), "/certificate/issued", w::FACT_ISSUED),
+                (certificate.presented.is_some(), "/certificate/presented", w::FACT_PRESENTED),
+            ]);
         };
         let last = plus_months(issued, months);
         let texts = [issued.to_string(), presented.to_string(), last.to_string()];
@@ -186,12 +187,12 @@ impl Case<'_> {
             return met(w::INVOICE_ALLOWED.say(&[]));
         }
         match (certificate.third_party_invoice, rule, certificate.third_party_declared) {
-            (None, _, _) => open("/certificate/third_party_invoice", w::FACT_INVOICE),
+            (None, _, _) => open(&[(false, "/certificate/third_party_invoice", w::FACT_INVOICE)]),
             (Some(false), _, _) => met(w::INVOICE_OWN.say(&[])),
             (_, ThirdPartyInvoice::Forbidden, _) => not_met(w::INVOICE_FORBIDDEN.say(&[])),
             (_, _, Some(true)) => met(w::INVOICE_DECLARED.say(&[])),
             (_, _, Some(false)) => not_met(w::INVOICE_UNDECLARED.say(&[])),
-            (_, _, None) => open("/certificate/third_party_declared", w::FACT_DECLARED),
+            (_, _, None) => open(&[(false, "/certificate/third_party_declared", w::FACT_DECLARED)]),
         }
     }
 }

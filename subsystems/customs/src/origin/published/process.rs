@@ -9,7 +9,7 @@ use crate::origin::rule::Rule;
 use super::slug;
 
 /// Words that join processes all of which are needed.
-const JOINS: [&str; 3] = [" combined with ", " accompanied by ", " preceded by "];
+const JOINS: [&str; 4] = [" combined with ", " accompanied by ", " preceded by ", " and "];
 
 /// The processes that are understood.
 const KNOWN: &[&str] = &[
