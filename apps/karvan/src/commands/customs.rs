@@ -1,7 +1,7 @@
 //! `karvan customs`: what customs officers, issuers of certificates and traders do.
 //!
-//! Each command is an operation of the customs sub-system at a running node, except `tariff`,
-//! which answers from the data of this program alone.
+//! Each command is an operation of the customs sub-system at a running node, except `tariff` and
+//! `origin`, which answer from the data of this program alone.
 //!
 //! Not here: rules, matching and duties (`karvan_customs`).
 
@@ -24,6 +24,7 @@ use crate::output::Output;
 mod issue;
 mod list;
 mod officer;
+mod origin;
 mod show;
 mod tariff;
 
@@ -41,6 +42,8 @@ pub(crate) enum Customs {
     Show(show::Show),
     #[command(subcommand)]
     Tariff(tariff::Tariff),
+    #[command(subcommand)]
+    Origin(origin::Origin),
     List(list::List),
 }
 
@@ -52,6 +55,7 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Decide(command) => officer::decide(&command, output),
         Customs::Show(command) => show::run(&command, output),
         Customs::Tariff(command) => tariff::run(&command, output),
+        Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
     }
 }
