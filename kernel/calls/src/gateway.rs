@@ -43,12 +43,13 @@ use crate::admin::{self, Admin};
 use crate::body::Spool;
 use crate::breaker::Breakers;
 use crate::evidence::{self, Side};
+use crate::messages;
 use crate::metrics::{self, Metrics, Record};
 use crate::overload::{Bounds, Gate, Permit};
 use crate::records::{Call, Half};
 use crate::registry::{Registry, TIMEOUT_MAX};
 use crate::upstream::Upstream;
-use crate::wire::{Answer, Outgoing, Refusal};
+use crate::wire::{self, Answer, Outgoing, Refusal};
 
 use relation::Relations;
 
@@ -163,13 +164,14 @@ impl Gateway {
     /// Returns the routes for operators, to be merged with `karvan_exchange::Node::local_routes`.
     pub fn local_routes(&self) -> axum::Router {
         let gateway = self.clone();
-        admin::routes(Admin {
+        let routes = admin::routes(Admin {
             node: self.0.node.clone(),
             registry: Arc::clone(&self.0.registry),
             upstream: Arc::clone(&self.0.upstream),
             metrics: Arc::clone(&self.0.metrics),
             draining: Arc::new(move || gateway.is_draining()),
-        })
+        });
+        routes.merge(messages::routes(self.0.node.clone()))
     }
 
     /// Returns what answers the calls of peers, for `karvan_exchange::Node::run`.
@@ -224,13 +226,18 @@ struct Peers(Arc<Inner>);
 
 impl PeerService for Peers {
     fn takes(&self, path: &str) -> bool {
-        path.starts_with(CALLS_PATH)
+        path.starts_with(CALLS_PATH) || messages::is_proof(path)
     }
 
     fn serve(&self, from: NodeId, request: Request<Incoming>) -> Boxed<'static, Response<Body>> {
         let inner = Arc::clone(&self.0);
         let request = request.map(boxed);
-        Box::pin(async move { inner.provide(from, request).await })
+        Box::pin(async move {
+            if messages::is_proof(request.uri().path()) {
+                return messages::proof(&inner.node, request.uri().path()).await;
+            }
+            inner.provide(from, request).await
+        })
     }
 }
 
@@ -282,7 +289,8 @@ impl Inner {
             request_signature: link.request_signature.as_deref(),
         };
         let signed = out.sign_answer(&answer, now, &own.key, self.node.keys())?;
-        let half = Half { base: signed.base, signature: signed.signature, head: String::new() };
+        let (base, signature) = (signed.base, signed.signature);
+        let half = Half { base, signature, head: wire::kept_head(body.clone()) };
         let mut response = Response::new(full(body));
         *response.status_mut() = status;
         *response.headers_mut() = out.headers;

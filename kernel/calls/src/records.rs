@@ -4,11 +4,15 @@
 //! system is at work the request is a row of its own: the write-ahead record from which a restart
 //! learns that a call was never answered.
 //!
+//! A row's `party` is the member of this node: the client's of a call that was sent, the provider's
+//! of one that was received.
+//!
 //! Bodies are not kept: their digests are in the signature bases, beside all head fields.
 
 use karvan_store::{Index, Migration, Record, Table, Value};
 use karvan_subsystem::Rejection;
 use karvan_types::{ExchangeId, MemberId, NodeId, Timestamp};
+use karvan_xroad::ServiceId;
 use serde::{Deserialize, Serialize};
 
 use crate::{evidence, registry};
@@ -19,14 +23,17 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { id: "calls-0002", creates: registry::TABLES },
 ];
 
-const BY_MESSAGE: Index = Index { name: "message", columns: &["message"], unique: false };
+const COLUMNS: &[&str] = &["message", "party"];
+const INDEXES: &[Index] = &[
+    Index { name: "message", columns: &["message"], unique: false },
+    Index { name: "party", columns: &["party"], unique: false },
+];
 
 /// Calls of this node's agencies. Key: the exchange id.
-pub static SENT: Table = Table { name: "call_sent", columns: &["message"], indexes: &[BY_MESSAGE] };
+pub static SENT: Table = Table { name: "call_sent", columns: COLUMNS, indexes: INDEXES };
 
 /// Calls to services of this node. Key: the exchange id.
-pub static RECEIVED: Table =
-    Table { name: "call_received", columns: &["message"], indexes: &[BY_MESSAGE] };
+pub static RECEIVED: Table = Table { name: "call_received", columns: COLUMNS, indexes: INDEXES };
 
 /// Calls that a provider's system is answering. Key: the exchange id.
 pub static OPEN: Table = Table { name: "call_open", columns: &[], indexes: &[] };
@@ -62,7 +69,7 @@ pub struct Half {
     /// Value of the `Signature` field.
     pub signature: String,
     /// The head as X-Road serialises it (PR-REST 4.4); `base64:` and its base64 when it is no UTF-8.
-    /// Empty for a node's own refusal.
+    /// Of a refusal the problem (RFC 9457) that the node answered with.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub head: String,
 }
@@ -105,6 +112,14 @@ pub struct Call {
     pub entry: u64,
 }
 
+impl Call {
+    /// Returns the member whose service was called, without its subsystem.
+    fn provider(&self) -> Option<String> {
+        let service = ServiceId::parse(self.service.as_bytes()).ok()?;
+        Some(service.provider().to_member().ok()?.member().as_str().to_owned())
+    }
+}
+
 /// Gives a call its place in a table.
 macro_rules! kept_in {
     ($(#[$about:meta])* $name:ident, $table:ident, $call:ident => $columns:expr) => {
@@ -130,11 +145,11 @@ macro_rules! kept_in {
 
 kept_in!(
     /// A row of [`SENT`].
-    Sent, SENT, call => vec![call.message.as_str().into()]
+    Sent, SENT, call => vec![call.message.as_str().into(), call.client.member().as_str().into()]
 );
 kept_in!(
     /// A row of [`RECEIVED`].
-    Received, RECEIVED, call => vec![call.message.as_str().into()]
+    Received, RECEIVED, call => vec![call.message.as_str().into(), call.provider().into()]
 );
 kept_in!(
     /// A row of [`OPEN`].

@@ -88,6 +88,11 @@ impl Files {
         self.0.get(name).map(Vec::as_slice)
     }
 
+    /// Returns the names of the files, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Returns a file as text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -320,7 +325,7 @@ pub fn format_of(bundle: &[u8]) -> Option<String> {
 }
 
 /// Returns a node's id as a file name.
-pub(crate) fn file_name(node: &NodeId) -> String {
+pub fn file_name(node: &NodeId) -> String {
     node.as_str().replace('/', "_")
 }
 

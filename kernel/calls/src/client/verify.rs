@@ -57,7 +57,7 @@ impl Inner {
         if !verified.bound {
             return Err(inconsistent("the answer is not bound to the request"));
         }
-        let half = Half {
+        let mut half = Half {
             base: verified.signed.base,
             signature: verified.signed.signature,
             head: String::new(),
@@ -68,6 +68,7 @@ impl Inner {
                 .or_else(|| body.in_memory().and_then(|body| Refusal::read(body)))
                 .filter(|refusal| refusal.status() == verified.status)
                 .ok_or_else(|| inconsistent("the refusal of the other node cannot be read"))?;
+            half.head = wire::kept_head(body.in_memory().map(|it| it.to_vec()).unwrap_or_default());
             return Ok(Verified::Refusal { half, refusal: Box::new(refusal) });
         }
         let (half, answer) = compare(judged, signed, head, body, (&field, half))?;
