@@ -44,7 +44,7 @@ pub struct Report {
     pub preference: Verdict,
     /// The result in a sentence.
     pub headline: Sentence,
-    /// The weakest status that the preference verdict rests on.
+    /// The weakest status that the preference verdict rests on; absent while it is open.
     pub status: Option<Status>,
     /// Facts that would decide what is open.
     pub missing: Vec<Missing>,
@@ -75,7 +75,8 @@ pub fn evaluate(set: &RuleSet, product: &Product) -> Report {
         conditions: verdicts.1,
         preference: steps.verdict,
         headline: headline(verdicts, steps.verdict, &rule),
-        status: steps.status(),
+        // An open verdict rests on nothing yet.
+        status: steps.status().filter(|_| !steps.verdict.is_open()),
         missing: steps.open_facts(),
         not_checked,
         steps,
@@ -265,14 +266,14 @@ impl Case<'_> {
     }
 }
 
-/// Returns the innermost met step that alone made its parents met.
-fn decisive(step: &Step) -> &Step {
-    let mut met = step.steps.iter().filter(|inner| inner.verdict == Verdict::Met);
-    match (step.joined, met.next()) {
-        (Kind::Any, Some(inner)) => decisive(inner),
-        // Of a joined rule the first part is the rule proper, and the rest its conditions.
-        (Kind::All, Some(inner)) if !inner.steps.is_empty() => decisive(inner),
-        (Kind::All, Some(inner)) if step.steps.len() == 1 => inner,
-        _ => step,
+/// Returns the step that names the rule by which a way is met: its entry, or the way itself.
+fn decisive(way: &Step) -> &Step {
+    fn entry(step: &Step) -> Option<&Step> {
+        if step.verdict != Verdict::Met {
+            return None;
+        }
+        let is_entry = step.rule.key() == w::ENTRY.key;
+        if is_entry { Some(step) } else { step.steps.iter().find_map(entry) }
     }
+    entry(way).unwrap_or(way)
 }

@@ -104,17 +104,17 @@ fn entry(at: &Reader<'_>, ids: &mut BTreeSet<String>) -> Option<Entry> {
     let numbered = (2..).map(|number| format!("{base}-{number}"));
     let id = [base.clone()].into_iter().chain(numbered).find(|id| !ids.contains(id))?;
     ids.insert(id.clone());
+    let rule = join(&sentences)?;
+    let whole = whole_text(&sentences);
+    // What stands in the rule as a whole need not be told twice.
+    let note = (rule != Rule::Text(whole.clone())).then_some(whole);
     Some(Entry {
         id,
         codes: vec![range?],
         goods,
         additional: sentences.iter().any(|one| one.quota),
-        rule: join(&sentences)?,
-        basis: Basis {
-            status: Status::Reported,
-            source: SOURCE.to_owned(),
-            note: Some(whole_text(&sentences)),
-        },
+        rule,
+        basis: Basis { status: Status::Reported, source: SOURCE.to_owned(), note },
     })
 }
 

@@ -159,9 +159,9 @@ phrases! {
     CONDITIONS = "conditions", "The conditions of the claim are met";
     FACT_MISSING = "fact.missing", "Not known: {what}.";
     IN_FORCE = "in-force", "The goods are shipped while the agreement is in force";
-    IN_FORCE_MET = "in-force.met", "Shipped on {shipped}; in force from {from}, until {until}.";
+    IN_FORCE_MET = "in-force.met", "Shipped on {shipped}; in force from {from} until {until}.";
     IN_FORCE_NOT = "in-force.not",
-        "Shipped on {shipped}, but in force from {from}, until {until}.";
+        "Shipped on {shipped}, but in force from {from} until {until}.";
     DESTINATION = "destination", "The goods go to another party";
     DESTINATION_MET = "destination.met", "They go from {from} to {to}.";
     DESTINATION_SAME = "destination.same", "They stay in {from}.";

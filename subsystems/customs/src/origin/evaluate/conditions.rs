@@ -58,7 +58,8 @@ impl Case<'_> {
         let Some(shipped) = self.product.certificate.shipped else {
             return open(&[(false, "/certificate/shipped", w::FACT_SHIPPED)]);
         };
-        let until_text = until.map_or_else(|| "-".to_owned(), |until| until.to_string());
+        let until_text =
+            until.map_or_else(|| "further notice".to_owned(), |until| until.to_string());
         let args =
             [("shipped", shipped.to_string()), ("from", from.to_string()), ("until", until_text)];
         let args: Vec<_> = args.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -167,7 +167,7 @@ impl Case<'_> {
             bad.push(Counted { used, open });
         }
         let strict = self.set.parameters.tolerance.as_ref().is_some_and(|t| !t.for_wholly_obtained);
-        self.tolerated(words, bad, strict)
+        self.tolerated(words, &bad, strict)
     }
 
     fn change(
@@ -217,7 +217,7 @@ impl Case<'_> {
             steps.push(step);
             bad = outside;
         }
-        let mut rest = self.tolerated(words.clone(), bad, false);
+        let mut rest = self.tolerated(words.clone(), &bad, false);
         if steps.is_empty() {
             return rest;
         }
@@ -255,11 +255,11 @@ impl Case<'_> {
     }
 
     /// Judges materials that break a rule, with the general tolerance unless it is `strict`.
-    fn tolerated(&self, words: Sentence, bad: Vec<Counted<'_>>, strict: bool) -> Step {
+    fn tolerated(&self, words: Sentence, bad: &[Counted<'_>], strict: bool) -> Step {
         if bad.is_empty() {
             return Step::leaf(words, Verdict::Met, w::MATERIALS_FIT.say(&[]));
         }
-        let listed = names(&bad);
+        let listed = names(bad);
         let args = [("names", listed.as_str())];
         let open: Vec<_> = bad.iter().flat_map(|one| one.open.iter().cloned()).collect();
         let certain = bad.iter().any(|one| one.open.is_empty());
@@ -272,7 +272,7 @@ impl Case<'_> {
         if strict {
             return strictly;
         }
-        let tolerance = self.tolerance(&bad);
+        let tolerance = self.tolerance(bad);
         Step::any(words, vec![strictly, tolerance])
     }
 

@@ -105,7 +105,7 @@ struct Cursor<'a> {
     text: &'a str,
 }
 
-impl<'a> Cursor<'a> {
+impl Cursor<'_> {
     fn eat(&mut self, phrase: &str) -> bool {
         let rest = self.text.strip_prefix(phrase);
         self.text = rest.unwrap_or(self.text);

@@ -13,7 +13,7 @@ static PRODUCT: LazyLock<Product> =
     LazyLock::new(|| Product::parse("product.json", &testdata("product.json")).expect("valid"));
 
 /// A set whose one rule is this.
-fn set_with(rule: Rule) -> RuleSet {
+fn set_with(rule: &Rule) -> RuleSet {
     let mut set = SET.clone();
     set.entries.iter_mut().for_each(|entry| entry.rule = rule.clone());
     set
@@ -124,7 +124,7 @@ fn origin(set: &RuleSet, product: &Product) -> Verdict {
 proptest! {
     #[test]
     fn nothing_panics_and_open_verdicts_name_facts(rule in rule(), product in product()) {
-        let report = evaluate(&set_with(rule), &product);
+        let report = evaluate(&set_with(&rule), &product);
         let branch = report.steps.steps.first().expect("the origin");
         prop_assert_eq!(branch.verdict.is_open(), !branch.open_facts().is_empty());
     }
@@ -141,7 +141,7 @@ proptest! {
     fn more_originating_material_never_spoils_a_value_rule(
         rule in value_rule(), product in product(), mut extra in material(),
     ) {
-        let set = set_with(rule);
+        let set = set_with(&rule);
         extra.origin = Some("AZ".to_owned());
         let mut more = product.clone();
         if let Some(materials) = &mut more.materials {
@@ -158,7 +158,7 @@ proptest! {
         rule in rule(), product in product(), value in amount(), origin_of in 0_usize..2,
         price in 1_i64..1_000_000, complete in any::<bool>(), wholly in any::<bool>(),
     ) {
-        let set = set_with(rule);
+        let set = set_with(&rule);
         let before = origin(&set, &product);
         let mut known = product.clone();
         for material in known.materials.iter_mut().flatten() {
