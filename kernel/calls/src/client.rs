@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -157,12 +157,8 @@ impl Inner {
         told: &mut Option<MemberId>,
         (made, began_at): (ExchangeId, Timestamp),
     ) -> Result<Judged<'a>, Refusal> {
-        if head.headers.contains_key(TRANSFER_ENCODING) && head.headers.contains_key(CONTENT_LENGTH)
-        {
-            let text = "the request has Transfer-Encoding and Content-Length; send one of them";
-            let rejection = Rejection::new(ErrorKind::Invalid, "framing-ambiguous", text);
-            return Err(Refusal::new(Prefix::Client, Code::BadRequest, rejection));
-        }
+        wire::check_size(&head.headers)
+            .map_err(|rejection| Refusal::new(Prefix::Client, Code::BadRequest, rejection))?;
         let said = RequestHeaders::read(wire::pairs(&head.headers));
         let said = said.map_err(|error| error.by(SIDE))?;
         let client = said.client.to_member().map_err(|error| error.by(SIDE))?;

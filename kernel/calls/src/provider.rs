@@ -356,6 +356,8 @@ impl Inner {
             return Err(Refusal::new(SIDE, Code::IoError, rejection));
         }
         let mut headers = head.headers;
+        wire::check_size(&headers)
+            .map_err(|rejection| Refusal::new(SIDE, Code::IoError, rejection))?;
         if let Some(limit) = &job.limit {
             limit.write(&mut headers);
         }

@@ -38,6 +38,26 @@ const SALT_BYTES: usize = 22;
 /// Longest content type that the profile covers, in bytes.
 const TYPE_BYTES_MAX: usize = 4096;
 
+/// Most header fields of a request or answer; the nodes' own come on top, and a listener of peers
+/// takes 100.
+pub(crate) const HEADERS_MAX: usize = 80;
+/// Most bytes of all header fields of a request or answer (32 KiB).
+pub(crate) const HEADERS_BYTES_MAX: usize = 32 * 1024;
+
+/// Refuses header fields that are too many or too long to be carried.
+pub(crate) fn check_size(headers: &HeaderMap) -> Result<(), Rejection> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() <= HEADERS_MAX && bytes <= HEADERS_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "{} header fields of {bytes} bytes; at most {HEADERS_MAX} of {HEADERS_BYTES_MAX} bytes in \
+         all are carried",
+        headers.len()
+    );
+    Err(Rejection::new(ErrorKind::TooLarge, "headers-too-long", text))
+}
+
 /// What `Karvan-Call` says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct CallField<'a> {

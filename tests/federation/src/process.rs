@@ -1,13 +1,15 @@
 //! A station in a process of its own, which can be killed and measured.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use karvan_types::MemberId;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{Agency, World, token};
+use crate::{Agency, Caller, World, token};
 
 /// Starts and kills the process of one nation's node.
 pub struct Process {
@@ -15,6 +17,7 @@ pub struct Process {
     folder: PathBuf,
     own: usize,
     token: String,
+    calls: Option<SocketAddr>,
     child: Option<Child>,
 }
 
@@ -37,6 +40,7 @@ impl Process {
             folder: world.aside(""),
             own,
             token: token(&world.nation(own).member),
+            calls: None,
             child: None,
         }
     }
@@ -52,11 +56,24 @@ impl Process {
             .spawn()
             .context("start the node")?;
         let out = child.stdout.take().context("its output")?;
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).await?;
-        let at = line.trim().parse().with_context(|| format!("it said `{line}`"))?;
+        let mut lines = BufReader::new(out).lines();
+        let mut at = [None; 2];
+        for at in &mut at {
+            let line = lines.next_line().await?.unwrap_or_default();
+            *at = Some(line.trim().parse().with_context(|| format!("it said `{line}`"))?);
+        }
+        let [Some(at), calls] = at else { anyhow::bail!("it said nothing") };
+        self.calls = calls;
         self.child = Some(child);
         Ok(Agency::new(at, self.token.clone()))
+    }
+
+    /// Returns a system of a subsystem of the nation that calls.
+    ///
+    /// # Panics
+    /// When the process was not started.
+    pub fn caller(&self, member: MemberId) -> Caller {
+        Caller::new(self.calls.expect("started"), member)
     }
 
     /// Kills the process as `kill -9` does, and waits until it is gone.

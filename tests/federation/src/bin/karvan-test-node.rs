@@ -1,7 +1,7 @@
 //! A station as a process of its own: `karvan-test-node FOLDER OWN`. FOLDER holds `paper.json`,
 //! and `OWN` is 0 for Azerbaijan and 1 for Pakistan.
 //!
-//! It prints the address of its local interface once it listens, and runs until it is killed.
+//! It prints the addresses of its local interface and of its gateway of calls once it listens, and runs until it is killed.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
         let settings = Settings::new(&federation, own, folder.join(host));
         let mut station = Station::start(&federation, own, settings).await?;
         let mut out = std::io::stdout();
-        writeln!(out, "{}", station.local())?;
+        writeln!(out, "{}\n{}", station.local(), station.calls.at())?;
         out.flush()?;
         bail!("the node ended: {}", station.ended().await)
     })

@@ -1,0 +1,95 @@
+//! Bytes on an agency's connection that no client library would send.
+
+use std::time::Duration;
+
+use karvan_federation::{Caller, PK, System, World, service};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Sends raw bytes and returns everything that comes back until the node closes, or answers and
+/// then says nothing for a moment.
+async fn raw(caller: &Caller, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(caller.at()).await.expect("the node listens");
+    let _ = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let patience =
+            if answer.is_empty() { Duration::from_secs(10) } else { Duration::from_millis(300) };
+        match tokio::time::timeout(patience, stream.read(&mut piece)).await {
+            Ok(Ok(read)) if read > 0 => answer.extend_from_slice(&piece[..read]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ambiguous_and_oversized_requests_reach_nobody() {
+    let world = World::new(531);
+    let [az, pk] = world.start_both().await;
+    let system = System::echo().await;
+    pk.offer(service(&world.nation(PK).member, "echo", &system.url())).await;
+    pk.offer(service(&world.nation(PK).member, "pets", &system.url())).await;
+    let caller = az.caller();
+    let own: String =
+        caller.fields().iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let path = format!("/r1/{}/echo", world.nation(PK).member);
+    let pets = format!("/r1/{}/pets", world.nation(PK).member);
+    let post = |target: &str, fields: &str, body: &str| {
+        format!("POST {target} HTTP/1.1\r\nhost: x\r\n{own}{fields}\r\n{body}")
+    };
+    let long = "x".repeat(70_000);
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let cases = [
+        ("two lengths", post(&path, "content-length: 5\r\ncontent-length: 6\r\n", "salam!"), "400"),
+        ("a length that is none", post(&path, "content-length: +5\r\n", "salam"), "400"),
+        ("another coding", post(&path, "transfer-encoding: gzip\r\n", "x"), "400"),
+        ("a folded header", post(&path, "x-a: 1\r\n 2\r\n", ""), "400"),
+        ("a bare line feed in a value", post(&path, "x-a: 1\nx-road-userid: y\r\r\n", ""), "400"),
+        ("a nul in a value", post(&path, "x-a: \0\r\n", ""), "400"),
+        ("a space before the colon", post(&path, "x-a : 1\r\n", ""), "400"),
+        ("a long header", post(&path, &format!("x-a: {long}\r\n"), ""), "4"),
+        ("long headers", post(&path, &format!("x-a: {}\r\n", &long[..33_000]), ""), "400"),
+        ("many headers", post(&path, &many, ""), "431"),
+        ("a long target", post(&format!("{path}/{long}"), "", ""), "4"),
+        ("a climb out of a right", post(&format!("{pets}/open/../pets/1"), "", ""), "500"),
+        ("an escaped climb", post(&format!("{pets}/open/%2e%2e/x"), "", ""), "400"),
+        ("a doubly escaped slash", post(&format!("{pets}/open%2F..%2Fx"), "", ""), "400"),
+        ("a climb above the root", post(&format!("{path}/../../x"), "", ""), "400"),
+        ("another protocol version", post("/r2/a/b/c/d/e", "", ""), "400"),
+        ("no target", "POST  HTTP/1.1\r\n\r\n".to_owned(), "400"),
+        ("no HTTP", "\x16\x03\x01\x02\x00 hello".to_owned(), "400"),
+        ("HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), ""),
+    ];
+    for (what, bytes, status) in cases {
+        let answer = raw(&caller, bytes.as_bytes()).await;
+        let wanted = if status.is_empty() { String::new() } else { format!("HTTP/1.1 {status}") };
+        assert!(answer.starts_with(&wanted), "{what}: {answer}");
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{what}: {answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count().max(1), 1, "{what}: {answer}");
+        assert!(system.seen().is_empty(), "{what}: {:?}", system.last());
+    }
+    // With chunks and a length the chunks count (RFC 9112, section 6.3), what follows them is not
+    // read as a request, and the provider gets one length that is right.
+    let both = ["content-length: 5\r\n", "transfer-encoding: chunked\r\n"];
+    for fields in [both.concat(), both.iter().rev().copied().collect()] {
+        let smuggled = format!("5\r\nsalam\r\n0\r\n\r\n{}", post(&path, "x-smuggled: 1\r\n", ""));
+        let before = system.seen().len();
+        let answer = raw(&caller, post(&path, &fields, &smuggled).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+        assert_eq!(system.seen().len(), before + 1);
+        let seen = system.last();
+        assert_eq!(
+            (&*seen.body, &seen.headers["content-length"]),
+            (&b"salam"[..], &"5".parse().unwrap())
+        );
+        assert!(!seen.headers.contains_key("transfer-encoding"));
+    }
+    // Every other call goes on.
+    assert_eq!(caller.call("GET", &path, &[], "").await.status, 200);
+    az.stop().await;
+    pk.stop().await;
+}

@@ -1,0 +1,124 @@
+//! Nodes that are killed amid calls, and the memory that calls take.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
+use karvan_calls::evidence;
+use karvan_calls::records::{Outcome, Received, Sent};
+use karvan_federation::{AZ, PK, Process, System, World, open_state, service, until};
+use karvan_store::Range;
+
+/// Registers `echo` of a nation in the state of a node that does not run.
+async fn prepare(world: &World, own: usize, url: &str) {
+    let station = world.start(own).await;
+    station.offer(service(&world.nation(own).member, "echo", url)).await;
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_provider_node_tells_that_the_answer_is_unknown() {
+    let world = World::new(541);
+    world.write_paper();
+    let system = System::start(|seen| {
+        let answer =
+            || Response::new(Full::new(Bytes::from("done")).map_err(|no| match no {}).boxed());
+        (!seen.target.ends_with("/hang")).then(answer)
+    })
+    .await;
+    prepare(&world, PK, &system.url()).await;
+    let mut provider = Process::new(&world, PK, Path::new(env!("CARGO_BIN_EXE_karvan-test-node")));
+    provider.start().await.expect("it starts");
+    let az = world.start(AZ).await;
+    let (caller, path) = (az.caller(), format!("/r1/{}/echo", world.nation(PK).member));
+    let done = caller.call("POST", &format!("{path}/done"), &[], "x").await;
+    assert_eq!(done.status, 200);
+    let id = "01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e0f";
+    let fields = [("karvan-exchange-id", id)];
+    let hanging = format!("{path}/hang");
+    let calling = caller.call("POST", &hanging, &fields, "x");
+    let killing = async {
+        until("the system is asked", async || {
+            system.seen().into_iter().find(|seen| seen.target.ends_with("/hang"))
+        })
+        .await;
+        provider.kill().await.expect("it is killed");
+    };
+    let (answer, ()) = tokio::join!(calling, killing);
+    let text = String::from_utf8_lossy(&answer.body);
+    assert_eq!(answer.headers["x-road-error"], "server.clientproxy.io_error", "{text}");
+    assert!(text.contains("whether the service acted is not known"), "{text}");
+
+    let agency = provider.start().await.expect("it starts again");
+    let sent = az.node.store().read(move |view| view.find::<Sent>(id)).await;
+    let sent = sent.map_err(|error: karvan_store::Error| error).expect("read").expect("a row").0;
+    assert_eq!(sent.outcome, Outcome::Unanswered);
+    let entry = evidence::entry(&sent);
+    assert!(entry.contains("call.unanswered"));
+    for agency in [agency, az.agency()] {
+        until("both nodes log it", async || agency.log().await.contains(&entry).then_some(()))
+            .await;
+    }
+    // Whoever asks again under the id is told, and the system is left alone.
+    let asked = system.seen().len();
+    let again = caller.call("POST", &format!("{path}/done"), &fields, "x").await;
+    let text = String::from_utf8_lossy(&again.body);
+    assert!(again.status == 400 && text.contains("its answer is not known"), "{text}");
+    assert_eq!(system.seen().len(), asked);
+    az.stop().await;
+    provider.kill().await.expect("it is killed");
+    // What was released before stands.
+    let rows = open_state(&world.folder(PK))
+        .expect("its state")
+        .change(|tx| tx.select::<Received>(&Range::all(10)));
+    let rows = rows.await;
+    let outcomes: Vec<_> = rows.iter().map(|row| (row.0.outcome, row.0.status)).collect();
+    assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+    assert!(outcomes.contains(&(Outcome::Answered, Some(200))), "{outcomes:?}");
+    assert!(outcomes.contains(&(Outcome::Unanswered, None)), "{outcomes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_does_not_grow_with_bodies() {
+    const MIB: usize = 1 << 20;
+    let world = World::new(542);
+    world.write_paper();
+    let system = System::start(|seen| {
+        let size = seen.target.rsplit('/').next().and_then(|size| size.parse().ok()).unwrap_or(0);
+        let bytes: Bytes = vec![7; size].into();
+        let body: BoxBody<_, _> = Full::new(bytes).map_err(|no| match no {}).boxed();
+        Some(Response::new(body))
+    })
+    .await;
+    prepare(&world, PK, &system.url()).await;
+    let program = Path::new(env!("CARGO_BIN_EXE_karvan-test-node"));
+    let mut nodes = [AZ, PK].map(|own| Process::new(&world, own, program));
+    for node in &mut nodes {
+        node.start().await.expect("it starts");
+    }
+    let caller = nodes[AZ].caller(world.nation(AZ).member.clone());
+    let path = format!("/r1/{}/echo", world.nation(PK).member);
+    let warm = caller.call("POST", &format!("{path}/{MIB}"), &[], vec![7; MIB]).await;
+    assert_eq!(warm.status, 200, "{}", String::from_utf8_lossy(&warm.body));
+    let before = nodes.each_ref().map(|node| node.memory_peak_kib().expect("measured"));
+    let calls = (0..4).map(async |_| {
+        let piece = Bytes::from(vec![7; MIB]);
+        let pieces = (0..64).map(move |_| Ok(Frame::data(piece.clone())));
+        let body = StreamBody::new(futures_util::stream::iter(pieces)).boxed();
+        caller.send("POST", &format!("{path}/{}", 64 * MIB), &[], body).await.expect("an answer")
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!((answer.status, answer.body.len()), (200, 64 * MIB));
+    }
+    for (node, before) in nodes.iter().zip(before) {
+        let grown = node.memory_peak_kib().expect("measured") - before;
+        // Four calls at once of 64 MiB each way, with at most a few pieces of each in memory.
+        assert!(grown < 40 * 1024, "{grown} KiB beyond {before} KiB");
+    }
+    for node in &mut nodes {
+        node.kill().await.expect("it is killed");
+    }
+}
