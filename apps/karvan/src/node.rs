@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result};
 use karvan_agreements::Agreements;
 use karvan_calls::{Gateway, Settings};
 use karvan_exchange::network::TlsNetwork;
+use karvan_exchange::tokens::Tokens;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
 use karvan_ledger::Witness;
 use karvan_store::{Blobs, SqliteStore, Store};
@@ -38,6 +39,7 @@ mod agencies;
 mod identity;
 pub(crate) mod local;
 mod log_thread;
+mod reload;
 mod upkeep;
 
 pub(crate) use identity::{log_verifier, witness_verifiers};
@@ -134,6 +136,7 @@ async fn run_parts(
         never = local::serve(local, routes) => match never {},
         () = agencies.serve(&gateway) => Ok(()),
         ended = upkeep.run() => ended,
+        ended = reload::at_hangup(config, &node) => ended,
         failed = state_failure(&state) => Err(failed.into()),
         ended = log.ended() => ended,
         () = async { stop.await; drain(&gateway, config).await } => Ok(()),
@@ -190,7 +193,7 @@ fn node_config(
     Ok(NodeConfig {
         agreements: Arc::new(Agreements::new(loaded.book)),
         delivery: delivery.collect(),
-        tokens: setup::read_token_file(&config.local.token_file)?,
+        tokens: Arc::new(Tokens::new(&setup::read_token_file(&config.local.token_file)?)),
         delivery_deadline: exchange.delivery_deadline.duration(),
         relay_window: exchange.relay_window,
         retry: Retry {

@@ -14,12 +14,11 @@
 //!
 //! Not here: whether the subsystem may call the service (agreements), whether it exists (lists).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
-use karvan_exchange::local_api::Token;
+use karvan_exchange::tokens::Tokens;
 use karvan_subsystem::{Caller, Rejection};
 use karvan_types::{Digest, ErrorKind, MemberId};
 
@@ -55,18 +54,12 @@ pub enum Proof {
 /// Judges the systems of agencies.
 pub struct Access {
     registry: Arc<Registry>,
-    tokens: HashMap<Digest, Caller>,
+    tokens: Arc<Tokens>,
 }
 
 impl Access {
     /// Takes the settings and the tokens of the node (`karvan_exchange::NodeConfig::tokens`).
-    pub fn new(registry: Arc<Registry>, tokens: &[Token]) -> Self {
-        let caller = |token: &Token| Caller {
-            member: token.member.clone(),
-            user: token.user.clone(),
-            permissions: token.permissions.clone(),
-        };
-        let tokens = tokens.iter().map(|token| (token.sha256, caller(token))).collect();
+    pub fn new(registry: Arc<Registry>, tokens: Arc<Tokens>) -> Self {
         Self { registry, tokens }
     }
 
@@ -82,7 +75,7 @@ impl Access {
             return Ok(Proof::Certificate);
         }
         if let Some(value) = headers.get(TOKEN) {
-            let known = self.tokens.get(&Digest::of(value.as_bytes().trim_ascii()));
+            let known = self.tokens.find(value.as_bytes());
             let known = known.ok_or_else(|| {
                 refused(
                     ErrorKind::Unauthenticated,
@@ -91,10 +84,10 @@ impl Access {
                         .to_owned(),
                 )
             })?;
-            return judge(known, line, client).map(|()| Proof::Token);
+            return judge(&known, line, client).map(|()| Proof::Token);
         }
         if let Some(known) = self.bearer(headers) {
-            return judge(known, line, client).map(|()| Proof::Authorization);
+            return judge(&known, line, client).map(|()| Proof::Authorization);
         }
         if access.plain_http {
             return Ok(Proof::Nothing);
@@ -102,11 +95,11 @@ impl Access {
         Err(refused(ErrorKind::Unauthenticated, "client-not-authenticated", missing(line, client)))
     }
 
-    fn bearer(&self, headers: &HeaderMap) -> Option<&Caller> {
+    fn bearer(&self, headers: &HeaderMap) -> Option<Arc<Caller>> {
         let value = headers.get(AUTHORIZATION)?.as_bytes();
         let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
         let token = scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)?;
-        self.tokens.get(&Digest::of(token.trim_ascii()))
+        self.tokens.find(token)
     }
 }
 

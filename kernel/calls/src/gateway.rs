@@ -136,7 +136,7 @@ impl Gateway {
         metrics.watch(metrics::Side::Client, Arc::clone(&client_gate));
         metrics.watch(metrics::Side::Provider, Arc::clone(&provider_gate));
         let gateway = Self(Arc::new(Inner {
-            access: Access::new(Arc::clone(&registry), &node.config().tokens),
+            access: Access::new(Arc::clone(&registry), Arc::clone(&node.config().tokens)),
             upstream: Arc::new(Upstream::new(Arc::clone(node.clock()), tls)),
             breakers: Breakers::default(),
             client_gate,

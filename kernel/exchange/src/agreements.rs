@@ -8,7 +8,7 @@
 //! to one (`kernel/negotiation`).
 
 use karvan_agreements::signed::{self, SignedWithdrawal, Withdrawal};
-use karvan_agreements::{AGREEMENTS_MAX, Agreement};
+use karvan_agreements::{AGREEMENTS_MAX, Agreement, AgreementBook};
 use karvan_store::{Range, Record, Table, Tx, Value};
 use karvan_subsystem::{Caller, Rejection};
 use karvan_trust::document::{add_signature, sign_document, unverified_payload};
@@ -98,10 +98,11 @@ fn text(document: &[u8]) -> Result<String, Rejection> {
 }
 
 impl Node {
-    /// Brings the book and the store together: what the store keeps comes into force, what came
-    /// from files is logged once.
-    pub(crate) async fn load_agreements(&self) -> Result<(), Error> {
-        let book = self.agreements().book();
+    /// Puts agreements from files in force, beside those that the store keeps, and logs each that
+    /// is new. One that was read before and is missing now is no longer in force.
+    pub async fn load_agreements(&self, files: AgreementBook) -> Result<(), Error> {
+        let _one = self.0.agreeing.lock().await;
+        let mut book = files;
         let now = self.now();
         let mut fresh = Vec::new();
         for entry in book.iter() {
@@ -120,32 +121,27 @@ impl Node {
                 tx.select::<Agreed>(&Range::all(AGREEMENTS_MAX))
             })
             .await?;
-        let mut read = Vec::new();
         for agreed in known {
             let payload = unverified_payload(agreed.document.as_bytes(), LIST_BYTES_MAX)?;
             // It was verified when it came, with the lists of that time.
             let agreement: Agreement = json::from_slice(&payload).map_err(|error| {
                 Error::Config(format!("the stored agreement {} is damaged: {error}", agreed.name))
             })?;
-            read.push((agreed, agreement));
-        }
-        self.agreements().change(|book| {
-            for (agreed, agreement) in &read {
-                if agreed.source == Source::Store {
-                    let document = agreed.document.clone().into_bytes();
-                    book.add(agreement.clone(), agreed.name.digest, document);
-                }
-                if let Some(withdrawn) = &agreed.withdrawn {
-                    book.withdraw(&agreed.name, withdrawn.at);
-                }
+            if agreed.source == Source::Store {
+                book.add(agreement, agreed.name.digest, agreed.document.into_bytes());
             }
-        });
+            if let Some(withdrawn) = &agreed.withdrawn {
+                book.withdraw(&agreed.name, withdrawn.at);
+            }
+        }
+        self.agreements().replace(&book);
         Ok(())
     }
 
     /// Takes an agreement that all sides have signed; durable, logged and in force when it
     /// resolves. One that is known already is no error.
     pub async fn install_agreement(&self, document: &[u8]) -> Result<AgreementRef, Rejection> {
+        let _one = self.0.agreeing.lock().await;
         let now = self.now();
         let opened = signed::open(document, &self.lists(), now);
         let (agreement, digest) = opened.map_err(|error| refused(&error))?;
@@ -170,6 +166,7 @@ impl Node {
     /// Takes a signed withdrawal; durable, logged and in effect when it resolves. Taken again with
     /// more signatures, it is kept with them.
     pub async fn install_withdrawal(&self, document: &[u8]) -> Result<SignedWithdrawal, Rejection> {
+        let _one = self.0.agreeing.lock().await;
         let now = self.now();
         let unknown = |text: String| Rejection::new(ErrorKind::NotFound, "agreement-unknown", text);
         let payload =

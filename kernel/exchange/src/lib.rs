@@ -21,6 +21,7 @@ pub mod records;
 mod relay;
 pub mod streams;
 pub mod submit;
+pub mod tokens;
 pub mod wire;
 
 pub use error::Error;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use karvan_agreements::Agreements;
+use karvan_agreements::{AgreementBook, Agreements};
 use karvan_ledger::{Ledger, Witness};
 use karvan_store::{Blobs, Read, Store, Tx};
 use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
@@ -22,9 +22,9 @@ use crate::Error;
 use crate::client::{Dial, Pool};
 use crate::delivery::Delivery;
 use crate::host::PeerService;
-use crate::local_api::Token;
 use crate::network::{Boxed, Network, Stream};
 use crate::relay::Retry;
+use crate::tokens::Tokens;
 
 /// How often the lists are looked at for new peers.
 const PEER_CHECK: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub struct NodeConfig {
     /// How documents reach members whose types no sub-system handles; pull when not named.
     pub delivery: BTreeMap<MemberId, Delivery>,
     /// Tokens of the local interface.
-    pub tokens: Vec<Token>,
+    pub tokens: Arc<Tokens>,
     /// How long a document is tried.
     pub delivery_deadline: Duration,
     /// How long a peer may take to answer.
@@ -76,7 +76,7 @@ impl NodeConfig {
             node,
             agreements: Arc::default(),
             delivery: BTreeMap::new(),
-            tokens: Vec::new(),
+            tokens: Arc::default(),
             delivery_deadline: Duration::from_hours(30 * 24),
             answer_timeout: Duration::from_mins(1),
             relay_window: 64,
@@ -131,6 +131,8 @@ pub(crate) struct Inner {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) subsystems: Vec<Arc<dyn Subsystem>>,
     pub(crate) wake: Arc<Wake>,
+    /// Held while the book of agreements is changed.
+    pub(crate) agreeing: tokio::sync::Mutex<()>,
     pub(crate) started: Timestamp,
 }
 
@@ -412,9 +414,11 @@ impl Node {
             network: parts.network,
             subsystems: parts.subsystems,
             wake,
+            agreeing: tokio::sync::Mutex::default(),
             started,
         }));
-        node.load_agreements().await?;
+        let files = node.agreements().book();
+        node.load_agreements(AgreementBook::clone(&files)).await?;
         Ok(node)
     }
 

@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use karvan_agreements::Agreements;
 use karvan_calls::registry::Service;
-use karvan_exchange::local_api::Token;
 use karvan_exchange::network::TlsNetwork;
+use karvan_exchange::tokens::{Token, Tokens};
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
 use karvan_ledger::{Config, Ledger, LedgerTask, Witness};
 use karvan_negotiation::decide::{Decide, Standing};
@@ -109,7 +109,7 @@ impl Settings {
         let hour = Duration::from_hours(1);
         let node = NodeConfig {
             agreements: Arc::new(Agreements::new(agree_on_calls(federation))),
-            tokens: vec![known(&nation.member), known(&nation.archive)],
+            tokens: Arc::new(Tokens::new(&[known(&nation.member), known(&nation.archive)])),
             retry: Retry { first: Duration::from_millis(50), longest: Duration::from_millis(400) },
             compare_every: hour,
             list_refresh: hour,

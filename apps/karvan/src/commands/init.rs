@@ -97,7 +97,7 @@ enum Act {
         after_help = "Example:\n  karvan init agreement --dir pk draft.json --out signed.json"
     )]
     Agreement(Agreement),
-    /// Make a token for a person or program; the node knows it after its next start.
+    /// Make a token for a person or program; a running node knows it after SIGHUP.
     #[command(after_help = "Example:\n  karvan init token --dir pk --user amina \
         --member PK/GOV/FBR/customs --permission customs.read")]
     Token(Token),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use karvan_exchange::local_api::Token;
+use karvan_exchange::tokens::Token;
 use karvan_system::{Entropy, SystemEntropy};
 use karvan_types::{Digest, ErrorKind, MemberId, json};
 

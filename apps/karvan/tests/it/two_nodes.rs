@@ -175,3 +175,35 @@ fn a_running_node_takes_over_a_new_list_and_certificate() {
     let told = std::fs::read_to_string(world.path("pk.log")).expect("log");
     assert!(told.contains("the certificate was renewed"), "{told}");
 }
+
+#[test]
+fn a_running_node_reads_tokens_anew_at_sighup() {
+    let world = World::two_nations();
+    let node = world.start("pk");
+    let file = "pk/tokens/auditor.token";
+    world.good(&[
+        "init",
+        "token",
+        "--dir",
+        "pk",
+        "--user",
+        "auditor",
+        "--member",
+        PK,
+        "--permission",
+        "node.read",
+    ]);
+    let ready = std::fs::read_to_string(world.path("pk/data/ready.json")).expect("ready");
+    let ready: Value = serde_json::from_str(&ready).expect("JSON");
+    let url = ready["local"].as_str().expect("a URL");
+    let status = ["status", "--node", url, "--token-file", file];
+    world.karvan(&status).check(4, "does not know the token");
+    node.signal("-HUP");
+    world.wait_for_log("pk", "were read anew");
+    world.good(&status);
+    std::fs::write(world.path("pk/tokens.json"), "no list").expect("written");
+    node.signal("-HUP");
+    world.wait_for_log("pk", "nothing was read anew");
+    world.good(&status);
+    assert_eq!(node.stop(), Some(0));
+}

@@ -11,6 +11,9 @@ use serde_json::Value;
 pub(crate) const PK: &str = "PK/GOV/FBR/customs";
 pub(crate) const AZ: &str = "AZ/GOV/SCC/customs";
 
+/// How often a log is looked at before it is given up.
+const LOG_LOOKS_MAX: usize = 2_000;
+
 /// A folder that holds everything of a test.
 pub(crate) struct World {
     folder: tempfile::TempDir,
@@ -141,6 +144,19 @@ impl World {
         Running { child }
     }
 
+    /// Waits until a node's log says something.
+    pub(crate) fn wait_for_log(&self, dir: &str, part: &str) {
+        let path = self.path(&format!("{dir}.log"));
+        for _ in 0..LOG_LOOKS_MAX {
+            if std::fs::read_to_string(&path).expect("a log").contains(part) {
+                return;
+            }
+            // Another process paces the loop.
+            self.karvan(&["--version"]).good();
+        }
+        panic!("{} never said `{part}`", path.display());
+    }
+
     /// Asks again until `done` says so; each question is a process, which paces the loop.
     pub(crate) fn wait_for(&self, arguments: &[&str], done: impl Fn(&Value) -> bool) -> Value {
         const TRIES_MAX: usize = 20_000;
@@ -186,9 +202,16 @@ pub(crate) struct Running {
 impl Running {
     /// Asks the node to stop, as a service manager does, and returns its exit code.
     pub(crate) fn stop(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        self.signal("-TERM");
         self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Running {
+    /// Sends a signal, such as `-HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args([signal, &pid]).status().expect("kill runs");
     }
 }
 

@@ -1,3 +1,5 @@
+use karvan_exchange::tokens::Token;
+
 use super::*;
 use crate::registry::ClientAccess;
 
@@ -28,7 +30,7 @@ fn access() -> Access {
         },
         ClientAccess { plain_http: true, ..ClientAccess::new(member(OPEN)) },
     ]);
-    Access::new(Arc::new(registry), &tokens)
+    Access::new(Arc::new(registry), Arc::new(Tokens::new(&tokens)))
 }
 
 /// Checks what a request with these headers is: `Ok`, or the code of the refusal.

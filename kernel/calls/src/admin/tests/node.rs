@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use karvan_exchange::local_api::Token;
 use karvan_exchange::network::{Boxed, Incoming, Network, Stream};
+use karvan_exchange::tokens::{Token, Tokens};
 use karvan_exchange::{NodeConfig, Parts};
 use karvan_ledger::{Config, Ledger, Witness};
 use karvan_store::{Blobs, SqliteStore, Store};
@@ -130,7 +130,10 @@ pub(super) async fn open(folder: &Path, tokens: Vec<Token>) -> Node {
         network: Arc::new(NoNetwork),
         subsystems: Vec::new(),
     };
-    let config = NodeConfig { tokens, ..NodeConfig::new(NODE.parse().expect("a node")) };
+    let config = NodeConfig {
+        tokens: Arc::new(Tokens::new(&tokens)),
+        ..NodeConfig::new(NODE.parse().expect("a node"))
+    };
     Node::open(config, parts).await.expect("a node")
 }
 
