@@ -3,6 +3,9 @@
 mod agreements;
 mod bundles;
 mod calls;
+mod calls_abuse;
+mod calls_crash;
+mod calls_forged;
 mod calls_live;
 mod crash;
 mod dead_letters;
