@@ -14,8 +14,9 @@
 //! Invariants: numbers are exact decimals and limits are compared without rounding (INV-13); a
 //! rule never stands in code (INV-14); every verdict carries the weakest status it rests on.
 //!
-//! Not here: the matching of claims (`crate::matching`), which may call [`evaluate`] later; duty
-//! rates (`crate::tariff`). This module reads no clock and no file.
+//! Not here: the matching of claims (`crate::matching`), which may call [`evaluate`] or, for what a
+//! certificate states without materials, [`statement`]; duty rates (`crate::tariff`). This module
+//! reads no clock and no file.
 //!
 //! [`Status`]: crate::tariff::Status
 
@@ -27,6 +28,7 @@ pub mod published;
 mod read;
 mod rule;
 mod set;
+mod statement;
 mod step;
 mod words;
 
@@ -40,6 +42,7 @@ pub use set::{
     MinimalOperations, Parameters, RuleSet, ThirdPartyInvoice, Tolerance, Validity, WhollyObtained,
     built_in,
 };
+pub use statement::statement;
 pub use step::{Missing, Sentence, Step, Verdict};
 
 #[cfg(test)]

@@ -156,6 +156,11 @@ phrases! {
         "The rule set does not know `{name}`; a person must say whether it is more than minimal.";
     PROCESSES_MISSING = "processes.missing", "It is not stated which processes were done.";
 
+    STATEMENT = "statement", "The rule for {code} allows what the certificate states";
+    STATEMENT_MET = "statement.met", "The rule has this criterion.";
+    STATEMENT_NOT = "statement.not", "The rule does not have this criterion.";
+    FACT_STATEMENT = "fact.statement", "a person's view on what the certificate states for {code}";
+
     CONDITIONS = "conditions", "The conditions of the claim are met";
     FACT_MISSING = "fact.missing", "Not known: {what}.";
     IN_FORCE = "in-force", "The goods are shipped while the agreement is in force";
