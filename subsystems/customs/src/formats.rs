@@ -120,10 +120,32 @@ pub(crate) fn place<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Valu
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::messages::Message;
+
+    /// Returns every declaration and certificate of the shipped consignments, with their names.
+    pub(crate) fn sample_messages() -> Vec<(String, Message)> {
+        let mut found = Vec::new();
+        for consignment in crate::samples::shipped() {
+            for step in &consignment.steps {
+                for (member, code) in
+                    [("declaration", "EXD"), ("claim", "IMP"), ("certificate", "COO")]
+                {
+                    let Some(value) = step.input.get(member).filter(|value| value.is_object())
+                    else {
+                        continue;
+                    };
+                    let message = Message::parse(code, value.to_string().as_bytes());
+                    found.extend(message.ok().map(|message| (consignment.id.clone(), message)));
+                }
+            }
+        }
+        assert!(found.len() > 60, "only {} messages among the samples", found.len());
+        found
+    }
 
     #[test]
     fn every_value_that_does_not_come_back_is_named() {

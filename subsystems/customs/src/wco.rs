@@ -1,4 +1,4 @@
-//! Reads declarations in WCO Data Model XML (version 3, DEC messages) into canonical messages.
+//! WCO Data Model XML (version 3): declarations (DEC) and responses (RES), in and out.
 //!
 //! The text is read as a stream of events into a tree within named bounds (`read`), then each part
 //! of the declaration takes the elements it knows out of the tree (`declaration`, `amendment`).
@@ -9,23 +9,36 @@
 //! Invariants: no DOCTYPE, no entity beyond the five of XML, no external access; memory and time
 //! are bounded by [`BYTES_MAX`]; every refusal says line, byte, rule and remedy.
 //!
-//! Not here: rules on the content (`crate::validate`), writing XML.
+//! Out: one walk over the canonical message makes the elements (`write`). An amendment is applied
+//! to the declaration that it names by its pointers (`amend`, with the ids of `ids`).
+//!
+//! Not here: rules on the content (`crate::validate`).
 
+mod amend;
 mod amendment;
 mod declaration;
+mod ids;
 mod read;
+mod response;
 mod take;
+mod write;
 
 use karvan_types::{ErrorKind, Timestamp};
 
 use crate::messages::{DocumentType, FunctionCode, Header, Message, SharingLevel};
 use take::Taker;
 
+pub use amend::{Amended, Unamendable, amend};
 pub use read::{
     ATTRIBUTES_MAX, BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX,
 };
+pub use response::{
+    Answered, AnsweredCommodity, AnsweredItem, AnsweredShipment, Bank, Due, DuePayment, FUNCTIONS,
+    ImportedResponse, Response, ResponseError, Statement, Status, import_response,
+};
 pub use take::LOSSES_MAX;
 pub(crate) use take::{day, instant_304};
+pub use write::{Unwritable, Written, write};
 
 /// Namespace of the envelope `MetaData`.
 pub const NAMESPACE_METADATA: &str = "urn:wco:datamodel:WCO:DocumentMetaData-DMS:2";
@@ -33,6 +46,11 @@ pub const NAMESPACE_METADATA: &str = "urn:wco:datamodel:WCO:DocumentMetaData-DMS
 pub const NAMESPACE_DECLARATION: &str = "urn:wco:datamodel:WCO:DEC-DMS:2";
 /// Namespace of the data types inside a declaration.
 pub const NAMESPACE_TYPES: &str = "urn:wco:datamodel:WCO:Declaration_DS:DMS:2";
+
+/// Namespace of a response.
+pub const NAMESPACE_RESPONSE: &str = "urn:wco:datamodel:WCO:RES-DMS:2";
+/// Namespace of the data types inside a response.
+pub const NAMESPACE_RESPONSE_TYPES: &str = "urn:wco:datamodel:WCO:Response_DS:DMS:2";
 
 /// What the XML does not say and the receiver knows.
 #[derive(Clone, Copy, Debug)]
@@ -217,23 +235,29 @@ pub fn import(xml: &[u8], context: Context<'_>) -> Result<Imported, Error> {
     Ok(Imported { message, not_carried_over: losses, not_listed: losses_unlisted, notes })
 }
 
-/// Takes the declaration out of its envelope and refuses everything else by name.
-fn declaration_element(taker: &mut Taker, mut root: read::Element) -> Result<read::Element, Error> {
+/// Takes the one message out of its envelope; `expected` is named when there is none.
+fn message_of(
+    taker: &mut Taker,
+    mut root: read::Element,
+    expected: &str,
+) -> Result<read::Element, Error> {
     let at = root.position();
-    let inner = if root.name == "MetaData" {
-        let is_message =
-            |child: &read::Element| matches!(child.name.as_str(), "Declaration" | "Response");
-        let (mut messages, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut root.children).into_iter().partition(is_message);
-        if let Some(second) = messages.get(1) {
-            return Err(second.position().error(Rule::SecondRoot(second.name.clone())));
-        }
-        root.children = others;
-        taker.lose(root);
-        messages.pop().ok_or_else(|| at.error(Rule::Missing("Declaration".to_owned())))?
-    } else {
-        root
-    };
+    let is_message =
+        |child: &read::Element| matches!(child.name.as_str(), "Declaration" | "Response");
+    let (mut messages, others): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut root.children).into_iter().partition(is_message);
+    if let Some(second) = messages.get(1) {
+        return Err(second.position().error(Rule::SecondRoot(second.name.clone())));
+    }
+    root.children = others;
+    taker.lose(root);
+    messages.pop().ok_or_else(|| at.error(Rule::Missing(expected.to_owned())))
+}
+
+/// Takes the declaration out of its envelope and refuses everything else by name.
+fn declaration_element(taker: &mut Taker, root: read::Element) -> Result<read::Element, Error> {
+    let inner =
+        if root.name == "MetaData" { message_of(taker, root, "Declaration")? } else { root };
     let at = inner.position();
     match inner.name.as_str() {
         "Declaration" if inner.namespace == NAMESPACE_DECLARATION => Ok(inner),
@@ -246,31 +270,10 @@ fn declaration_element(taker: &mut Taker, mut root: read::Element) -> Result<rea
             let code = inner.children.iter().find(|child| child.name == "FunctionCode");
             let function: String =
                 code.map_or("", |code| code.text.trim()).chars().take(8).collect();
-            let meaning = response_meaning(&function);
+            let meaning = response::meaning(&function);
             Err(at.error(Rule::Response { function, meaning }))
         }
         _ => Err(at.error(Rule::Root(inner.name))),
-    }
-}
-
-/// Function codes of responses, as used by the published DMS profile.
-fn response_meaning(function: &str) -> &'static str {
-    match function {
-        "01" => "accepted",
-        "02" => "received and registered",
-        "03" => "rejected",
-        "05" => "control planned",
-        "06" => "documents wanted",
-        "07" => "corrected by customs",
-        "08" => "goods may be released",
-        "09" => "cleared",
-        "10" => "cancelled",
-        "11" => "amendment request decided",
-        "13" => "tax statement",
-        "14" => "balance insufficient",
-        "15" => "payment reminder",
-        "16" => "goods have left",
-        _ => "unknown",
     }
 }
 

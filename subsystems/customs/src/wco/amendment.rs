@@ -1,5 +1,6 @@
 //! Maps a `Declaration` of type COR or INV to an amendment or a cancellation.
 
+use super::declaration::Part;
 use super::read::Element;
 use super::take::{Taker, has};
 use super::{Error, Loss, Rule};
@@ -17,20 +18,7 @@ pub(super) fn amendment(
 ) -> Result<Message, Error> {
     let e = &mut element;
     let reason = reason(taker, e)?;
-    let amendments = taker.all(e, "Amendment", |taker, e| {
-        Ok(Some(AmendmentReason {
-            change_reason_code: taker.required_text(e, "ChangeReasonCode")?,
-            pointers: taker.all(e, "Pointer", |taker, e| {
-                if !has(e, &["DocumentSectionCode"]) {
-                    return Ok(None);
-                }
-                let sequence = taker.number(e, "SequenceNumeric")?;
-                let tag = taker.text(e, "TagID")?;
-                let section = taker.text(e, "DocumentSectionCode")?;
-                Ok(section.map(|section| Pointer { sequence, section, tag }))
-            })?,
-        }))
-    })?;
+    let amendments = taker.all(e, "Amendment", change)?;
     if amendments.is_empty() {
         return Err(taker.missing(e, "Amendment"));
     }
@@ -95,4 +83,23 @@ fn reference(header: &Header, subject: DocumentType) -> DocumentReference {
         functional_reference_id: None,
         effective_date: None,
     }
+}
+
+/// Reads a change and where it is.
+pub(super) fn change(taker: &mut Taker, e: &mut Element) -> Part<AmendmentReason> {
+    Ok(Some(AmendmentReason {
+        change_reason_code: taker.required_text(e, "ChangeReasonCode")?,
+        pointers: taker.all(e, "Pointer", pointer)?,
+    }))
+}
+
+/// Reads one step of a path.
+pub(super) fn pointer(taker: &mut Taker, e: &mut Element) -> Part<Pointer> {
+    if !has(e, &["DocumentSectionCode"]) {
+        return Ok(None);
+    }
+    let sequence = taker.number(e, "SequenceNumeric")?;
+    let tag = taker.text(e, "TagID")?;
+    let section = taker.text(e, "DocumentSectionCode")?;
+    Ok(section.map(|section| Pointer { sequence, section, tag }))
 }

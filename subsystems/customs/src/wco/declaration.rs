@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::read::Element;
-use super::take::{Taker, has};
+use super::take::{Taker, attribute, has};
 use crate::messages::{
     AdditionalDocument, Address, CERTIFICATE_TYPE_CODE, ChargeDeduction, Classification,
     ClassificationKind, Commodity, Consignment, Country, CountryId, CustomsValuation, DutyTaxFee,
@@ -12,7 +12,7 @@ use crate::messages::{
 };
 
 /// A part of the message, absent when a required field of it is missing.
-type Part<T> = Result<Option<T>, Error>;
+pub(super) type Part<T> = Result<Option<T>, Error>;
 
 /// The model states masses in kilograms.
 const MASS_UNIT: Option<&str> = Some("KGM");
@@ -139,7 +139,7 @@ fn shipment(taker: &mut Taker, e: &mut Element) -> Result<GoodsShipment, Error> 
 fn consignment(taker: &mut Taker, e: &mut Element) -> Part<Consignment> {
     Ok(Some(Consignment {
         container_code: taker.text(e, "ContainerCode")?,
-        departure_date_time: None,
+        departure_date_time: taker.instant(e, "DepartureDateTime")?,
         departure_transport_means: taker.one(e, "DepartureTransportMeans", transport_means)?,
         arrival_transport_means: taker.one(e, "ArrivalTransportMeans", transport_means)?,
         loading_location: taker.one(e, "LoadingLocation", location)?,
@@ -289,10 +289,19 @@ fn classification(taker: &mut Taker, e: &mut Element) -> Part<Classification> {
         _ => return Ok(None),
     };
     taker.text(e, "IdentificationTypeCode")?;
-    Ok(taker.text(e, "ID")?.map(|id| Classification { id, kind, edition: None }))
+    let mut edition = None;
+    let id = taker.one(e, "ID", |_, child| {
+        let stated = attribute(child, "schemeVersionID");
+        edition = stated.as_ref().and_then(|stated| stated.parse().ok());
+        if let Some(stated) = stated.filter(|_| edition.is_none()) {
+            child.attributes.push(("schemeVersionID".to_owned(), stated));
+        }
+        Ok(Some(std::mem::take(&mut child.text).trim().to_owned()))
+    })?;
+    Ok(id.map(|id| Classification { id, kind, edition }))
 }
 
-fn duty_tax_fee(taker: &mut Taker, e: &mut Element) -> Part<DutyTaxFee> {
+pub(super) fn duty_tax_fee(taker: &mut Taker, e: &mut Element) -> Part<DutyTaxFee> {
     if !has(e, &["TypeCode"]) {
         return Ok(None);
     }
@@ -313,7 +322,7 @@ fn duty_tax_fee(taker: &mut Taker, e: &mut Element) -> Part<DutyTaxFee> {
     }))
 }
 
-fn additional_document(taker: &mut Taker, e: &mut Element) -> Part<AdditionalDocument> {
+pub(super) fn additional_document(taker: &mut Taker, e: &mut Element) -> Part<AdditionalDocument> {
     if !has(e, &["TypeCode", "ID"]) {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ use karvan_types::amount::parse_decimal;
 use karvan_types::{Amount, Date, Decimal, Quantity, Timestamp};
 
 use super::read::{Element, TEXT_BYTES_MAX};
-use super::{Error, Loss, NAMESPACE_DECLARATION, NAMESPACE_TYPES, Note, Rule};
+use super::{Error, Loss, NAMESPACE_RESPONSE_TYPES, NAMESPACE_TYPES, Note, Rule};
 use crate::codes::units;
 use crate::messages::text::date;
 
@@ -67,7 +67,7 @@ impl Taker {
         let mut found = Vec::new();
         let (mine, others) = std::mem::take(&mut parent.children)
             .into_iter()
-            .partition(|child| is_named(child, name));
+            .partition(|child| is_named(child, name, &parent.namespace));
         parent.children = others;
         for child in mine {
             found.extend(self.read(child, &mut part)?);
@@ -75,7 +75,8 @@ impl Taker {
         Ok(found)
     }
 
-    fn read<T>(
+    /// Reads a child that was taken out with `part`; its rest is listed as lost.
+    pub(super) fn read<T>(
         &mut self,
         mut child: Element,
         part: impl FnOnce(&mut Self, &mut Element) -> Result<Option<T>, Error>,
@@ -295,27 +296,29 @@ impl Taker {
 
 /// Removes the first child of this name.
 fn remove(parent: &mut Element, name: &str) -> Option<Element> {
-    let index = parent.children.iter().position(|child| is_named(child, name))?;
+    let index =
+        parent.children.iter().position(|child| is_named(child, name, &parent.namespace))?;
     Some(parent.children.remove(index))
 }
 
-/// Returns whether an element has this name in a namespace of the declaration.
-fn is_named(element: &Element, name: &str) -> bool {
+/// Returns whether an element has this name in the namespace of its parent or of the data types.
+fn is_named(element: &Element, name: &str, outer: &str) -> bool {
     element.name == name
-        && [NAMESPACE_DECLARATION, NAMESPACE_TYPES].contains(&element.namespace.as_str())
+        && [outer, NAMESPACE_TYPES, NAMESPACE_RESPONSE_TYPES].contains(&element.namespace.as_str())
 }
 
 /// Returns whether all of these children are there with a text or content of their own, so that a
 /// part that needs them takes nothing out in vain.
 pub(super) fn has(element: &Element, names: &[&str]) -> bool {
     names.iter().all(|name| {
-        let found = element.children.iter().find(|child| is_named(child, name));
+        let mut children = element.children.iter();
+        let found = children.find(|child| is_named(child, name, &element.namespace));
         found.is_some_and(|child| !child.text.trim().is_empty() || !child.children.is_empty())
     })
 }
 
 /// Takes an attribute out.
-fn attribute(element: &mut Element, name: &str) -> Option<String> {
+pub(super) fn attribute(element: &mut Element, name: &str) -> Option<String> {
     let index = element.attributes.iter().position(|(found, _)| found == name)?;
     let (_, value) = element.attributes.remove(index);
     Some(value.trim().to_owned())

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::validate::{Severity, validate};
 
+mod writing;
+
 /// Set to rewrite the expectation files from what is found.
 const UPDATE: &str = "KARVAN_UPDATE_EXPECTED";
 

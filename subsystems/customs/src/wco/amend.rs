@@ -1,0 +1,220 @@
+//! Applies an amendment by pointers to the declaration that it names.
+//!
+//! The declaration is written as elements, the pointed-at fields and classes are taken over from
+//! the amendment's own elements, and the result is read again. So an amendment can change exactly
+//! what the XML can say, and every rule of reading holds for what it leaves behind.
+//!
+//! A pointer counts occurrences in the declaration. The amendment itself may hold one occurrence
+//! only: then that is the one meant. An occurrence right after the last is added; a class or field
+//! that the amendment does not hold is removed.
+//!
+//! Not here: whether an amendment may still be made (`crate::subsystem`).
+
+use karvan_types::ErrorKind;
+
+use super::write::{self, Node};
+use super::{Context, Loss, Unwritable, ids, import};
+use crate::messages::{Amendment, AmendmentReason, DocumentType, FunctionCode, Header, Message};
+
+/// A declaration after an amendment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Amended {
+    /// The new version, under function 5.
+    pub message: Message,
+    /// New values that the message has no place for.
+    pub not_carried_over: Vec<Loss>,
+}
+
+/// An amendment does not fit the declaration.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unamendable {
+    /// It names another document.
+    #[error("the amendment is about {amended}, not about {given}; choose the right declaration")]
+    OtherDocument {
+        /// Type and number in the amendment.
+        amended: String,
+        /// Type and number of the document.
+        given: String,
+    },
+    /// Only declarations have pointers.
+    #[error("only an EXD or an IMP is amended by pointers; send a new version")]
+    Kind,
+    /// A pointer leads nowhere.
+    #[error("change {change}: the pointer {pointer} names no element; correct class and tag id")]
+    Pointer {
+        /// Which change, counted from 1.
+        change: usize,
+        /// Which pointer of it, counted from 1.
+        pointer: usize,
+    },
+    /// A pointer counts too far.
+    #[error("change {change}: there is no {path}; the declaration has {count}")]
+    Occurrence {
+        /// Which change, counted from 1.
+        change: usize,
+        /// Path with the occurrence.
+        path: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A path of the amendment is no path.
+    #[error(transparent)]
+    Path(#[from] Unwritable),
+    /// What the amendment leaves behind is no declaration.
+    #[error("the amended declaration cannot be read: {0}")]
+    Result(String),
+}
+
+impl Unamendable {
+    /// Returns what kind of failure this is.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::OtherDocument { .. } | Self::Occurrence { .. } => ErrorKind::Conflict,
+            Self::Path(error) => error.kind(),
+            _ => ErrorKind::Invalid,
+        }
+    }
+}
+
+/// Applies an amendment and returns the new version of the declaration.
+pub fn amend(declaration: &Message, amendment: &Amendment) -> Result<Amended, Unamendable> {
+    let header = declaration.header();
+    let kind = declaration.document_type();
+    if !matches!(kind, DocumentType::Export | DocumentType::Import) {
+        return Err(Unamendable::Kind);
+    }
+    let document = &amendment.document;
+    if document.id != header.id || document.document_type != kind.code() {
+        return Err(Unamendable::OtherDocument {
+            amended: format!("{} {}", document.document_type, document.id),
+            given: format!("{kind} {}", header.id),
+        });
+    }
+    let (mut target, _) = write::declaration(declaration)?;
+    let mut source = Node::new("Declaration");
+    write::graft(&mut source, &amendment.values)?;
+    for (change, number) in amendment.amendments.iter().zip(1..) {
+        apply(&mut target, &source, change, number)?;
+    }
+    target.sort("Declaration");
+    let xml = write::document(&target, "DEC")?;
+    let context = Context {
+        agreement_id: &header.agreement_id,
+        sharing_level: header.sharing_level,
+        received_at: amendment.header.issue_date_time,
+        subject: kind,
+    };
+    let imported =
+        import(xml.as_bytes(), context).map_err(|error| Unamendable::Result(error.to_string()))?;
+    let mut message = imported.message;
+    renew(&mut message, &amendment.header);
+    let mut not_carried_over = imported.not_carried_over;
+    // The envelope is our own.
+    not_carried_over.retain(|loss| !loss.path.starts_with("MetaData"));
+    Ok(Amended { message, not_carried_over })
+}
+
+/// Makes the message a new version, as of the amendment.
+fn renew(message: &mut Message, of: &Header) {
+    let header = match message {
+        Message::Export(message) => &mut message.header,
+        Message::Import(message) => &mut message.header,
+        _ => return,
+    };
+    header.version_id = of.version_id.max(header.version_id.saturating_add(1));
+    header.function_code = FunctionCode::Replace;
+    header.functional_reference_id.clone_from(&of.functional_reference_id);
+    header.issue_date_time = of.issue_date_time;
+}
+
+/// A step of a path: name of the element, occurrence in the declaration.
+struct Step {
+    name: &'static str,
+    number: usize,
+}
+
+fn apply(
+    target: &mut Node,
+    source: &Node,
+    change: &AmendmentReason,
+    number: usize,
+) -> Result<(), Unamendable> {
+    let steps = steps(change, number)?;
+    let Some((last, outer)) = steps.split_last() else {
+        return Err(Unamendable::Pointer { change: number, pointer: 1 });
+    };
+    let (mut target, mut source, mut path) = (target, Some(source), String::new());
+    for step in outer {
+        path = format!("{path}/{}[{}]", step.name, step.number);
+        source = source.and_then(|source| child(source, step));
+        let count = target.children.iter().filter(|child| child.name == step.name).count();
+        if step.number == count + 1 {
+            target.children.push(Node::new(step.name));
+        }
+        let mut places = target.children.iter_mut().filter(|child| child.name == step.name);
+        target = places.nth(step.number - 1).ok_or_else(|| Unamendable::Occurrence {
+            change: number,
+            path: path.clone(),
+            count,
+        })?;
+    }
+    let new = source.and_then(|source| child(source, last)).cloned();
+    let indices: Vec<usize> = (target.children.iter().enumerate())
+        .filter(|(_, child)| child.name == last.name)
+        .map(|(index, _)| index)
+        .collect();
+    match (indices.get(last.number - 1), new) {
+        (Some(index), Some(new)) => {
+            if let Some(place) = target.children.get_mut(*index) {
+                *place = new;
+            }
+        }
+        (Some(index), None) => drop(target.children.remove(*index)),
+        (None, Some(new)) if last.number == indices.len() + 1 => target.children.push(new),
+        (None, _) => {
+            let path = format!("{path}/{}[{}]", last.name, last.number);
+            return Err(Unamendable::Occurrence { change: number, path, count: indices.len() });
+        }
+    }
+    Ok(())
+}
+
+/// Finds the element of the amendment for a step: by its own number, by its place, or the only one.
+fn child<'a>(source: &'a Node, step: &Step) -> Option<&'a Node> {
+    let all: Vec<&Node> = source.children.iter().filter(|child| child.name == step.name).collect();
+    let is_numbered = |node: &&&Node| {
+        let number = node.children.iter().find(|child| child.name == "SequenceNumeric");
+        number.is_some_and(|number| number.text == step.number.to_string())
+    };
+    if let [only] = all.as_slice() {
+        return Some(only);
+    }
+    all.iter().find(is_numbered).or_else(|| all.get(step.number - 1)).copied()
+}
+
+/// Turns pointers into steps below the declaration.
+fn steps(change: &AmendmentReason, number: usize) -> Result<Vec<Step>, Unamendable> {
+    let (mut path, mut steps) = ("Declaration", Vec::new());
+    for (pointer, place) in change.pointers.iter().zip(1..) {
+        let sequence = pointer.sequence.map_or(1, |s| usize::try_from(s).unwrap_or(1)).max(1);
+        let mut go = |id: &str, sequence: usize| {
+            let unknown = || Unamendable::Pointer { change: number, pointer: place };
+            let next = ids::below(path, id).ok_or_else(unknown)?;
+            let names = next.get(path.len() + 1..).unwrap_or_default().split('/');
+            steps.extend(names.map(|name| Step { name, number: 1 }));
+            if let Some(last) = steps.last_mut() {
+                last.number = sequence;
+            }
+            path = next;
+            Ok::<(), Unamendable>(())
+        };
+        if pointer.section != "42A" {
+            go(&pointer.section, sequence)?;
+        }
+        if let Some(tag) = &pointer.tag {
+            go(tag, 1)?;
+        }
+    }
+    Ok(steps)
+}

@@ -1,0 +1,604 @@
+//! Responses of a customs service (RES messages), function codes 01 to 16.
+//!
+//! [`Response`] is the message of the format itself, read with losses listed and written again;
+//! acceptance and rejection are validations, clearance with write-offs is a utilisation result.
+//!
+//! Samples of the profile carry no namespace; with a namespace it must be the right one.
+
+use karvan_types::{Amount, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::read::{Element, Position};
+use super::take::{Taker, has};
+use super::write::{self, Node, Unwritable};
+use super::{Context, Error, Loss, NAMESPACE_RESPONSE, Note, Rule, declaration, ids};
+use crate::messages::{
+    AdditionalDocument, AmendedValue, AmendmentReason, CERTIFICATE_TYPE_CODE, Decision,
+    DocumentReference, DocumentType, DutyTaxFee, FunctionCode, Header, Message, Outcome, Pointer,
+    UtilisationItem, UtilisationResult, Validation, ValidationError,
+};
+
+/// What the function codes mean; 04 and 12 are not assigned in the published profile.
+pub const FUNCTIONS: [(&str, &str); 14] = [
+    ("01", "accepted"),
+    ("02", "received and registered"),
+    ("03", "rejected"),
+    ("05", "control planned"),
+    ("06", "documents wanted"),
+    ("07", "corrected by customs"),
+    ("08", "goods may be released"),
+    ("09", "cleared"),
+    ("10", "cancelled"),
+    ("11", "amendment request decided"),
+    ("13", "tax statement"),
+    ("14", "balance insufficient"),
+    ("15", "payment reminder"),
+    ("16", "goods have left"),
+];
+
+/// Document name code of a validation (UN/EDIFACT 1001, customs response).
+const VALIDATION_TYPE_CODE: &str = "963";
+/// Document name code of a utilisation result.
+const UTILISATION_TYPE_CODE: &str = "961";
+/// Type of a statement that carries the decision about an item; a code of our own.
+const DECISION: &str = "KDC";
+
+/// A response.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Response {
+    /// Which response, a code of [`FUNCTIONS`] `017`.
+    pub function_code: String,
+    /// The customs service's reference `D026`.
+    #[serde(rename = "FunctionalReferenceID")]
+    pub functional_reference_id: String,
+    /// When it was issued `D029`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_date_time: Option<Timestamp>,
+    /// Statements, such as which document is wanted until when `03A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_information: Vec<Statement>,
+    /// What customs changed `06A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amendment: Vec<AmendmentReason>,
+    /// Bank for the payment `14A`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<Bank>,
+    /// Errors of a rejected declaration `53A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub error: Vec<ResponseError>,
+    /// States `12B`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<Status>,
+    /// The declaration that is answered `42A`.
+    pub declaration: Answered,
+    /// The new values of a correction, by path.
+    #[serde(rename = "corrections", default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<AmendedValue>,
+}
+
+/// A statement of a response `03A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Statement {
+    /// Code, an..17 `226`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_code: Option<String>,
+    /// Text, an..512 `225`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_description: Option<String>,
+    /// Until when `264`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_date_time: Option<Timestamp>,
+    /// Type, an..3 `369`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_type_code: Option<String>,
+    /// What it is about `97A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pointer: Vec<Pointer>,
+}
+
+/// A bank account `14A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Bank {
+    /// The bank `R069`.
+    #[serde(rename = "ReferenceID", default, skip_serializing_if = "Option::is_none")]
+    pub reference_id: Option<String>,
+    /// The account `372`.
+    #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// An error of a rejected declaration `53A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ResponseError {
+    /// Words `488`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Code, an..8 `377`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_code: Option<String>,
+    /// Where `97A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pointer: Vec<Pointer>,
+}
+
+/// A state of the declaration `12B`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Status {
+    /// Since when `380`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_date_time: Option<Timestamp>,
+    /// Which, an..3 `379`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_code: Option<String>,
+    /// When the goods were released `277`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_date_time: Option<Timestamp>,
+    /// What it is about `97A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pointer: Vec<Pointer>,
+}
+
+/// The declaration that is answered `42A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answered {
+    /// When it was accepted `023`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance_date_time: Option<Timestamp>,
+    /// When it was cancelled `373`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancellation_date_time: Option<Timestamp>,
+    /// When it was rejected `374`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection_date_time: Option<Timestamp>,
+    /// The sender's reference `D026`.
+    #[serde(rename = "FunctionalReferenceID", default, skip_serializing_if = "Option::is_none")]
+    pub functional_reference_id: Option<String>,
+    /// Its number `D014`.
+    #[serde(rename = "ID", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its version `383`.
+    #[serde(rename = "VersionID", default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<u32>,
+    /// Duties of the whole declaration, to be paid `50A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duty_tax_fee: Vec<Due>,
+    /// What is said about items `67A`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goods_shipment: Option<AnsweredShipment>,
+}
+
+/// An amount that is due `50A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Due {
+    /// The payment `94A`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<DuePayment>,
+}
+
+/// A payment that is due `94A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DuePayment {
+    /// Reference to quote `014`.
+    #[serde(rename = "ReferenceID", default, skip_serializing_if = "Option::is_none")]
+    pub reference_id: Option<String>,
+    /// Amount assessed `120`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_assessed_amount: Option<Amount>,
+    /// Until when `376`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_date_time: Option<Timestamp>,
+    /// Amount to pay `378`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_amount: Option<Amount>,
+}
+
+/// What is said about items `67A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AnsweredShipment {
+    /// The items `68A`.
+    #[serde(default)]
+    pub government_agency_goods_item: Vec<AnsweredItem>,
+}
+
+/// What is said about an item `68A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AnsweredItem {
+    /// Its number `006`.
+    pub sequence_numeric: u32,
+    /// Documents with what was written off them, 502 and 503 `02A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_document: Vec<AdditionalDocument>,
+    /// Its duties `23A`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commodity: Option<AnsweredCommodity>,
+}
+
+/// The duties of an item `23A`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AnsweredCommodity {
+    /// Duties and taxes `50A`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub duty_tax_fee: Vec<DutyTaxFee>,
+}
+
+/// A response that was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImportedResponse {
+    /// The response.
+    pub response: Response,
+    /// Values of the XML that it has no place for.
+    pub not_carried_over: Vec<Loss>,
+    /// How many more are not carried over than are listed.
+    pub not_listed: usize,
+    /// Values that were filled in or changed.
+    pub notes: Vec<Note>,
+}
+
+/// Returns what a function code means.
+pub(super) fn meaning(function: &str) -> &'static str {
+    FUNCTIONS.iter().find(|(code, _)| *code == function).map_or("unknown", |(_, meaning)| meaning)
+}
+
+/// Reads a response, with or without its envelope.
+pub fn import_response(xml: &[u8]) -> Result<ImportedResponse, Error> {
+    let mut taker = Taker::new();
+    let root = super::read::tree(xml)?;
+    let at = root.position();
+    let mut element = if root.name == "MetaData" {
+        super::message_of(&mut taker, root, "Response")?
+    } else {
+        root
+    };
+    if element.name != "Response" {
+        return Err(at.error(Rule::Root(element.name)));
+    }
+    if !["", NAMESPACE_RESPONSE].contains(&element.namespace.as_str()) {
+        let (found, expected) = (element.namespace, NAMESPACE_RESPONSE);
+        return Err(at.error(Rule::Namespace { element: element.name, found, expected }));
+    }
+    let response = read(&mut taker, &mut element, at)?;
+    taker.lose_content(element);
+    let Taker { mut losses, losses_unlisted, notes, .. } = taker;
+    losses.sort_by_key(|loss| loss.line);
+    Ok(ImportedResponse { response, not_carried_over: losses, not_listed: losses_unlisted, notes })
+}
+
+fn read(taker: &mut Taker, e: &mut Element, at: Position) -> Result<Response, Error> {
+    let function_code = taker.required_text(e, "FunctionCode")?;
+    if meaning(&function_code) == "unknown" {
+        let (path, rule) = ("FunctionCode".to_owned(), "use 01 to 16 but 04 and 12".to_owned());
+        return Err(at.error(Rule::Value { path, value: function_code, rule }));
+    }
+    let functional_reference_id = taker.required_text(e, "FunctionalReferenceID")?;
+    let issue_date_time = taker.instant(e, "IssueDateTime")?;
+    // A second declaration holds the values of a correction.
+    let (declarations, others): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut e.children).into_iter().partition(|child| child.name == "Declaration");
+    e.children = others;
+    let mut declarations = declarations.into_iter();
+    let first = declarations.next().ok_or_else(|| taker.missing(e, "Declaration"))?;
+    let declaration = taker.read(first, answered)?.unwrap_or_default();
+    let mut whole = Taker::of_whole_values();
+    for second in declarations.by_ref().take(1) {
+        whole.lose_content(second);
+    }
+    if whole.losses_unlisted > 0 {
+        return Err(at.error(Rule::Changes));
+    }
+    for more in declarations {
+        taker.lose(more);
+    }
+    let value = |loss: Loss| AmendedValue { path: loss.path, value: loss.value };
+    Ok(Response {
+        function_code,
+        functional_reference_id,
+        issue_date_time,
+        additional_information: taker.all(e, "AdditionalInformation", |taker, e| {
+            Ok(Some(Statement {
+                statement_code: taker.text(e, "StatementCode")?,
+                statement_description: taker.text(e, "StatementDescription")?,
+                limit_date_time: taker.instant(e, "LimitDateTime")?,
+                statement_type_code: taker.text(e, "StatementTypeCode")?,
+                pointer: taker.all(e, "Pointer", super::amendment::pointer)?,
+            }))
+        })?,
+        amendment: taker.all(e, "Amendment", super::amendment::change)?,
+        bank: taker.one(e, "Bank", |taker, e| {
+            let reference_id = taker.text(e, "ReferenceID")?;
+            Ok(Some(Bank { reference_id, id: taker.text(e, "ID")? }))
+        })?,
+        error: taker.all(e, "Error", |taker, e| {
+            Ok(Some(ResponseError {
+                description: taker.text(e, "Description")?,
+                validation_code: taker.text(e, "ValidationCode")?,
+                pointer: taker.all(e, "Pointer", super::amendment::pointer)?,
+            }))
+        })?,
+        status: taker.all(e, "Status", |taker, e| {
+            Ok(Some(Status {
+                effective_date_time: taker.instant(e, "EffectiveDateTime")?,
+                name_code: taker.text(e, "NameCode")?,
+                release_date_time: taker.instant(e, "ReleaseDateTime")?,
+                pointer: taker.all(e, "Pointer", super::amendment::pointer)?,
+            }))
+        })?,
+        declaration,
+        corrections: whole.losses.into_iter().map(value).collect(),
+    })
+}
+
+fn answered(taker: &mut Taker, e: &mut Element) -> Result<Option<Answered>, Error> {
+    Ok(Some(Answered {
+        acceptance_date_time: taker.instant(e, "AcceptanceDateTime")?,
+        cancellation_date_time: taker.instant(e, "CancellationDateTime")?,
+        rejection_date_time: taker.instant(e, "RejectionDateTime")?,
+        functional_reference_id: taker.text(e, "FunctionalReferenceID")?,
+        id: taker.text(e, "ID")?,
+        version_id: taker.number(e, "VersionID")?,
+        duty_tax_fee: taker.all(e, "DutyTaxFee", |taker, e| {
+            let payment = taker.one(e, "Payment", |taker, e| {
+                Ok(Some(DuePayment {
+                    reference_id: taker.text(e, "ReferenceID")?,
+                    tax_assessed_amount: taker.amount(e, "TaxAssessedAmount")?,
+                    due_date_time: taker.instant(e, "DueDateTime")?,
+                    payment_amount: taker.amount(e, "PaymentAmount")?,
+                }))
+            })?;
+            Ok(Some(Due { payment }))
+        })?,
+        goods_shipment: taker.one(e, "GoodsShipment", |taker, e| {
+            let items = taker.all(e, "GovernmentAgencyGoodsItem", item)?;
+            Ok(Some(AnsweredShipment { government_agency_goods_item: items }))
+        })?,
+    }))
+}
+
+fn item(taker: &mut Taker, e: &mut Element) -> Result<Option<AnsweredItem>, Error> {
+    if !has(e, &["SequenceNumeric"]) {
+        return Ok(None);
+    }
+    Ok(Some(AnsweredItem {
+        sequence_numeric: taker.number(e, "SequenceNumeric")?.unwrap_or_default(),
+        additional_document: taker.all(
+            e,
+            "AdditionalDocument",
+            declaration::additional_document,
+        )?,
+        commodity: taker.one(e, "Commodity", |taker, e| {
+            let duty_tax_fee = taker.all(e, "DutyTaxFee", declaration::duty_tax_fee)?;
+            Ok(Some(AnsweredCommodity { duty_tax_fee }))
+        })?,
+    }))
+}
+
+impl Response {
+    /// Writes the response as XML.
+    pub fn to_xml(&self) -> Result<String, Unwritable> {
+        let value = serde_json::to_value(self);
+        let value = value.map_err(|error| Unwritable::Json(error.to_string()))?;
+        let mut root = Node::new("Response");
+        write::elements(&mut root, &value);
+        root.sort("Response");
+        if !self.corrections.is_empty() {
+            let mut second = Node::new("Declaration");
+            write::graft(&mut second, &self.corrections)?;
+            second.sort("Declaration");
+            root.children.push(second);
+        }
+        write::document(&root, "RES")
+    }
+
+    /// Makes the response that says what a validation or utilisation result says; none for other
+    /// messages.
+    pub fn of(message: &Message) -> Option<Self> {
+        match message {
+            Message::Validation(validation) => Some(Self::of_validation(validation)),
+            Message::Utilisation(result) => Some(Self::of_utilisation(result)),
+            _ => None,
+        }
+    }
+
+    fn of_validation(validation: &Validation) -> Self {
+        let is_accepted = validation.outcome == Outcome::Accepted;
+        let errors = validation.errors.iter().map(|error| {
+            let pointer = ids::pointers(&error.pointer);
+            // What has no ids is told in words.
+            let description = match &pointer {
+                Some(_) => error.remedy.clone(),
+                None => format!("{}: {}", error.pointer, error.remedy),
+            };
+            ResponseError {
+                description: Some(description),
+                validation_code: Some(error.rule.clone()),
+                pointer: pointer.unwrap_or_default(),
+            }
+        });
+        Self {
+            error: errors.collect(),
+            ..Self::about(
+                if is_accepted { "01" } else { "03" },
+                &validation.header,
+                &validation.document,
+            )
+        }
+    }
+
+    fn of_utilisation(result: &UtilisationResult) -> Self {
+        let mut response = Self::about("09", &result.header, &result.claim);
+        let mut items = Vec::new();
+        for item in &result.items {
+            items.push(AnsweredItem {
+                sequence_numeric: item.sequence,
+                additional_document: vec![AdditionalDocument {
+                    category_code: None,
+                    type_code: CERTIFICATE_TYPE_CODE.to_owned(),
+                    id: result.certificate.id.clone(),
+                    effective_date: result.certificate.effective_date,
+                    line_numeric: Some(item.certificate_item),
+                    lpco_exemption_code: None,
+                    write_off: Some(item.write_off.clone()),
+                }],
+                commodity: None,
+            });
+            response.additional_information.push(Statement {
+                statement_code: Some(decision_code(item.decision).to_owned()),
+                statement_description: item.reason.clone(),
+                limit_date_time: None,
+                statement_type_code: Some(DECISION.to_owned()),
+                pointer: ["42A", "67A", "68A"]
+                    .map(|section| Pointer {
+                        sequence: (section == "68A").then_some(item.sequence),
+                        section: section.to_owned(),
+                        tag: None,
+                    })
+                    .into(),
+            });
+        }
+        response.status.push(Status {
+            effective_date_time: format!("{}T00:00:00Z", result.decision_date).parse().ok(),
+            ..Status::default()
+        });
+        response.declaration.goods_shipment =
+            Some(AnsweredShipment { government_agency_goods_item: items });
+        response
+    }
+
+    fn about(function_code: &str, header: &Header, document: &DocumentReference) -> Self {
+        Self {
+            function_code: function_code.to_owned(),
+            functional_reference_id: header.functional_reference_id.clone(),
+            issue_date_time: Some(header.issue_date_time),
+            additional_information: Vec::new(),
+            amendment: Vec::new(),
+            bank: None,
+            error: Vec::new(),
+            status: Vec::new(),
+            declaration: Answered {
+                id: Some(document.id.clone()),
+                version_id: document.version_id,
+                functional_reference_id: document.functional_reference_id.clone(),
+                ..Answered::default()
+            },
+            corrections: Vec::new(),
+        }
+    }
+
+    /// Makes the canonical message: a validation of 01, 02 and 03, a utilisation result of 09 with
+    /// write-offs from one certificate; none of the others.
+    pub fn to_message(&self, context: Context<'_>) -> Option<Message> {
+        match self.function_code.as_str() {
+            "01" | "02" | "03" => Some(Message::Validation(Box::new(self.validation(context)?))),
+            "09" => Some(Message::Utilisation(Box::new(self.utilisation(context)?))),
+            _ => None,
+        }
+    }
+
+    fn header(&self, context: Context<'_>, type_code: &str) -> Header {
+        Header {
+            function_code: FunctionCode::Response,
+            functional_reference_id: self.functional_reference_id.clone(),
+            type_code: type_code.to_owned(),
+            id: self.functional_reference_id.clone(),
+            version_id: 1,
+            issue_date_time: self.issue_date_time.unwrap_or(context.received_at),
+            agreement_id: context.agreement_id.to_owned(),
+            sharing_level: context.sharing_level,
+        }
+    }
+
+    fn document(&self, subject: DocumentType) -> Option<DocumentReference> {
+        let Answered { id, functional_reference_id, version_id, .. } = &self.declaration;
+        Some(DocumentReference {
+            document_type: subject.code().to_owned(),
+            id: id.clone().or_else(|| functional_reference_id.clone())?,
+            version_id: *version_id,
+            functional_reference_id: functional_reference_id.clone(),
+            effective_date: None,
+        })
+    }
+
+    fn validation(&self, context: Context<'_>) -> Option<Validation> {
+        let errors = self.error.iter().map(|error| ValidationError {
+            pointer: ids::path(&error.pointer).unwrap_or_default(),
+            rule: error.validation_code.clone().unwrap_or_default(),
+            remedy: error.description.clone().unwrap_or_default(),
+        });
+        let is_rejected = self.function_code == "03";
+        Some(Validation {
+            header: self.header(context, VALIDATION_TYPE_CODE),
+            document: self.document(context.subject)?,
+            outcome: if is_rejected { Outcome::Rejected } else { Outcome::Accepted },
+            errors: errors.collect(),
+        })
+    }
+
+    fn utilisation(&self, context: Context<'_>) -> Option<UtilisationResult> {
+        let shipment = self.declaration.goods_shipment.as_ref()?;
+        let mut certificate: Option<&AdditionalDocument> = None;
+        let mut items = Vec::new();
+        for item in &shipment.government_agency_goods_item {
+            let is_certificate = |doc: &&AdditionalDocument| doc.type_code == CERTIFICATE_TYPE_CODE;
+            let document = item.additional_document.iter().find(is_certificate)?;
+            if certificate.is_some_and(|certificate| certificate.id != document.id) {
+                return None;
+            }
+            certificate = Some(document);
+            let statement = self.additional_information.iter().find(|statement| {
+                statement.statement_type_code.as_deref() == Some(DECISION)
+                    && statement.pointer.last().and_then(|pointer| pointer.sequence)
+                        == Some(item.sequence_numeric)
+            })?;
+            items.push(UtilisationItem {
+                sequence: item.sequence_numeric,
+                certificate_item: document.line_numeric?,
+                decision: decision(statement.statement_code.as_deref()?)?,
+                write_off: document.write_off.clone().unwrap_or_default(),
+                balance: None,
+                reason_codes: Vec::new(),
+                reason: statement.statement_description.clone(),
+            });
+        }
+        let certificate = certificate?;
+        let decided = self.status.iter().find_map(|status| status.effective_date_time);
+        Some(UtilisationResult {
+            header: self.header(context, UTILISATION_TYPE_CODE),
+            certificate: DocumentReference {
+                document_type: DocumentType::Certificate.code().to_owned(),
+                id: certificate.id.clone(),
+                version_id: None,
+                functional_reference_id: None,
+                effective_date: certificate.effective_date,
+            },
+            claim: self.document(DocumentType::Import)?,
+            decision_date: decided.unwrap_or(context.received_at).utc_date(),
+            officer_id: String::new(),
+            items,
+        })
+    }
+}
+
+const DECISIONS: [(Decision, &str); 4] = [
+    (Decision::Granted, "GRA"),
+    (Decision::GrantedInPart, "PAR"),
+    (Decision::Denied, "DEN"),
+    (Decision::Query, "QRY"),
+];
+
+fn decision_code(decision: Decision) -> &'static str {
+    DECISIONS.iter().find(|(known, _)| *known == decision).map_or("QRY", |(_, code)| code)
+}
+
+fn decision(code: &str) -> Option<Decision> {
+    DECISIONS.iter().find(|(_, known)| *known == code).map(|(decision, _)| *decision)
+}
