@@ -286,3 +286,6 @@ impl hyper::body::Body for Sending {
         SizeHint::with_exact(self.size - self.at)
     }
 }
+
+#[cfg(test)]
+mod tests;
