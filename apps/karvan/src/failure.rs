@@ -59,6 +59,7 @@ fn kind_of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorKind>
     told_by!(
         karvan_agreements::Error,
         karvan_calls::Error,
+        karvan_negotiation::Error,
         karvan_exchange::Error,
         karvan_trust::Error,
         karvan_store::Error,

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use karvan_agreements::Agreements;
-use karvan_calls::{Gateway, Settings};
 use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::tokens::Tokens;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
@@ -36,6 +35,7 @@ use crate::failure::Failure;
 use crate::{agreements, files, setup, subsystems};
 
 mod agencies;
+mod gateways;
 mod identity;
 pub(crate) mod local;
 mod log_thread;
@@ -121,43 +121,32 @@ async fn run_parts(
         subsystems,
     };
     let node = Node::open(node_config(config, &trust, clock.now())?, parts).await?;
-    let settings = Settings::new(data.join("spool"));
-    let gateway =
-        Gateway::open(node.clone(), settings, Arc::new(OsDisk), Some(Arc::clone(&tls))).await?;
+    let gateways = gateways::Gateways::open(&node, data, &tls).await?;
     let agencies = agencies::Agencies::open(&config.calls, &tls).await?;
     let local = listen(config.local.listen, "local.listen").await?;
     let ready = announce(config, peer, local.local_addr()?, agencies.addresses()?)?;
     on_ready(&ready);
 
-    let routes = node.local_routes().merge(gateway.local_routes());
     let upkeep = upkeep::Upkeep { config, trust, store, keys, tls, certificate, clock };
     let outcome = tokio::select! {
-        ended = node.run(vec![gateway.peer_service()]) => ended.map_err(Into::into),
-        never = local::serve(local, routes) => match never {},
-        () = agencies.serve(&gateway) => Ok(()),
+        ended = node.run(gateways.peer_services()) => ended.map_err(Into::into),
+        ended = gateways.run() => ended,
+        never = local::serve(local, gateways.local_routes(&node)) => match never {},
+        () = agencies.serve(&gateways.calls) => Ok(()),
         ended = upkeep.run() => ended,
         ended = reload::at_hangup(config, &node) => ended,
         failed = state_failure(&state) => Err(failed.into()),
         ended = log.ended() => ended,
-        () = async { stop.await; drain(&gateway, config).await } => Ok(()),
+        () = async { stop.await; gateways.drain(config).await } => Ok(()),
     };
     let _ = std::fs::remove_file(data.join(READY_FILE));
     drop(node);
     outcome.and(log.stop().await)
 }
 
-/// Lets the calls under way end before the node does.
-async fn drain(gateway: &Gateway, config: &Config) {
-    let left = gateway.drain(config.calls.drain.duration()).await;
-    if left > 0 {
-        tracing::warn!("{left} calls were still under way when the node stopped");
-    }
-}
-
 fn open_state(config: &Config, subsystems: &[Arc<dyn Subsystem>]) -> Result<SqliteStore> {
     let migrations = subsystems.iter().flat_map(|subsystem| subsystem.migrations());
-    let migrations =
-        records::MIGRATIONS.iter().chain(karvan_calls::records::MIGRATIONS).chain(migrations);
+    let migrations = records::MIGRATIONS.iter().chain(gateways::migrations()).chain(migrations);
     Ok(SqliteStore::open(&config.node.data.join("state"), migrations)?)
 }
 
