@@ -74,7 +74,7 @@ pub fn evaluate(set: &RuleSet, product: &Product) -> Report {
         origin: verdicts.0,
         conditions: verdicts.1,
         preference: steps.verdict,
-        headline: headline(verdicts, steps.verdict, &rule),
+        headline: headline(verdicts, &steps, &rule),
         // An open verdict rests on nothing yet.
         status: steps.status().filter(|_| !steps.verdict.is_open()),
         missing: steps.open_facts(),
@@ -83,8 +83,8 @@ pub fn evaluate(set: &RuleSet, product: &Product) -> Report {
     }
 }
 
-fn headline(parts: (Verdict, Verdict), preference: Verdict, rule: &str) -> Sentence {
-    let phrase = match (parts.0, preference) {
+fn headline(parts: (Verdict, Verdict), steps: &Step, rule: &str) -> Sentence {
+    let phrase = match (parts.0, steps.verdict) {
         (Verdict::NotMet, _) => w::HEAD_NOT,
         (Verdict::Met, Verdict::Met) if parts.1 == Verdict::NotChecked => w::HEAD_RULE_ONLY,
         (Verdict::Met, Verdict::Met) => w::HEAD_YES,
@@ -93,7 +93,15 @@ fn headline(parts: (Verdict, Verdict), preference: Verdict, rule: &str) -> Sente
         (Verdict::NeedsPerson, _) => w::HEAD_PERSON,
         (_, _) => w::HEAD_OPEN,
     };
-    phrase.say(&[("rule", rule)])
+    let why = if steps.verdict == Verdict::NotMet { reason(steps) } else { String::new() };
+    phrase.say(&[("rule", rule), ("why", &why)])
+}
+
+/// Returns the first failure that decides; of several ways the last, which is the product rule.
+fn reason(step: &Step) -> String {
+    let mut failed = step.steps.iter().filter(|inner| inner.verdict == Verdict::NotMet);
+    let inner = if step.joined == Kind::Any { failed.next_back() } else { failed.next() };
+    inner.map_or_else(|| format!("{}: {}", step.rule.english(), step.because.english()), reason)
 }
 
 fn gather_unchecked(step: &Step, found: &mut Vec<Sentence>) {

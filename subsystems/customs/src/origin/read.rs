@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         let fits = text.filter(|text| {
             !text.is_empty()
                 && text.chars().count() <= TEXT_CHARS_MAX
-                && !text.chars().any(|c| c.is_control() && !c.is_whitespace())
+                && !text.chars().any(is_deceptive)
         });
         if fits.is_none() {
             self.fail(
@@ -292,6 +292,14 @@ impl<'a> Reader<'a> {
             ("assumed", Status::Assumed),
         ])
     }
+}
+
+/// Returns whether a character could make a text look like another one: control characters, marks
+/// that turn the direction of writing, and those without width that no script needs.
+fn is_deceptive(c: char) -> bool {
+    let control = c.is_control() && !c.is_whitespace();
+    control
+        || matches!(c, '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 pub(super) fn is_name(name: &str) -> bool {

@@ -11,6 +11,7 @@
 //! Not here: evaluation (`super::evaluate`), rule sets in other formats (`super::published`).
 
 mod check;
+mod describe;
 mod load;
 
 use std::collections::BTreeMap;

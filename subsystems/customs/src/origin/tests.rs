@@ -145,6 +145,59 @@ fn the_shipped_set_is_tidy() {
 }
 
 #[test]
+fn common_rules_are_said_in_words() {
+    let words = |set: &RuleSet| -> Vec<_> {
+        set.common_rules().iter().map(|(sentence, _)| sentence.english()).collect()
+    };
+    let shipped = words(built_in().expect("valid"));
+    assert_eq!(shipped.len(), 9, "{shipped:#?}");
+    let test_set = RuleSet::parse("set.json", &testdata("set.json")).expect("valid");
+    let said = words(&test_set);
+    for expected in [
+        "In force from 2024-12-16 until 2030-12-31.",
+        "Originating materials of AZ, PK count as its own, with a proof of origin.",
+        "Materials up to 10 % of the ex-works price may break a rule on classification, but not \
+         for goods of 50-63.",
+        "The certificate is valid for 12 months from its issue.",
+    ] {
+        assert!(said.iter().any(|one| one == expected), "{expected}: {said:#?}");
+    }
+    assert!(shipped.iter().chain(&said).all(|one| !one.contains(['{', '?'])), "{shipped:#?}");
+}
+
+#[test]
+fn headlines_say_why() {
+    let set = RuleSet::parse("set.json", &testdata("set.json")).expect("valid");
+    let product = |patch: &[(&str, Value)]| {
+        let patch = patch.iter().map(|(at, value)| ((*at).to_owned(), value.clone())).collect();
+        Product::parse("product.json", &patched("product.json", &patch)).expect("valid")
+    };
+    for (patch, expected) in [
+        (
+            vec![],
+            "Originating, and the conditions of the claim are met. By: Rule wire for copper wire \
+             (7408)",
+        ),
+        (
+            vec![("/processes/done", Value::from(vec!["packing"]))],
+            "Not originating. More than minimal operations are done: Only minimal operations are \
+             done: packing.",
+        ),
+        (
+            vec![("/certificate/presented", Value::from("2027-03-06"))],
+            "Originating, but a condition of the claim is not met. The certificate is valid when \
+             it is presented: Presented on 2027-03-06, but valid until 2027-03-05.",
+        ),
+        (
+            vec![("/materials", Value::Null)],
+            "It cannot be said whether the goods originate: facts are missing.",
+        ),
+    ] {
+        assert_eq!(evaluate(&set, &product(&patch)).headline.english(), expected);
+    }
+}
+
+#[test]
 fn the_narrowest_entry_holds() {
     let set = built_in().expect("valid");
     for (code, expected) in [

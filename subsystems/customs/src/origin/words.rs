@@ -41,9 +41,9 @@ phrases! {
     HEAD_RULE_ONLY = "head.rule-only",
         "Originating as far as the product rule goes; this rule set holds no conditions of route \
          and certificate. By: {rule}";
-    HEAD_NOT = "head.not", "Not originating.";
+    HEAD_NOT = "head.not", "Not originating. {why}";
     HEAD_CONDITIONS_FAIL = "head.conditions-fail",
-        "Originating, but a condition of the claim is not met. By: {rule}";
+        "Originating, but a condition of the claim is not met. {why}";
     HEAD_CONDITIONS_OPEN = "head.conditions-open",
         "Originating; whether the conditions of the claim are met cannot be said yet. By: {rule}";
     HEAD_OPEN = "head.open", "It cannot be said whether the goods originate: facts are missing.";
@@ -207,6 +207,32 @@ phrases! {
         "The invoice is from a third country, and the certificate says so.";
     INVOICE_UNDECLARED = "invoice.undeclared",
         "The invoice is from a third country, and the certificate does not say so.";
+
+    SAY_IN_FORCE = "say.in-force", "In force from {from} until {until}.";
+    SAY_WHOLLY = "say.wholly",
+        "Wholly obtained are: {ways}. Declared for codes {codes}, a person must look.";
+    SAY_NO_CUMULATION = "say.no-cumulation",
+        "Only materials of the country of production count as originating.";
+    SAY_CUMULATION = "say.cumulation", "Originating materials of {countries} count as its own.";
+    SAY_CUMULATION_PROOF = "say.cumulation-proof",
+        "Originating materials of {countries} count as its own, with a proof of origin.";
+    SAY_TOLERANCE = "say.tolerance",
+        "Materials up to {percent} % of the {base} may break a rule on classification.";
+    SAY_TOLERANCE_EXCEPT = "say.tolerance-except",
+        "Materials up to {percent} % of the {base} may break a rule on classification, but not \
+         for goods of {codes}.";
+    SAY_MINIMAL = "say.minimal", "These operations never confer origin: {operations}.";
+    SAY_DIRECT = "say.direct",
+        "Direct consignment; in transit under customs control, untraded, with no more than \
+         {operations}, proven by one of {proofs}.";
+    SAY_ISSUE = "say.issue",
+        "The certificate is issued within {days} days of shipment, or marked as retrospective \
+         within {months} months.";
+    SAY_VALIDITY = "say.validity", "The certificate is valid for {months} months from its issue.";
+    SAY_INVOICE_DECLARED = "say.invoice-declared",
+        "An invoice of a third country is accepted when the certificate says so.";
+    SAY_INVOICE_FORBIDDEN = "say.invoice-forbidden",
+        "An invoice of a third country is not accepted.";
 
     FACT_CODE = "fact.code", "the code of the goods in HS {edition}";
     FACT_MATERIAL_CODE = "fact.material-code", "the code of {name} in HS {edition}";

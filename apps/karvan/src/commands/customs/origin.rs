@@ -1,5 +1,6 @@
 //! Rules of origin from the data of this program or a file: no node, no network.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -119,6 +120,7 @@ fn rules(command: &Rules, output: Output) -> Result<Outcome> {
             "title": set.title,
             "code": command.code,
             "entries": entries.iter().map(|entry| entry_json(set, entry)).collect::<Vec<_>>(),
+            "common": common_json(set),
             "sources": set.sources,
         });
         output.print(&report, |_| {
@@ -132,10 +134,23 @@ fn rules(command: &Rules, output: Output) -> Result<Outcome> {
             for entry in &entries {
                 text.push_str(&describe_entry(set, entry));
             }
+            text.push_str("\nFor all goods\n");
+            let common = set.common_rules();
+            if common.is_empty() {
+                text.push_str("  This rule set holds product rules only.\n");
+            }
+            for (sentence, basis) in common {
+                let _ = writeln!(text, "  {}\n    {}", sentence.english(), describe_basis(basis));
+            }
             text
         })?;
         Ok(Outcome::Done)
     })
+}
+
+fn common_json(set: &RuleSet) -> Value {
+    let rule = |(sentence, basis)| json!({ "sentence": sentence, "basis": basis });
+    set.common_rules().into_iter().map(rule).collect()
 }
 
 fn entry_json(set: &RuleSet, entry: &Entry) -> Value {
@@ -286,11 +301,16 @@ fn validate(command: &Validate, output: Output) -> Result<Outcome> {
     let set = load(&command.file)?;
     let findings = set.findings();
     let readable = set.entries.iter().filter(|entry| entry.rule.is_machine_readable()).count();
+    let mut statuses = BTreeMap::new();
+    for entry in &set.entries {
+        *statuses.entry(entry.basis.status).or_insert(0_usize) += 1;
+    }
     let report = json!({
         "set": set.id,
         "title": set.title,
         "entries": set.entries.len(),
         "machineReadable": readable,
+        "statuses": statuses,
         "findings": findings,
     });
     output.print(&report, |_| {
@@ -299,6 +319,9 @@ fn validate(command: &Validate, output: Output) -> Result<Outcome> {
             set.title,
             set.entries.len()
         );
+        for (known, count) in &statuses {
+            let _ = writeln!(text, "  status {}: {count}", status(*known));
+        }
         for kind in [Kind::Overlap, Kind::Gap, Kind::Text] {
             let lines: Vec<_> = findings.iter().filter_map(|one| line(one, kind)).collect();
             let _ = writeln!(text, "\n{}: {}", kind.title(), lines.len());
@@ -343,4 +366,30 @@ fn line(finding: &Finding, kind: Kind) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_view_shows_the_status() {
+        let set = built_in().expect("valid");
+        let rule = set.entries.first().map(|entry| describe_entry(set, entry)).expect("a rule");
+        assert!(rule.contains("Status: analogue (!)"), "{rule}");
+        let text = include_bytes!(
+            "../../../../../subsystems/customs/samples/origin/05-footballs-repacked.json"
+        );
+        let product = Product::parse("sample", text).expect("valid");
+        let report = describe(set, &evaluate(set, &product));
+        for expected in [
+            "Origin: no. Conditions: yes. Claim: no.",
+            "(!) stand-in rules until the official text is in",
+            "(assumed (!), project",
+            "Only minimal operations are done",
+            "pak-china-fta: Pakistan-China",
+        ] {
+            assert!(report.contains(expected), "{expected}: {report}");
+        }
+    }
 }

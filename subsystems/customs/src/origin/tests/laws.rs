@@ -130,7 +130,10 @@ proptest! {
     }
 
     #[test]
-    fn texts_and_bytes_do_not_panic(text in ".{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn texts_and_bytes_do_not_panic(
+        text in ".{0,200}",
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
         let _ = Product::parse("p", text.as_bytes()).is_ok();
         let _ = published::parse_any("s", &bytes).is_ok();
         let _ = SET.find(&text).is_ok();
