@@ -90,6 +90,7 @@ fn headline(parts: (Verdict, Verdict), steps: &Step, rule: &str) -> Sentence {
         (Verdict::Met, Verdict::Met) => w::HEAD_YES,
         (Verdict::Met, Verdict::NotMet) => w::HEAD_CONDITIONS_FAIL,
         (Verdict::Met, _) => w::HEAD_CONDITIONS_OPEN,
+        (_, Verdict::NotMet) => w::HEAD_CLAIM_FAILS,
         (Verdict::NeedsPerson, _) => w::HEAD_PERSON,
         (_, _) => w::HEAD_OPEN,
     };

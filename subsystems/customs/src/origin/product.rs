@@ -129,6 +129,9 @@ impl Product {
 }
 
 fn product(at: &Reader<'_>) -> Option<Product> {
+    // A file of another kind would break every rule there is; one is enough to say so.
+    at.members()?;
+    at.need("format")?.choice(&[(FORMAT, ())])?;
     at.object(&[
         "format",
         "about",
@@ -146,7 +149,6 @@ fn product(at: &Reader<'_>) -> Option<Product> {
         "transport",
         "certificate",
     ])?;
-    at.need("format")?.choice(&[(FORMAT, ())])?;
     let hs_edition = at.need("hs_edition").and_then(|at| set::read_edition(&at));
     let code = at.need("code").and_then(|at| code(&at, hs_edition));
     let mut product = Product {

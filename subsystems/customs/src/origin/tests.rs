@@ -189,6 +189,11 @@ fn headlines_say_why() {
              it is presented: Presented on 2027-03-06, but valid until 2027-03-05.",
         ),
         (
+            vec![("/materials", Value::Null), ("/destination", Value::from("GE"))],
+            "The claim does not hold, whether the goods originate or not. The goods go to another \
+             party: They go to GE, which is no party.",
+        ),
+        (
             vec![("/materials", Value::Null)],
             "It cannot be said whether the goods originate: facts are missing.",
         ),

@@ -46,6 +46,8 @@ phrases! {
         "Originating, but a condition of the claim is not met. {why}";
     HEAD_CONDITIONS_OPEN = "head.conditions-open",
         "Originating; whether the conditions of the claim are met cannot be said yet. By: {rule}";
+    HEAD_CLAIM_FAILS = "head.claim-fails",
+        "The claim does not hold, whether the goods originate or not. {why}";
     HEAD_OPEN = "head.open", "It cannot be said whether the goods originate: facts are missing.";
     HEAD_PERSON = "head.person",
         "Needs a person: the verdict hangs on a rule text that is not machine-readable, or on a \

@@ -25,6 +25,9 @@ pub(super) fn parse(file: &str, text: &[u8]) -> Result<RuleSet, Error> {
 }
 
 fn set(at: &Reader<'_>) -> Option<RuleSet> {
+    // A file of another kind would break every rule there is; one is enough to say so.
+    at.members()?;
+    at.need("format")?.choice(&[(FORMAT, ())])?;
     at.object(&[
         "format",
         "id",
@@ -38,7 +41,6 @@ fn set(at: &Reader<'_>) -> Option<RuleSet> {
         "parameters",
         "entries",
     ])?;
-    at.need("format")?.choice(&[(FORMAT, ())])?;
     let sources: Vec<_> = at.need("sources")?.list(LIST_MAX).iter().filter_map(source).collect();
     let known = Known { sources: &sources };
     let parties = at.need("parties")?.list(COUNTRIES_MAX);
