@@ -38,6 +38,8 @@ mod verify;
 
 /// Whose failures these are.
 const SIDE: Prefix = Prefix::ClientProxy;
+/// The cause when a call did not get to the other node.
+const UNREACHABLE: &str = "peer-unreachable";
 /// Where anybody asks who is there (PR-MREST).
 const LIST_CLIENTS_PATH: &str = "/listClients";
 
@@ -219,6 +221,14 @@ impl Inner {
         story.sent();
         let received = self.send(head, peer, &signed, &whole).await;
         story.received();
+        let received = match received {
+            Err(refusal) if refusal.rejection.code == UNREACHABLE => {
+                // Nobody has seen it: this node refuses it.
+                begun.forget();
+                return Err(self.refuse_early(judged, refusal).await);
+            }
+            received => received,
+        };
         let judged = received.and_then(|(head, body)| {
             story.response_size = body.size;
             self.verify(judged, peer, &signed, &head, &body).map(|it| (it, body))
@@ -235,10 +245,14 @@ impl Inner {
         let counted = self.begin().map_err(|rejection| rejection.by(SIDE))?;
         let place = self.client_gate.enter(&relation.provider, asked.began_at).await;
         let place = place.map_err(|refused| overloaded(SIDE, refused))?;
+        let mut entered = counted.with(place);
         if asked.exchange_given {
+            if !entered.claim(asked.exchange) {
+                return Err(replayed(asked.exchange, "is being made"));
+            }
             self.check_new(asked.exchange).await?;
         }
-        Ok(counted.with(place))
+        Ok(entered)
     }
 
     /// Refuses an id under which this node has carried a call before.
@@ -256,9 +270,7 @@ impl Inner {
                 "may have had its effect: its answer is not known; ask the provider"
             }
         };
-        let text = format!("the call {exchange} {text}");
-        let rejection = Rejection::new(ErrorKind::Conflict, "exchange-replayed", text);
-        Err(Refusal::new(Prefix::Client, Code::InvalidRequest, rejection))
+        Err(replayed(exchange, text))
     }
 
     /// Sends the message and reads the whole answer.
@@ -334,6 +346,13 @@ impl Inner {
     }
 }
 
+/// Makes the refusal of an id under which a call was made before.
+fn replayed(exchange: ExchangeId, text: &str) -> Refusal {
+    let text = format!("the call {exchange} {text}");
+    let rejection = Rejection::new(ErrorKind::Conflict, "exchange-replayed", text);
+    Refusal::new(Prefix::Client, Code::InvalidRequest, rejection)
+}
+
 /// Ends a call as its answer says, and lets the answer go once that is durable.
 async fn finish(
     begun: Begun,
@@ -394,7 +413,7 @@ fn unknown(text: impl Into<String>) -> Rejection {
 fn no_answer(error: &NoAnswer) -> Refusal {
     if let NoAnswer::Unreachable(..) = error {
         let text = format!("{error}; the call was not made: try again later");
-        let rejection = Rejection::new(ErrorKind::PeerUnavailable, "peer-unreachable", text);
+        let rejection = Rejection::new(ErrorKind::PeerUnavailable, UNREACHABLE, text);
         return Refusal::new(SIDE, Code::NetworkError, rejection);
     }
     let text = format!("{error}; whether the service acted is not known");

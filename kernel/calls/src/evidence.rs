@@ -59,6 +59,7 @@ pub fn entry(call: &Call) -> String {
 
 /// Ends a call that nobody answered, unless it has ended: what is still written ahead has not.
 pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Error> {
+    let statement = statement(&call);
     if side == Side::Provider {
         let open = tx.find::<Open>(call.exchange.to_string())?;
         // Another instant is another request under the same id.
@@ -66,7 +67,7 @@ pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Err
             return Ok(());
         }
     }
-    end(tx, call, side)
+    end(tx, call, side, statement)
 }
 
 /// Ends a call that was refused before it was written ahead. The row of a first call under the
@@ -79,12 +80,18 @@ pub(crate) fn refuse(tx: &mut dyn Tx, mut call: Call) -> Result<(), Error> {
     if known { Ok(()) } else { tx.add(&Received(call)) }
 }
 
-/// Ends a call: its row and its entry; it is no longer written ahead.
-pub(crate) fn end(tx: &mut dyn Tx, mut call: Call, side: Side) -> Result<(), Error> {
+/// Ends a call: its row and its entry; it is no longer written ahead. `statement` is that of the
+/// call, made by the caller: transactions wait for each other.
+pub(crate) fn end(
+    tx: &mut dyn Tx,
+    mut call: Call,
+    side: Side,
+    statement: Digest,
+) -> Result<(), Error> {
     if side == Side::Provider {
         tx.remove::<Open>(call.exchange.to_string())?;
     }
-    call.entry = evidence::record(tx, call.outcome.kind(), statement(&call))?.index;
+    call.entry = evidence::record(tx, call.outcome.kind(), statement)?.index;
     match side {
         Side::Client => tx.add(&Sent(call)),
         Side::Provider => tx.add(&Received(call)),

@@ -11,10 +11,11 @@
 //!
 //! Not here: listeners (the application opens them), the management of services (`crate::admin`).
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -49,7 +50,7 @@ use crate::overload::{Bounds, Gate, Permit};
 use crate::records::{Call, Half};
 use crate::registry::{Registry, TIMEOUT_MAX};
 use crate::upstream::Upstream;
-use crate::wire::{self, Answer, Outgoing, Refusal};
+use crate::wire::{self, Answer, HEADERS_MAX, Outgoing, Refusal};
 
 use relation::Relations;
 
@@ -61,8 +62,6 @@ const CALLS_PATH: &str = "/r1/";
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest request head of an agency's system, in bytes (64 KiB).
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Most header fields of a request.
-const HEADERS_MAX: usize = 128;
 /// How long the provider's node may take beyond the longest time of a service.
 const ANSWER_MARGIN: Duration = Duration::from_secs(30);
 /// How long what is known of this node itself is read before it is looked up again.
@@ -108,6 +107,8 @@ pub(crate) struct Inner {
     draining: AtomicBool,
     under_way: AtomicUsize,
     ended: Notify,
+    /// Calls under way whose exchange id the agency chose.
+    given: Mutex<BTreeSet<ExchangeId>>,
 }
 
 /// What this node is called and signs with.
@@ -148,6 +149,7 @@ impl Gateway {
             draining: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             ended: Notify::new(),
+            given: Mutex::default(),
             registry,
             settings,
             node,
@@ -190,7 +192,7 @@ impl Gateway {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
-            .max_headers(HEADERS_MAX)
+            .max_headers(HEADERS_MAX + 1)
             .serve_connection(TokioIo::new(stream), service)
             .await;
         if let Err(error) = served {
@@ -299,7 +301,8 @@ impl Inner {
 
     /// Ends a call, durably.
     pub(crate) async fn end(&self, call: Call, side: Side) -> Result<(), karvan_store::Error> {
-        self.node.store().write(move |tx| evidence::end(tx, call, side)).await
+        let statement = evidence::statement(&call);
+        self.node.store().write(move |tx| evidence::end(tx, call, side, statement)).await
     }
 
     /// Counts a call that begins; refuses it while the node is being stopped.
@@ -328,14 +331,35 @@ pub(crate) struct UnderWay(Arc<Inner>);
 impl UnderWay {
     /// Keeps a place at a gate as long as the call is under way.
     pub(crate) fn with(self, place: Permit) -> Entered {
-        Entered { _counted: self, _place: place }
+        Entered { counted: self, _place: place, given: None }
     }
 }
 
 /// A call that was let in.
 pub(crate) struct Entered {
-    _counted: UnderWay,
+    counted: UnderWay,
     _place: Permit,
+    given: Option<ExchangeId>,
+}
+
+impl Entered {
+    /// Keeps others from making a call under the id that the agency chose for this one; returns
+    /// whether nobody does already.
+    pub(crate) fn claim(&mut self, exchange: ExchangeId) -> bool {
+        let given = &self.counted.0.given;
+        let free = given.lock().unwrap_or_else(PoisonError::into_inner).insert(exchange);
+        self.given = free.then_some(exchange);
+        free
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(exchange) = self.given {
+            let given = &self.counted.0.given;
+            given.lock().unwrap_or_else(PoisonError::into_inner).remove(&exchange);
+        }
+    }
 }
 
 impl Drop for UnderWay {
@@ -348,7 +372,8 @@ impl Drop for UnderWay {
 
 /// What the figures of a call are made of.
 pub(crate) struct Story {
-    began_at: Timestamp,
+    /// When the request was here.
+    pub(crate) began_at: Timestamp,
     began: Instant,
     sent: Option<Instant>,
     received: Option<Instant>,
@@ -442,9 +467,9 @@ impl Begun {
 }
 
 impl Begun {
-    /// Gives the call up without an end: it never began.
-    pub(crate) fn forget(mut self) {
-        self.call = None;
+    /// Gives the call back without an end: it never began.
+    pub(crate) fn forget(mut self) -> Option<Call> {
+        self.call.take()
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::ext::ReasonPhrase;
 use karvan_agreements::Meter;
 use karvan_exchange::client::Body;
 use karvan_exchange::wire::Link;
-use karvan_store::{Error, Tx};
+use karvan_store::{Error, Row, Tx, Value};
 use karvan_subsystem::Rejection;
 use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
 use karvan_xroad::access::AccessPath;
@@ -28,7 +28,7 @@ use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
 use crate::overload::Overloaded;
-use crate::records::{Call, Half, Open, Outcome, Received};
+use crate::records::{Call, Half, OPEN, Outcome, Received};
 use crate::registry::Service;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
 use crate::{metadata, upstream};
@@ -95,17 +95,19 @@ impl Inner {
             request_signature: Some(opened.verified.signed.signature.clone()),
             salt: opened.salt.clone(),
         };
-        let call = opened.to_call(from.clone(), now);
+        let mut call = Some(opened.to_call(from.clone(), now));
         let is_head = opened.method == Method::Head;
         let mut story = Story::new(now);
-        let (response, fault) = match self.serve(&head, body, &opened, &call, &mut story).await {
-            Ok(response) => (response, None),
-            Err((refusal, begun)) => {
-                let fault = (refusal.code.text(Spelling::Snake), refusal.rejection.text.clone());
-                let response = self.refuse(refusal, call, begun, &link, is_head).await;
-                (response, Some(fault))
-            }
-        };
+        let (response, fault) =
+            match self.serve(&head, body, &opened, (&from, &mut call), &mut story).await {
+                Ok(response) => (response, None),
+                Err((refusal, begun)) => {
+                    let fault =
+                        (refusal.code.text(Spelling::Snake), refusal.rejection.text.clone());
+                    let response = self.refuse(refusal, (call.take(), begun), &link, is_head).await;
+                    (response, Some(fault))
+                }
+            };
         let exchange = opened.verified.exchange;
         self.metrics.observe(&Record {
             client: Some(&opened.verified.client),
@@ -130,12 +132,12 @@ impl Inner {
         head: &Parts,
         body: Body,
         opened: &Opened,
-        call: &Call,
+        (from, call): (&NodeId, &mut Option<Call>),
         story: &mut Story,
     ) -> Result<Response<Body>, (Refusal, Option<Begun>)> {
         let early = |refusal: Refusal| (refusal, None);
         let target = Target::parse(target_of(&head.uri)).map_err(|error| early(error.by(SIDE)))?;
-        let job = match self.permit(opened, &target, &call.peer, call.began_at) {
+        let job = match self.permit(opened, &target, from, story.began_at) {
             Ok(job) => job,
             Err(refusal) => {
                 drain(body).await;
@@ -146,7 +148,7 @@ impl Inner {
         let entered = match self.begin() {
             Ok(counted) => self
                 .provider_gate
-                .enter(&opened.provider, call.began_at)
+                .enter(&opened.provider, story.began_at)
                 .await
                 .map(|place| (counted, place))
                 .map_err(|refused| overloaded(SIDE, refused)),
@@ -263,15 +265,23 @@ impl Inner {
         Ok(Called::Service(service))
     }
 
-    /// Makes the request durable before the provider's system sees it.
-    async fn write_ahead(self: &Arc<Self>, call: &Call) -> Result<Begun, Refusal> {
-        let begun = Begun::new(self, call.clone(), Side::Provider);
-        let row = call.clone();
-        let found = self.node.store().write(move |tx| written_ahead(tx, row)).await;
+    /// Makes the request durable before the provider's system sees it; takes the call when it did.
+    async fn write_ahead(self: &Arc<Self>, call: &mut Option<Call>) -> Result<Begun, Refusal> {
+        let Some(ahead) = call.take() else {
+            let text = "a call is written ahead once";
+            return Err(Rejection::new(ErrorKind::Internal, "written-ahead", text).by(SIDE));
+        };
+        let id = ahead.exchange.to_string();
+        let row = open_row(&ahead);
+        let begun = Begun::new(self, ahead, Side::Provider);
+        let found = match row {
+            Ok(row) => self.node.store().write(move |tx| written_ahead(tx, &row)).await,
+            Err(error) => Err(error),
+        };
         let text = match found {
             Ok(Ahead::New) => return Ok(begun),
             Err(error) => {
-                begun.forget();
+                *call = begun.forget();
                 return Err(logging_failed(SIDE, &error));
             }
             Ok(Ahead::Busy) => "it is being answered",
@@ -281,8 +291,8 @@ impl Inner {
                 "whether the provider's system acted is not known; ask the provider"
             }
         };
-        begun.forget();
-        let text = format!("the exchange {} came before: {text}", call.exchange);
+        *call = begun.forget();
+        let text = format!("the exchange {id} came before: {text}");
         let rejection = Rejection::new(ErrorKind::Conflict, "exchange-replayed", text);
         Err(Refusal::new(SIDE, Code::InvalidRequest, rejection))
     }
@@ -438,11 +448,23 @@ fn upstream_request(
     Ok(request)
 }
 
-fn written_ahead(tx: &mut dyn Tx, call: Call) -> Result<Ahead, Error> {
-    if let Some(Received(known)) = tx.find(call.exchange.to_string())? {
+/// Makes the row of a call that is written ahead.
+fn open_row(call: &Call) -> Result<Row, Error> {
+    let key = call.exchange.to_string();
+    let body = serde_json::to_vec(call).map_err(|source| {
+        let table = OPEN.name;
+        Error::Damaged { table, key: key.clone(), source }
+    })?;
+    Ok(Row { key: key.into(), columns: Vec::new(), body })
+}
+
+fn written_ahead(tx: &mut dyn Tx, row: &Row) -> Result<Ahead, Error> {
+    if let Value::Text(id) = &row.key
+        && let Some(Received(known)) = tx.find(id.as_str())?
+    {
         return Ok(Ahead::Ended(known.outcome));
     }
-    match tx.add(&Open(call)) {
+    match tx.insert(&OPEN, row) {
         Ok(()) => Ok(Ahead::New),
         Err(Error::Exists { .. }) => Ok(Ahead::Busy),
         Err(error) => Err(error),

@@ -27,7 +27,8 @@ pub(crate) async fn recover(node: &Node) -> Result<(), Error> {
                             whether it acted is not known: ask the provider";
                 call.cause = Some(Rejection::new(ErrorKind::Storage, "answer-unknown", text));
                 call.ended_at = now;
-                evidence::end(tx, call, Side::Provider)?;
+                let statement = evidence::statement(&call);
+                evidence::end(tx, call, Side::Provider, statement)?;
             }
             Ok(count)
         });

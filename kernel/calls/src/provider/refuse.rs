@@ -20,8 +20,7 @@ impl Inner {
     pub(super) async fn refuse(
         self: &Arc<Self>,
         refusal: Refusal,
-        call: Call,
-        begun: Option<Begun>,
+        (call, begun): (Option<Call>, Option<Begun>),
         link: &Link,
         head: bool,
     ) -> Response<Body> {
@@ -31,10 +30,10 @@ impl Inner {
             Err(rejection) => return unsigned(&rejection),
         };
         tracing::warn!(
-            peer.id = %call.peer,
-            exchange.id = %call.exchange,
+            exchange.id = link.exchange,
             refusal.code = refusal.rejection.code,
-            "call refused: {}", refusal.rejection.text
+            "call refused: {}",
+            refusal.rejection.text
         );
         let (status, half) = (refusal.status(), signed.half);
         let change = move |call: &mut Call| {
@@ -43,12 +42,14 @@ impl Inner {
             call.cause = Some(refusal.rejection);
             call.response = Some(half);
         };
-        let ended = if let Some(begun) = begun {
-            begun.end(change).await
-        } else {
-            let mut call = call;
-            change(&mut call);
-            self.node.store().write(move |tx| evidence::refuse(tx, call)).await
+        let ended = match (begun, call) {
+            (Some(begun), _) => begun.end(change).await,
+            (None, Some(mut call)) => {
+                change(&mut call);
+                self.node.store().write(move |tx| evidence::refuse(tx, call)).await
+            }
+            // Its end could not be written, which is why it is refused.
+            (None, None) => Ok(()),
         };
         if let Err(error) = ended {
             tracing::error!("a refusal could not be logged: {error}");

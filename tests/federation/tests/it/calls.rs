@@ -349,11 +349,33 @@ async fn an_id_of_the_agency_is_used_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_nobody_can_take_is_refused_at_home() {
+    let world = World::new(509);
+    let az = world.start(AZ).await;
+    let target = format!("/r1/{}/echo", world.nation(PK).member);
+    let answer = az.caller().call("GET", &target, &[], "").await;
+    assert_eq!(answer.headers["x-road-error"], "server.clientproxy.network_error");
+    assert!(String::from_utf8_lossy(&answer.body).contains("the call was not made"));
+    let read = |view: &dyn karvan_store::Read| -> Result<_, Error> {
+        view.select::<Sent>(&Range::all(10))
+    };
+    let sent = az.node.store().read(read).await.expect("rows").pop().expect("a row").0;
+    assert_eq!(
+        (sent.outcome, sent.cause.expect("a cause").code.as_str()),
+        (Outcome::Refused, "peer-unreachable")
+    );
+    az.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_hangs_up_leaves_a_call_without_answer() {
     let scene = Scene::with(508, System::start(|_| None).await).await;
     let (caller, target) = (scene.caller.clone(), scene.path("echo"));
-    let calling = tokio::spawn(async move { caller.call("GET", &target, &[], "").await });
+    let fields = [("karvan-exchange-id", "01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e0f")];
+    let calling = tokio::spawn(async move { caller.call("GET", &target, &fields, "").await });
     until("the system is asked", async || scene.system.seen().pop()).await;
+    let again = scene.caller.call("GET", &scene.path("echo"), &fields, "").await;
+    assert!(String::from_utf8_lossy(&again.body).contains("is being made"), "{again:?}");
     calling.abort();
     let sent = until("the client's node ends the call", async || scene.sent().await.pop()).await;
     let received = until("the provider's too", async || scene.received().await.pop()).await;
