@@ -17,5 +17,6 @@ pub mod relief;
 pub mod samples;
 pub mod subsystem;
 pub mod tariff;
+pub mod uncefact;
 pub mod validate;
 pub mod wco;
