@@ -119,7 +119,8 @@ phrases! {
     MATERIALS_OPEN = "materials.open", "These may stand against it: {names}.";
     WHOLLY_MET = "wholly.met", "Declared as: {way}.";
     WHOLLY_NOT = "wholly.not", "Declared as not wholly obtained.";
-    WHOLLY_FOREIGN = "wholly.foreign", "They contain materials without origin: {names}.";
+    WHOLLY_FOREIGN = "wholly.foreign",
+        "They contain materials that are not of the country: {names}.";
     WHOLLY_MISSING = "wholly.missing", "It is not stated whether they are.";
     WHOLLY_OPEN = "wholly.open", "The origin of some material is not known.";
     WHOLLY_NO_LIST = "wholly.no-list",

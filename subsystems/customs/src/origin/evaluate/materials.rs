@@ -97,6 +97,17 @@ impl<'a> Materials<'a> {
         .collect()
     }
 
+    /// Returns the materials that are not of this country, also those that may not be.
+    pub(super) fn not_of(&self, country: &str) -> Vec<Counted<'_>> {
+        let list = self.0.iter().flatten();
+        list.filter_map(|used| match (&used.material.origin, &used.standing) {
+            (Some(origin), _) if origin == country => None,
+            (None, Standing::Unknown(fact)) => Some(Counted { used, open: vec![fact.clone()] }),
+            _ => Some(Counted { used, open: Vec::new() }),
+        })
+        .collect()
+    }
+
     /// Returns the originating materials, also those that may originate.
     pub(super) fn originating(&self) -> Vec<Counted<'_>> {
         let list = self.0.iter().flatten();

@@ -64,7 +64,8 @@ impl Case<'_> {
                 None => step,
             }
         };
-        let foreign = self.materials.foreign(|_| true);
+        // A partner's materials may count for other rules, but not as obtained here.
+        let foreign = self.materials.not_of(&self.product.produced_in);
         let certain: Vec<_> = foreign.iter().filter(|one| one.open.is_empty()).cloned().collect();
         if !certain.is_empty() {
             let because = w::WHOLLY_FOREIGN.say(&[("names", &names(&certain))]);
