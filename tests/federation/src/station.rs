@@ -297,16 +297,14 @@ impl LogThread {
 }
 
 /// Serves the local interface; its connections end with it.
-fn serve(listener: TcpListener, routes: axum::Router) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let mut connections = JoinSet::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(routes.clone());
-            connections.spawn(async move {
-                let http = hyper::server::conn::http1::Builder::new();
-                let _ = http.serve_connection(TokioIo::new(stream), service).await;
-            });
-            while connections.try_join_next().is_some() {}
-        }
+async fn serve(listener: TcpListener, routes: axum::Router) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(routes.clone());
+        connections.spawn(async move {
+            let http = hyper::server::conn::http1::Builder::new();
+            let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        });
+        while connections.try_join_next().is_some() {}
     }
 }

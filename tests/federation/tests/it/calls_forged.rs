@@ -83,7 +83,7 @@ impl Forger {
         Draft {
             exchange,
             created: now,
-            lasts: std::time::Duration::from_secs(300),
+            lasts: std::time::Duration::from_mins(5),
             tag: Tag::Request,
             key: pk.member_key(),
             client,
