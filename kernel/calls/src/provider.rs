@@ -1,4 +1,5 @@
-//! The provider's side of a call: verify, write ahead, ask the provider's system, sign, log, answer.
+//! The provider's side of a call: verify, write ahead, ask the provider's system, sign, log,
+//! answer.
 //!
 //! Invariants: rights are judged after the signature holds; the provider's system sees a request
 //! only once it is durable here, and at most once for an exchange id; the answer leaves only after

@@ -68,8 +68,8 @@ pub struct Half {
     pub base: String,
     /// Value of the `Signature` field.
     pub signature: String,
-    /// The head as X-Road serialises it (PR-REST 4.4); `base64:` and its base64 when it is no UTF-8.
-    /// Of a refusal the problem (RFC 9457) that the node answered with.
+    /// The head as X-Road serialises it (PR-REST 4.4); `base64:` and its base64 when it is no
+    /// UTF-8. Of a refusal the problem (RFC 9457) that the node answered with.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub head: String,
 }

@@ -1,7 +1,8 @@
 //! A station as a process of its own: `karvan-test-node FOLDER OWN`. FOLDER holds `paper.json`,
 //! and `OWN` is 0 for Azerbaijan and 1 for Pakistan.
 //!
-//! It prints the addresses of its local interface and of its gateway of calls once it listens, and runs until it is killed.
+//! It prints the addresses of its local interface and of its gateway of calls once it listens,
+//! and runs until it is killed.
 
 use std::io::Write as _;
 use std::path::PathBuf;
