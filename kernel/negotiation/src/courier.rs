@@ -119,14 +119,19 @@ impl Engine {
     async fn settle(self: &Arc<Self>, process: &Process, now: Timestamp) -> Result<(), Error> {
         if now >= process.deadline {
             let why = Decision::Terminate(too_late(process, now));
-            return self.step(&process.pid, why, "rule:deadline").await.map(drop);
+            return self
+                .step_from(&process.pid, Some(process.moves), why, "rule:deadline")
+                .await
+                .map(drop);
         }
         let dataset = match process.side {
             Side::Provider => self.dataset(&process.dataset).await?,
             Side::Consumer => None,
         };
         let decision = self.decide.decide(process, dataset.as_ref(), process.visit());
-        self.step(&process.pid, decision, self.decide.name()).await.map(drop)
+        self.step_from(&process.pid, Some(process.moves), decision, self.decide.name())
+            .await
+            .map(drop)
     }
 
     /// Notes why a step could not be taken: tried again soon, or left to a person.

@@ -64,6 +64,18 @@ impl Engine {
         decision: Decision,
         by: &str,
     ) -> Result<Process, Error> {
+        self.step_from(pid, None, decision, by).await
+    }
+
+    /// Takes a step, unless the process has gone on since `moves`: what was decided about one
+    /// state must not be done in another.
+    pub(crate) async fn step_from(
+        self: &Arc<Self>,
+        pid: &str,
+        moves: Option<u64>,
+        decision: Decision,
+        by: &str,
+    ) -> Result<Process, Error> {
         if decision == Decision::Finalize {
             self.put_in_force(pid).await?;
             self.end_replaced(pid).await?;
@@ -72,6 +84,9 @@ impl Engine {
         let work = move |tx: &mut dyn Tx| -> Result<Process, Error> {
             let found = tx.find::<Process>(pid.as_str())?;
             let mut process = found.ok_or_else(|| Error::unknown("process", &pid))?;
+            if moves.is_some_and(|moves| moves != process.moves) {
+                return Ok(process);
+            }
             let Some(act) = decision.act(process.stage) else {
                 process.decide_at = None;
                 process.waiting = decision == Decision::WaitForPerson;
