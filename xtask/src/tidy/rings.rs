@@ -53,7 +53,10 @@ const OWNED: &[Owned] = &[
     Owned { library: "x509-parser", owners: &["kernel/trust"] },
     Owned { library: "argon2", owners: &["kernel/trust"] },
     Owned { library: "rustls", owners: &["kernel/trust", "kernel/exchange", "tests"] },
-    Owned { library: "tokio-rustls", owners: &["kernel/exchange", "kernel/calls", "apps", "tests"] },
+    Owned {
+        library: "tokio-rustls",
+        owners: &["kernel/exchange", "kernel/calls", "apps", "tests"],
+    },
     // Roots of agencies' systems are a matter of TLS; figures are the gateway's.
     Owned { library: "rustls-native-certs", owners: &["kernel/trust"] },
     Owned { library: "prometheus-client", owners: &["kernel/calls", "apps"] },

@@ -10,7 +10,8 @@ use karvan_types::json;
 use serde_json::Value;
 
 /// Signed at one node, then at the other, then known to the first: documents pass from the next
-/// one on, until a party withdraws; a restart changes nothing of that.
+/// one on, until a party withdraws; a restart changes nothing of that
+/// (INV-18).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn are_in_force_once_all_have_signed_and_until_one_withdraws() {
     let world = World::new(70);

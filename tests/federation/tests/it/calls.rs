@@ -65,6 +65,7 @@ async fn calls_received(station: &Station) -> Vec<Call> {
     rows.into_iter().map(|row| row.0).collect()
 }
 
+/// The answer is there only when both rows and the one entry are (INV-16).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_goes_over_and_both_nodes_log_the_same() {
     let scene = Scene::new(501).await;

@@ -19,6 +19,7 @@ async fn prepare(world: &World, own: usize, url: &str) {
     station.stop().await;
 }
 
+/// What the provider's system saw was durable before, and is logged after (INV-15).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_provider_node_tells_that_the_answer_is_unknown() {
     let world = World::new(541);

@@ -254,6 +254,7 @@ async fn forged_calls_are_refused_signed_and_never_reach_a_system() {
     forger.az.stop().await;
 }
 
+/// INV-17.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_comes_again_is_not_made_again() {
     let forger = Forger::new(522).await;

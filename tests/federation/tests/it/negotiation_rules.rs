@@ -338,6 +338,7 @@ async fn play<A: Copy>(
     refused
 }
 
+/// INV-19.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_sequence_leaves_the_table() {
     let case = Case::new(81).await;
