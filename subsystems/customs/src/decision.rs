@@ -100,6 +100,9 @@ pub enum Reason {
     /// A difference was cleared up.
     #[serde(rename = "cleared-up")]
     ClearedUp,
+    /// The quota has less for the item than was claimed, or nothing.
+    #[serde(rename = "quota-exceeded")]
+    QuotaExceeded,
     /// Another reason, in words.
     #[serde(rename = "other")]
     Other,
@@ -107,7 +110,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InOrder,
         Self::FlagsAccepted,
         Self::BalanceExceeded,
@@ -123,6 +126,7 @@ impl Reason {
         Self::QuantityUnclear,
         Self::FalsePapers,
         Self::ClearedUp,
+        Self::QuotaExceeded,
         Self::Other,
     ];
 

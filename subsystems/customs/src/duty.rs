@@ -1,9 +1,11 @@
 //! The duty on one item of goods, with and without the preference, line by line.
 //!
 //! Each duty is taken on the sum that the tariff names (the customs value, or the value and duties
-//! before it), at the general rate on one side and at the rate that is used when the preference is
-//! granted on the other. Both sides run through the whole stack, because a lower customs duty also
-//! lowers the taxes on top of it. Each line is rounded by the tariff's own rule.
+//! before it), on the quantity, or both, at the general rate on one side and at the rate that is
+//! used when the preference is granted on the other. Both sides run through the whole stack,
+//! because a lower customs duty also lowers the taxes on top of it. A line is the sum of the parts
+//! of its rate, rounded once by the tariff's own rule. Where value and quantity decide which rate
+//! is lower, both are worked out on the same sum and quantity and the lower amount is taken.
 //!
 //! Invariants: exact decimals; no line is dearer with the preference; each total is the sum of its
 //! lines.
@@ -11,21 +13,63 @@
 //! Not here: which rate is used and why (`crate::tariff`), whether the goods earn the preference.
 
 use karvan_types::amount::{RoundingStrategy, decimal_text};
-use karvan_types::{Amount, Decimal, ErrorKind};
+use karvan_types::{Amount, Decimal, ErrorKind, Quantity};
 use serde::Serialize;
 
+use crate::codes::units::{self, exact_product};
 use crate::tariff::{
-    self, Base, Charge, Duty, Explanation, Measure, Query, Rounding, RoundingMode, Status, Tariff,
-    Winner,
+    self, Base, Charge, Duty, Explanation, Measure, Query, Rate, RateLine, Rounding, Status,
+    Tariff, Winner,
 };
+
+/// Decimal places to which the value of a part of the goods is rounded.
+const PART_DECIMALS: u32 = 2;
+
+/// The goods that duty is taken on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Goods {
+    /// The customs value.
+    pub value: Amount,
+    /// Quantities in different units, the one to prefer first.
+    pub quantities: Vec<Quantity>,
+    /// Whether amounts that are fixed per item are due on these goods; they are not on the second
+    /// part of a divided item.
+    pub bears_fixed: bool,
+}
+
+impl Goods {
+    /// Makes the goods of a whole item.
+    pub const fn new(value: Amount, quantities: Vec<Quantity>) -> Self {
+        Self { value, quantities, bears_fixed: true }
+    }
+
+    /// Divides an item into a share, from 0 to 1, and the rest. What is fixed per item goes with
+    /// the share, unless there is none.
+    pub fn divide(&self, share: Decimal) -> (Self, Self) {
+        let half_up = RoundingStrategy::MidpointAwayFromZero;
+        let value = (self.value.value * share).round_dp_with_strategy(PART_DECIMALS, half_up);
+        let part = |value, of: &dyn Fn(Decimal) -> Decimal, bears_fixed| Self {
+            value: Amount { value, currency: self.value.currency.clone() },
+            quantities: (self.quantities.iter())
+                .map(|quantity| Quantity { value: of(quantity.value), unit: quantity.unit.clone() })
+                .collect(),
+            bears_fixed: self.bears_fixed && bears_fixed,
+        };
+        let has_share = !share.is_zero();
+        (
+            part(value, &|all| all * share, has_share),
+            part(self.value.value - value, &|all| all - all * share, !has_share),
+        )
+    }
+}
 
 /// The duty on one item.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Assessment {
+pub struct Assessment<'a> {
     /// The customs value, in the currency of all amounts.
     pub value: Amount,
     /// One line per duty, in order of collection.
-    pub lines: Vec<Line>,
+    pub lines: Vec<Line<'a>>,
     /// Sum without the preference.
     #[serde(with = "decimal_text")]
     pub total_general: Decimal,
@@ -36,42 +80,56 @@ pub struct Assessment {
     #[serde(with = "decimal_text")]
     pub saved: Decimal,
     /// How each line was rounded.
-    pub rounding: Rounding,
+    pub rounding: &'a Rounding,
     /// The least sure status among the rates used; nobody pays on an assumed one.
     pub status: Option<Status>,
     /// The rates, with their sources.
-    pub rates: Explanation,
+    pub rates: Explanation<'a>,
 }
 
 /// One duty on both sides.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Line {
+pub struct Line<'a> {
     /// The duty.
     pub duty: Duty,
     /// Without the preference.
-    pub general: Step,
+    pub general: Step<'a>,
     /// With the preference.
-    pub preferential: Step,
-    /// Which rate the preferential side uses.
+    pub preferential: Step<'a>,
+    /// The general rate on the reference day of the concession, which is shown and not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference_rate: Option<Rate>,
+    /// The rate of the concession, used or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concession_rate: Option<Rate>,
+    /// Which rate the preferential side uses; never [`Winner::ByAmount`].
     pub winner: Winner,
 }
 
 /// How one amount came about.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Step {
+pub struct Step<'a> {
     /// The sum on which the duty is taken.
     #[serde(with = "decimal_text")]
     pub base: Decimal,
-    /// The rate in percent.
+    /// The quantity in the unit of the rate, when it has a part per unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// The rate.
+    #[serde(flatten)]
+    pub rate: Rate,
+    /// The amount before rounding.
     #[serde(with = "decimal_text")]
-    pub percent: Decimal,
+    pub exact: Decimal,
     /// The amount, rounded.
     #[serde(with = "decimal_text")]
     pub amount: Decimal,
     /// Source of the rate.
-    pub source: String,
+    pub source: &'a str,
     /// How sure the rate is.
     pub status: Status,
+    /// Line of the tariff file.
+    pub line: usize,
 }
 
 /// A duty cannot be computed.
@@ -89,6 +147,14 @@ pub enum Error {
         /// Currency of the tariff.
         expected: String,
     },
+    /// The rate is per unit and no quantity is in such a unit.
+    #[error("the rate of {duty} is per {unit}; state the quantity in {unit}")]
+    Quantity {
+        /// The duty.
+        duty: Duty,
+        /// UN/ECE Recommendation 20 unit of the rate.
+        unit: &'static str,
+    },
     /// The numbers leave the exact range.
     #[error("the customs value {0} is too large to compute a duty exactly; split the item")]
     TooLarge(Amount),
@@ -99,225 +165,146 @@ impl Error {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::Tariff(error) => error.kind(),
-            Self::Currency { .. } | Self::TooLarge(_) => ErrorKind::Invalid,
+            Self::Currency { .. } | Self::Quantity { .. } | Self::TooLarge(_) => ErrorKind::Invalid,
         }
     }
 }
 
-/// Computes the duty on goods of this customs value.
-pub fn assess(tariff: &Tariff, query: Query<'_>, value: &Amount) -> Result<Assessment, Error> {
+/// Computes the duty on goods.
+pub fn assess<'a>(
+    tariff: &'a Tariff,
+    query: Query<'_>,
+    goods: &Goods,
+) -> Result<Assessment<'a>, Error> {
+    let value = &goods.value;
     if value.currency != tariff.currency {
         let (found, expected) = (value.currency.clone(), tariff.currency.clone());
         return Err(Error::Currency { found, expected });
     }
     let rates = tariff.explain(query)?;
-    let too_large = || Error::TooLarge(value.clone());
-    let mut lines: Vec<Line> = Vec::with_capacity(rates.rates.len());
+    let mut lines: Vec<Line<'a>> = Vec::with_capacity(rates.rates.len());
     for (charge, rate) in tariff.charges.iter().zip(&rates.rates) {
-        let step = |side: fn(&Line) -> &Step, percent, measure: &Measure| {
-            let base = base(charge, value.value, &lines, side)?;
-            let amount = round(base.checked_mul(percent)? / Decimal::ONE_HUNDRED, &tariff.rounding);
-            let (source, status) = (measure.source.clone(), measure.status);
-            Some(Step { base, percent, amount, source, status })
-        };
-        let general = step(|line| &line.general, rate.general.percent, &rate.general);
-        let preferential = step(|line| &line.preferential, rate.used_percent, rate.used());
-        lines.push(Line {
-            duty: rate.duty,
-            general: general.ok_or_else(too_large)?,
-            preferential: preferential.ok_or_else(too_large)?,
-            winner: rate.winner,
-        });
+        let line = Stack { tariff, goods, charge, lines: &lines }.line(rate)?;
+        lines.push(line);
     }
-    let total = |side: fn(&Line) -> &Step| {
-        lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(side(line).amount))
+    let total = |side: fn(&Line<'a>) -> Decimal| {
+        lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(side(line)))
     };
-    let total_general = total(|line| &line.general).ok_or_else(too_large)?;
-    let total_preferential = total(|line| &line.preferential).ok_or_else(too_large)?;
+    let too_large = || Error::TooLarge(value.clone());
+    let total_general = total(|line| line.general.amount).ok_or_else(too_large)?;
+    let total_preferential = total(|line| line.preferential.amount).ok_or_else(too_large)?;
     Ok(Assessment {
         value: value.clone(),
+        status: lines.iter().map(|line| line.preferential.status).max(),
         lines,
         total_general,
         total_preferential,
         saved: total_general - total_preferential,
-        rounding: tariff.rounding.clone(),
-        status: rates.status(),
+        rounding: &tariff.rounding,
         rates,
     })
 }
 
-fn base(
-    charge: &Charge,
-    value: Decimal,
-    lines: &[Line],
-    side: fn(&Line) -> &Step,
-) -> Option<Decimal> {
-    charge.base.iter().try_fold(Decimal::ZERO, |sum, part| {
-        sum.checked_add(match part {
-            Base::Value => value,
-            Base::Duty(duty) => side(lines.iter().find(|line| line.duty == *duty)?).amount,
-        })
-    })
+/// One charge on top of the lines before it.
+struct Stack<'s, 'a> {
+    tariff: &'a Tariff,
+    goods: &'s Goods,
+    charge: &'a Charge,
+    lines: &'s [Line<'a>],
 }
 
-fn round(amount: Decimal, rounding: &Rounding) -> Decimal {
-    let strategy = match rounding.mode {
-        RoundingMode::HalfUp => RoundingStrategy::MidpointAwayFromZero,
-        RoundingMode::Down => RoundingStrategy::ToZero,
-        RoundingMode::Up => RoundingStrategy::AwayFromZero,
-    };
-    let mut amount = amount.round_dp_with_strategy(rounding.decimals, strategy);
-    amount.rescale(rounding.decimals);
-    amount
+impl<'a> Stack<'_, 'a> {
+    fn line(&self, rates: &RateLine<'a>) -> Result<Line<'a>, Error> {
+        let bases =
+            (self.base(|line| line.general.amount), self.base(|line| line.preferential.amount));
+        let (Some(base), Some(preferred_base)) = bases else { return Err(self.too_large()) };
+        let general = self.step(base, rates.general.rate, rates.general)?;
+        let as_general = || self.step(preferred_base, rates.general.rate, rates.general);
+        let (preferential, winner) = match (rates.preferential, rates.preferential_rate) {
+            (Some(measure), Some(rate)) if rates.winner == Winner::Preference => {
+                (self.step(preferred_base, rate, measure)?, Winner::Preference)
+            }
+            (Some(measure), Some(rate)) if rates.winner == Winner::ByAmount => {
+                let (one, other) = (self.step(preferred_base, rate, measure)?, as_general()?);
+                match one.exact.cmp(&other.exact) {
+                    std::cmp::Ordering::Less => (one, Winner::Preference),
+                    std::cmp::Ordering::Equal => (other, Winner::Equal),
+                    std::cmp::Ordering::Greater => (other, Winner::General),
+                }
+            }
+            _ => (as_general()?, rates.winner),
+        };
+        Ok(Line {
+            duty: rates.duty,
+            general,
+            preferential,
+            reference_rate: rates.reference.map(|measure| measure.rate),
+            concession_rate: rates.preferential_rate,
+            winner,
+        })
+    }
+
+    fn base(&self, side: fn(&Line<'a>) -> Decimal) -> Option<Decimal> {
+        self.charge.base.iter().try_fold(Decimal::ZERO, |sum, part| {
+            sum.checked_add(match part {
+                Base::Value => self.goods.value.value,
+                Base::Duty(duty) => side(self.lines.iter().find(|line| line.duty == *duty)?),
+            })
+        })
+    }
+
+    fn step(&self, base: Decimal, rate: Rate, measure: &'a Measure) -> Result<Step<'a>, Error> {
+        let by_value = exact_product(base, rate.percent).map(|sum| sum / Decimal::ONE_HUNDRED);
+        let mut exact = by_value.ok_or_else(|| self.too_large())?;
+        let mut quantity = None;
+        if let Some(specific) = rate.specific {
+            let (counted, amount) = self.by_quantity(specific, measure.duty)?;
+            exact = exact.checked_add(amount).ok_or_else(|| self.too_large())?;
+            quantity = Some(counted);
+        }
+        if let Some(fixed) = rate.fixed.filter(|_| self.goods.bears_fixed) {
+            exact = exact.checked_add(fixed).ok_or_else(|| self.too_large())?;
+        }
+        let amount = self.tariff.rounding.round(exact);
+        let (source, status) = (measure.source.as_str(), measure.status);
+        let exact = exact.normalize();
+        Ok(Step { base, quantity, rate, exact, amount, source, status, line: measure.line })
+    }
+
+    /// Returns the quantity in the unit of the rate, for show, and the amount, from the quantity
+    /// as stated so that nothing is rounded in between.
+    fn by_quantity(
+        &self,
+        specific: tariff::Specific,
+        duty: Duty,
+    ) -> Result<(Quantity, Decimal), Error> {
+        let missing = || Error::Quantity { duty, unit: specific.unit };
+        let wanted = units::unit(specific.unit).ok_or_else(missing)?;
+        let stated = || {
+            let units = self.goods.quantities.iter();
+            units.filter_map(|quantity| Some((quantity, units::unit(&quantity.unit)?)))
+        };
+        let same = stated().find(|(_, unit)| unit.code == wanted.code);
+        let (quantity, unit) = same
+            .or_else(|| stated().find(|(_, unit)| unit.kind == wanted.kind))
+            .ok_or_else(missing)?;
+        let in_base = exact_product(quantity.value, unit.factor);
+        let amount = in_base.and_then(|in_base| {
+            exact_product(in_base, specific.amount)?.checked_div(wanted.factor)
+        });
+        let counted = in_base.and_then(|in_base| in_base.checked_div(wanted.factor));
+        match (counted, amount) {
+            (Some(value), Some(amount)) => {
+                Ok((Quantity { value: value.normalize(), unit: wanted.code.to_owned() }, amount))
+            }
+            _ => Err(self.too_large()),
+        }
+    }
+
+    fn too_large(&self) -> Error {
+        Error::TooLarge(self.goods.value.clone())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tariff::ImporterClass;
-    use karvan_types::Date;
-    use karvan_types::amount::parse_decimal;
-    use proptest::prelude::*;
-
-    fn amount(text: &str) -> Amount {
-        let (value, currency) = text.split_once(' ').expect("value and currency");
-        Amount { value: parse_decimal(value).expect("decimal"), currency: currency.to_owned() }
-    }
-
-    fn query(code: &str, importer: ImporterClass) -> Query<'_> {
-        Query { code, day: Date::constant(2026, 10, 2), origin: "AZ", importer }
-    }
-
-    /// The amounts of one side, by duty.
-    fn amounts(assessment: &Assessment, side: fn(&Line) -> &Step) -> Vec<(&'static str, String)> {
-        let shown = |line: &Line| (line.duty.code(), side(line).amount.to_string());
-        assessment.lines.iter().map(shown).collect()
-    }
-
-    fn check(found: &[(&'static str, String)], expected: &[(&str, &str)]) {
-        let found: Vec<_> = found.iter().map(|(duty, text)| (*duty, text.as_str())).collect();
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn two_real_records_of_ceramic_tiles() {
-        // Import records of November 2025. Each states value, customs duty and sales tax; the first
-        // also states the additional sales tax and the tax withheld.
-        let pakistan = tariff::of("PK").expect("Pakistan");
-        for (value, importer, expected) in [
-            (
-                "15302 PKR",
-                ImporterClass::Commercial,
-                [("CD", "3060"), ("ST", "4627"), ("AST", "771"), ("WHT", "1866")].as_slice(),
-            ),
-            (
-                "460815 PKR",
-                ImporterClass::Industrial,
-                [("CD", "92163"), ("ST", "139351"), ("AST", "0")].as_slice(),
-            ),
-        ] {
-            let query = Query {
-                code: "69072100",
-                day: Date::constant(2025, 11, 15),
-                origin: "CN",
-                importer,
-            };
-            let found = assess(pakistan, query, &amount(value)).expect("computable");
-            let stated = |duty: &str| expected.iter().any(|(name, _)| *name == duty);
-            let mut shown = amounts(&found, |line| &line.general);
-            shown.retain(|(duty, _)| stated(duty));
-            check(&shown, expected);
-            assert_eq!(found.saved, Decimal::ZERO);
-        }
-    }
-
-    #[test]
-    fn copper_wire_with_and_without_preference() {
-        let pakistan = tariff::of("PK").expect("Pakistan");
-        let value = amount("56281400 PKR");
-        let found = assess(pakistan, query("74081100", ImporterClass::Industrial), &value)
-            .expect("computable");
-        check(
-            &amounts(&found, |line| &line.general),
-            &[
-                ("CD", "5628140"),
-                ("ACD", "0"),
-                ("RD", "2814070"),
-                ("ST", "11650250"),
-                ("AST", "0"),
-                ("WHT", "4200562"),
-            ],
-        );
-        check(
-            &amounts(&found, |line| &line.preferential),
-            &[
-                ("CD", "2814070"),
-                ("ACD", "0"),
-                ("RD", "1407035"),
-                ("ST", "10890451"),
-                ("AST", "0"),
-                ("WHT", "3926613"),
-            ],
-        );
-        assert_eq!(found.total_general.to_string(), "24293022");
-        assert_eq!(found.saved.to_string(), "5254853");
-        assert_eq!(found.status, Some(Status::Assumed));
-        // The additional duty has become zero for everyone, below the target of 1 %.
-        let additional = found.lines.iter().find(|line| line.duty == Duty::Acd).expect("ACD");
-        assert_eq!(additional.winner, Winner::General);
-        // One digit away there is no concession and a higher slab.
-        let thin = assess(pakistan, query("74081900", ImporterClass::Industrial), &value)
-            .expect("computable");
-        assert_eq!(thin.saved, Decimal::ZERO);
-        assert!(thin.total_general > found.total_general);
-    }
-
-    #[test]
-    fn azerbaijan_takes_value_added_tax_on_top() {
-        let azerbaijan = tariff::of("AZ").expect("Azerbaijan");
-        let balls = Query { origin: "PK", ..query("9506620000", ImporterClass::Commercial) };
-        let found = assess(azerbaijan, balls, &amount("1000.55 AZN")).expect("computable");
-        check(&amounts(&found, |l| &l.preferential), &[("CD", "150.08"), ("VAT", "207.11")]);
-        let rice = Query { origin: "PK", ..query("1006300000", ImporterClass::Commercial) };
-        let found = assess(azerbaijan, rice, &amount("1000 AZN")).expect("computable");
-        check(&amounts(&found, |l| &l.preferential), &[("CD", "0.00"), ("VAT", "180.00")]);
-        assert_eq!(found.saved.to_string(), "59.00");
-    }
-
-    #[test]
-    fn refusals_name_the_remedy() {
-        let pakistan = tariff::of("PK").expect("Pakistan");
-        for (code, value, reason) in [
-            ("74081100", "100 USD", "convert it to PKR first"),
-            ("74081200", "100 PKR", "not a tariff code"),
-        ] {
-            let error = assess(pakistan, query(code, ImporterClass::Industrial), &amount(value))
-                .expect_err(reason);
-            assert!(error.to_string().contains(reason), "{error}");
-            assert_eq!(error.kind(), ErrorKind::Invalid);
-        }
-        let huge = Amount { value: Decimal::MAX, currency: "PKR".to_owned() };
-        let error = assess(pakistan, query("74081100", ImporterClass::Industrial), &huge);
-        assert_eq!(error, Err(Error::TooLarge(huge)));
-    }
-
-    proptest! {
-        #[test]
-        fn the_preference_is_never_dearer(
-            rupees in 0_u64..9_999_999_999_999_999,
-            code in prop::sample::select(vec!["08022200", "08131000", "24011000", "74081100"]),
-        ) {
-            let pakistan = tariff::of("PK").expect("Pakistan");
-            let value = Amount { value: rupees.into(), currency: "PKR".to_owned() };
-            let query = query(code, ImporterClass::Commercial);
-            let found = assess(pakistan, query, &value).expect("computable");
-            let sum: Decimal = found.lines.iter().map(|line| line.preferential.amount).sum();
-            prop_assert_eq!(sum, found.total_preferential);
-            prop_assert_eq!(found.total_general - sum, found.saved);
-            for line in &found.lines {
-                prop_assert!(line.preferential.amount <= line.general.amount);
-                prop_assert!(line.preferential.percent <= line.general.percent);
-            }
-        }
-    }
-}
+mod tests;

@@ -224,6 +224,7 @@ pub const fn reason(reason: Reason) -> &'static str {
         Reason::CertificateInvalid => "the certificate cannot be used",
         Reason::CertificateUsedUp => "the certificate is used up",
         Reason::OriginNotShown => "the origin in the partner country is not shown",
+        Reason::QuotaExceeded => "the quota has less for this item than is claimed",
         Reason::GoodsNotCovered => "the tariff line has no concession",
         Reason::GeneralRateLower => "the general rate is not higher than the preferential one",
         Reason::CertificateUnknown => "the certificate has not arrived from the partner",

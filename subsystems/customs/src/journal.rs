@@ -216,6 +216,8 @@ pub enum TaskKind {
     Overdrawn,
     /// The partner refused a document.
     RefusedByPartner,
+    /// A quota has more for an item that was decided when it was short.
+    QuotaReopened,
 }
 
 impl TaskKind {
@@ -229,6 +231,7 @@ impl TaskKind {
             Self::SameReferenceOtherContent => "same-reference-other-content",
             Self::Overdrawn => "overdrawn",
             Self::RefusedByPartner => "refused-by-partner",
+            Self::QuotaReopened => "quota-reopened",
         }
     }
 }

@@ -18,6 +18,7 @@ mod rules;
 mod value;
 
 pub use difference::{Difference, Findings, Papers};
+pub(crate) use goods::stated_quantities;
 pub use rules::{Error as RulesError, Row, Rule, Rules, Severity, Standing};
 
 use karvan_types::{Date, Instance, Quantity, Timestamp};

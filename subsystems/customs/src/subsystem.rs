@@ -18,8 +18,10 @@ mod claiming;
 mod config;
 mod decide;
 mod operate;
+mod quotas;
 mod receive;
 mod show;
+mod tariffs;
 mod xml;
 
 pub use config::Config;
@@ -35,6 +37,7 @@ use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::export::{EXPORTS, LINKS};
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
 use crate::matching::{Rules, RulesError};
+use crate::tariff::{quota, version};
 
 /// The role, on a nation's list, of members that issue certificates of origin.
 pub const ISSUER_ROLE: &str = "certificate-issuer";
@@ -48,12 +51,13 @@ const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub struct Customs {
     config: Config,
     rules: Rules,
+    shelf: version::Shelf,
 }
 
 impl Customs {
     /// Makes the sub-system with the shipped rules and tariffs.
     pub fn new(config: Config) -> Result<Self, RulesError> {
-        Ok(Self { config, rules: Rules::shipped()? })
+        Ok(Self { config, rules: Rules::shipped()?, shelf: version::Shelf::default() })
     }
 
     /// Returns who is who.
@@ -62,24 +66,36 @@ impl Customs {
     }
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    id: "customs-0001",
-    creates: &[
-        &CERTIFICATES,
-        &DEBITS,
-        &EXPORTS,
-        &LINKS,
-        &CLAIMS,
-        &CLAIM_ITEMS,
-        &ASSESSMENTS,
-        &DECISIONS,
-        &UTILISATIONS,
-        &MESSAGES,
-        &EVENTS,
-        &PARKED,
-        &TASKS,
-    ],
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        id: "customs-0001",
+        creates: &[
+            &CERTIFICATES,
+            &DEBITS,
+            &EXPORTS,
+            &LINKS,
+            &CLAIMS,
+            &CLAIM_ITEMS,
+            &ASSESSMENTS,
+            &DECISIONS,
+            &UTILISATIONS,
+            &MESSAGES,
+            &EVENTS,
+            &PARKED,
+            &TASKS,
+        ],
+    },
+    Migration {
+        id: "customs-0002",
+        creates: &[
+            &version::VERSIONS,
+            &version::TEXTS,
+            &quota::ACCOUNTS,
+            &quota::REQUESTS,
+            &quota::LINES,
+        ],
+    },
+];
 
 const fn document(code: &'static str, about: &'static str) -> DocumentType {
     DocumentType { code, content_type: CONTENT_TYPE, bytes_max: MESSAGE_BYTES_MAX, about }
@@ -153,6 +169,24 @@ const OPERATIONS: &[Operation] = &[
         false,
         "Explain the duty rates of a tariff line on a day, with source and status of each.",
     ),
+    operation(
+        "tariff-import",
+        "customs.tariff",
+        true,
+        "Put a new version of a tariff into force; the earlier ones stay for what they computed.",
+    ),
+    operation(
+        "tariffs",
+        "customs.read",
+        false,
+        "List the versions of a tariff, or show the text of one.",
+    ),
+    operation(
+        "quota",
+        "customs.read",
+        false,
+        "Show what is left of a quota, and who has asked for it in which order.",
+    ),
 ];
 
 impl Subsystem for Customs {
@@ -190,6 +224,7 @@ impl Subsystem for Customs {
             "decide" => decide::decide(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
+            "tariff-import" => tariffs::import(self, cx, caller, input),
             other => Err(unknown_operation(other)),
         }
     }
@@ -205,7 +240,9 @@ impl Subsystem for Customs {
         match operation {
             "show" => show::show(self, view, now, input),
             "list" => show::list(self, view, now, input),
-            "tariff" => show::tariff(self, now, input),
+            "tariff" => tariffs::explain(self, view, now, input),
+            "tariffs" => tariffs::versions(self, view, input),
+            "quota" => quotas::show(self, view, now, input),
             other => Err(unknown_operation(other)),
         }
     }

@@ -1,36 +1,57 @@
 //! Dated tariff measures and the question they answer: what rates apply to this code on this day?
 //!
-//! A tariff is data: one TOML file per country with every rate, its validity, its source and how
-//! sure we are of it (`status`). A code finds the measure with the longest matching prefix. For
-//! each duty the explanation shows the general rate in force, the general rate of the agreement's
-//! reference day, the preferential rate, and which of them is used: the lower one, duty by duty.
+//! A tariff is data: one versioned TOML file per country with every rate, its validity, its source
+//! and how sure we are of it (`status`); `docs/use/tariff.md` describes the file. A code finds the
+//! measure with the longest matching prefix. For each duty the explanation shows the general rate
+//! in force, the general rate of the agreement's reference day, the preferential rate, and which
+//! of them is used: the lower one, duty by duty. Where only the goods can tell which one that is,
+//! `crate::duty` decides by the amounts.
 //!
 //! Invariants: no two measures answer the same question on the same day, and none leaves a gap
-//! between its periods; a file that breaks this is refused with the numbers of its lines.
+//! between its periods; a file that breaks this is refused with the numbers of its lines. A look-up
+//! copies no measure and walks no list of all measures.
 //!
 //! Not here: amounts of money (`crate::duty`), whether the goods earn the preference.
 
+pub mod diff;
+mod error;
+mod index;
 mod load;
 mod measure;
+pub mod quota;
+mod rate;
+mod rules;
+pub mod version;
 
+pub use error::Error;
+pub use load::{FILE_BYTES_MAX, FORMAT, MEASURES_MAX, PROBLEMS_MAX};
 pub use measure::{
     Agreement, Base, Charge, ConcessionLine, Duty, ImporterClass, Measure, MeasureKind,
-    ReferenceDate, Rounding, RoundingMode, Source, Status,
+    ReferenceDate, Source, Status,
 };
+pub use quota::Quota;
+pub use rate::{Rate, Specific};
+pub use rules::{Events, RateDate, RateDateRule, RateDay, Rounding, RoundingMode};
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::cmp::Ordering;
+use std::sync::{Arc, LazyLock};
 
-use karvan_types::amount::decimal_text;
-use karvan_types::{Date, Decimal, ErrorKind};
+use karvan_types::{Date, Decimal, Digest};
 use serde::Serialize;
 
 use crate::codes;
-use crate::messages::text::{date, optional_decimal};
+use crate::messages::text::date;
+use index::{Found, Index};
 
-/// The measures of one country.
+/// The measures of one country, one version of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Tariff {
+    /// Name of the version.
+    pub version: String,
+    /// The day on which the version was published.
+    pub published: Date,
+    /// SHA-256 of the file.
+    pub digest: Digest,
     /// The importing country, ISO 3166-1 alpha-2.
     pub country: String,
     /// Currency of values and amounts, ISO 4217.
@@ -41,87 +62,18 @@ pub struct Tariff {
     pub charges: Vec<Charge>,
     /// Rounding of each line.
     pub rounding: Rounding,
+    /// Which day's rates apply.
+    pub rate_date: RateDate,
     /// Sources.
     pub sources: Vec<Source>,
     /// Agreements.
     pub agreements: Vec<Agreement>,
+    /// Quotas, one entry per period.
+    pub quotas: Vec<Quota>,
     /// Concession lists in words.
     pub lines: Vec<ConcessionLine>,
-    /// All measures by duty and code.
-    measures: BTreeMap<(Duty, String), Vec<Measure>>,
-}
-
-/// A tariff file is refused, or a question has no answer in it.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The file is not TOML of the expected shape.
-    #[error("the tariff file does not parse: {0}")]
-    Syntax(String),
-    /// A line of the file breaks a rule.
-    #[error("line {line} of the tariff file: {rule}")]
-    Line {
-        /// Line number, counted from 1.
-        line: usize,
-        /// The rule and the remedy.
-        rule: String,
-    },
-    /// Two lines answer the same question on the same day.
-    #[error("lines {first} and {second} of the tariff file both give {what} on {day}; end one")]
-    Overlap {
-        /// Line number of the earlier measure.
-        first: usize,
-        /// Line number of the later measure.
-        second: usize,
-        /// Duty and code.
-        what: String,
-        /// First day of the overlap.
-        day: Date,
-    },
-    /// Days without a rate between two lines.
-    #[error(
-        "lines {first} and {second} of the tariff file leave {what} without a rate from {day}; \
-         close the gap"
-    )]
-    Gap {
-        /// Line number of the earlier measure.
-        first: usize,
-        /// Line number of the later measure.
-        second: usize,
-        /// Duty and code.
-        what: String,
-        /// First day of the gap.
-        day: Date,
-    },
-    /// The code is not a code of this tariff.
-    #[error("`{code}` is not a tariff code here; give 6 to {digits} digits that begin in HS 2022")]
-    Code {
-        /// The code, shortened.
-        code: String,
-        /// Digits of a full code.
-        digits: usize,
-    },
-    /// No general rate is known.
-    #[error("no general rate of {duty} is known for {code} on {day}; add it to the tariff file")]
-    NoRate {
-        /// The duty.
-        duty: Duty,
-        /// The code.
-        code: String,
-        /// The day.
-        day: Date,
-    },
-}
-
-impl Error {
-    /// Returns what kind of failure this is.
-    pub const fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Code { .. } => ErrorKind::Invalid,
-            Self::NoRate { .. } => ErrorKind::NotFound,
-            _ => ErrorKind::LocalConfig,
-        }
-    }
+    /// All measures by code and duty.
+    index: Index,
 }
 
 /// What is asked of a tariff.
@@ -139,9 +91,13 @@ pub struct Query<'a> {
 
 /// All rates for one code on one day, with their sources.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Explanation {
+pub struct Explanation<'a> {
     /// The importing country.
-    pub country: String,
+    pub country: &'a str,
+    /// Version of the tariff.
+    pub version: &'a str,
+    /// SHA-256 of its file.
+    pub digest: Digest,
     /// The code asked for.
     pub code: String,
     /// Short description of its six digits.
@@ -155,52 +111,58 @@ pub struct Explanation {
     pub importer: ImporterClass,
     /// The words of the concession list that cover the code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub concession: Option<ConcessionLine>,
+    pub concession: Option<&'a ConcessionLine>,
     /// One line per duty, in order of collection.
-    pub rates: Vec<RateLine>,
+    pub rates: Vec<RateLine<'a>>,
 }
 
-impl Explanation {
-    /// Returns whether any duty is lower with the preference.
+impl Explanation<'_> {
+    /// Returns whether any duty is lower with the preference, or may be.
     pub fn has_advantage(&self) -> bool {
-        self.rates.iter().any(|line| line.winner == Winner::Preference)
+        self.rates.iter().any(|line| matches!(line.winner, Winner::Preference | Winner::ByAmount))
     }
 
     /// Returns the least sure status among the rates that are used.
     pub fn status(&self) -> Option<Status> {
         self.rates.iter().map(|line| line.used().status).max()
     }
+
+    /// Returns the quota that limits the preference, if one does.
+    pub fn quota(&self) -> Option<&str> {
+        let used = self.rates.iter().filter_map(|line| line.preferential);
+        used.filter_map(|measure| measure.quota.as_deref()).next()
+    }
 }
 
 /// The rates of one duty.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct RateLine {
+pub struct RateLine<'a> {
     /// The duty.
     pub duty: Duty,
     /// The general rate in force on the day.
-    pub general: Measure,
+    pub general: &'a Measure,
     /// The general rate on the reference day of the concession.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Measure>,
+    pub reference: Option<&'a Measure>,
     /// The measure that grants the preference.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub preferential: Option<Measure>,
-    /// The rate that the preference makes, in percent.
-    #[serde(with = "optional_decimal", skip_serializing_if = "Option::is_none")]
-    pub preferential_percent: Option<Decimal>,
-    /// The rate that is used when the preference is granted, in percent.
-    #[serde(with = "decimal_text")]
-    pub used_percent: Decimal,
+    pub preferential: Option<&'a Measure>,
+    /// The rate that the preference makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferential_rate: Option<Rate>,
+    /// The rate that is used when the preference is granted; absent when the goods decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_rate: Option<Rate>,
     /// Which rate that is.
     pub winner: Winner,
 }
 
-impl RateLine {
+impl RateLine<'_> {
     /// Returns the measure whose rate is used when the preference is granted.
     pub fn used(&self) -> &Measure {
-        match (&self.preferential, self.winner) {
-            (Some(measure), Winner::Preference) => measure,
-            _ => &self.general,
+        match (self.preferential, self.winner) {
+            (Some(measure), Winner::Preference | Winner::ByAmount) => measure,
+            _ => self.general,
         }
     }
 }
@@ -217,10 +179,13 @@ pub enum Winner {
     Equal,
     /// The general rate has become lower than the preferential one and is used.
     General,
+    /// Which one is lower depends on value and quantity; the lower amount is used.
+    ByAmount,
 }
 
-static TARIFFS: LazyLock<Vec<Tariff>> =
-    LazyLock::new(|| EMBEDDED.iter().filter_map(|text| Tariff::parse(text).ok()).collect());
+static TARIFFS: LazyLock<Vec<Arc<Tariff>>> = LazyLock::new(|| {
+    EMBEDDED.iter().filter_map(|text| Tariff::parse(text).ok()).map(Arc::new).collect()
+});
 
 /// The files that are part of the program; a test holds them valid.
 const EMBEDDED: [&str; 2] =
@@ -228,13 +193,29 @@ const EMBEDDED: [&str; 2] =
 
 /// Returns the tariff of an importing country that is part of the program.
 pub fn of(country: &str) -> Option<&'static Tariff> {
+    shipped(country).map(Arc::as_ref)
+}
+
+/// Returns the tariff of an importing country that is part of the program, to be shared.
+pub fn shipped(country: &str) -> Option<&'static Arc<Tariff>> {
     TARIFFS.iter().find(|tariff| tariff.country == country)
 }
 
+/// Returns the tariff with this digest that is part of the program.
+fn shipped_by(digest: Digest) -> Option<&'static Arc<Tariff>> {
+    TARIFFS.iter().find(|tariff| tariff.digest == digest)
+}
+
 impl Tariff {
-    /// Reads a tariff file and refuses gaps, overlaps and dangling names.
+    /// Reads a tariff file and refuses gaps, overlaps and dangling names; tells the first problem.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        load::parse(text)
+        load::read(text).map_err(|mut problems| problems.swap_remove(0))
+    }
+
+    /// Reads a tariff file, or tells what is wrong with it, at most [`PROBLEMS_MAX`] problems by
+    /// line.
+    pub fn check(text: &str) -> Result<Self, Vec<Error>> {
+        load::read(text)
     }
 
     /// Returns the source with this short name.
@@ -242,136 +223,153 @@ impl Tariff {
         self.sources.iter().find(|source| source.id == id)
     }
 
-    /// Returns every measure, by duty and code.
-    pub fn measures(&self) -> impl Iterator<Item = &Measure> {
-        self.measures.values().flatten()
+    /// Returns the agreement with this short name.
+    pub fn agreement(&self, id: &str) -> Option<&Agreement> {
+        self.agreements.iter().find(|agreement| agreement.id == id)
+    }
+
+    /// Returns the period of a quota in which a day falls.
+    pub fn quota(&self, id: &str, day: Date) -> Option<&Quota> {
+        self.quotas.iter().find(|quota| quota.id == id && quota.from <= day && day <= quota.until)
+    }
+
+    /// Returns every measure, by code, duty and first day.
+    pub fn measures(&self) -> &[Measure] {
+        self.index.all()
     }
 
     /// Answers which rates apply and why.
-    pub fn explain(&self, query: Query<'_>) -> Result<Explanation, Error> {
+    pub fn explain(&self, query: Query<'_>) -> Result<Explanation<'_>, Error> {
         let code = query.code;
         let is_code = (6..=self.code_digits).contains(&code.len())
             && code.bytes().all(|byte| byte.is_ascii_digit());
         let hs = code.get(..6).filter(|_| is_code).and_then(codes::hs).ok_or_else(|| {
             Error::Code { code: code.chars().take(20).collect(), digits: self.code_digits }
         })?;
+        let asked = Asked { tariff: self, query, found: self.index.find(code) };
         let rates: Result<Vec<_>, _> =
-            self.charges.iter().map(|charge| self.rate_line(charge.duty, query)).collect();
+            self.charges.iter().map(|charge| asked.rate_line(charge.duty)).collect();
         let concession = self.lines.iter().find(|line| {
-            self.is_granted(&line.agreement, query)
+            asked.is_granted(&line.agreement)
                 && line.codes.iter().any(|prefix| code.starts_with(prefix.as_str()))
         });
         Ok(Explanation {
-            country: self.country.clone(),
+            country: &self.country,
+            version: &self.version,
+            digest: self.digest,
             code: code.to_owned(),
             description: hs.description,
             day: query.day,
             origin: query.origin.to_owned(),
             importer: query.importer,
-            concession: concession.cloned(),
+            concession,
             rates: rates?,
         })
     }
+}
 
-    fn rate_line(&self, duty: Duty, query: Query<'_>) -> Result<RateLine, Error> {
-        let general = self.general(duty, query)?.clone();
-        let found = self.preferential(duty, query, general.percent);
+/// A question with the measures whose beginning of codes fits.
+struct Asked<'a, 'q> {
+    tariff: &'a Tariff,
+    query: Query<'q>,
+    found: Found<'a>,
+}
+
+impl<'a> Asked<'a, '_> {
+    fn rate_line(&self, duty: Duty) -> Result<RateLine<'a>, Error> {
+        let general = self.general(duty, self.query.day)?;
+        let found = self.preferential(duty, general.rate);
         let reference = found.and_then(|(measure, _)| {
-            let id = measure.agreement.as_ref()?;
-            let agreement = self.agreements.iter().find(|agreement| agreement.id == *id)?;
+            let agreement = self.tariff.agreement(measure.agreement.as_deref()?)?;
             let day = agreement.reference_dates.get(&duty)?.0;
-            self.general(duty, Query { day, ..query }).ok().cloned()
+            self.general(duty, day).ok()
         });
-        let (used_percent, winner) = match found {
-            None => (general.percent, Winner::NoPreference),
-            Some((_, percent)) if percent < general.percent => (percent, Winner::Preference),
-            Some((_, percent)) if percent == general.percent => (percent, Winner::Equal),
-            Some(_) => (general.percent, Winner::General),
+        let (used_rate, winner) = match found {
+            None => (Some(general.rate), Winner::NoPreference),
+            Some((_, rate)) => match rate.compare(&general.rate) {
+                Some(Ordering::Less) => (Some(rate), Winner::Preference),
+                Some(Ordering::Equal) => (Some(rate), Winner::Equal),
+                Some(Ordering::Greater) => (Some(general.rate), Winner::General),
+                None => (None, Winner::ByAmount),
+            },
         };
         Ok(RateLine {
             duty,
             general,
             reference,
-            preferential: found.map(|(measure, _)| measure.clone()),
-            preferential_percent: found.map(|(_, percent)| percent),
-            used_percent,
+            preferential: found.map(|(measure, _)| measure),
+            preferential_rate: found.map(|(_, rate)| rate),
+            used_rate,
             winner,
         })
     }
 
     /// Returns the general rate: the longest prefix that has one for this importer and slab.
-    fn general(&self, duty: Duty, query: Query<'_>) -> Result<&Measure, Error> {
+    fn general(&self, duty: Duty, day: Date) -> Result<&'a Measure, Error> {
         let mut of_customs_duty = None;
-        self.longest(duty, query, |measure| {
+        self.longest(duty, day, |measure| {
             if measure.kind != MeasureKind::General {
                 return false;
             }
             let Some((from, to)) = measure.customs_duty_slab else { return true };
             // A slab never hangs on a duty that hangs on a slab: the loader allows it for others
             // than customs duty only.
-            let percent = *of_customs_duty.get_or_insert_with(|| {
-                self.general(Duty::Cd, query).map(|measure| measure.percent).ok()
+            let percent: Option<Decimal> = *of_customs_duty.get_or_insert_with(|| {
+                self.general(Duty::Cd, day).map(|measure| measure.rate.percent).ok()
             });
             percent.is_some_and(|percent| from <= percent && percent <= to)
         })
+        .into_iter()
         .next()
-        .ok_or_else(|| Error::NoRate {
-            duty,
-            code: query.code.to_owned(),
-            day: query.day,
-        })
+        .ok_or_else(|| Error::NoRate { duty, code: self.query.code.to_owned(), day })
     }
 
-    /// Returns the preference and the rate it makes of the general rate; the lowest of several.
-    fn preferential(
-        &self,
-        duty: Duty,
-        query: Query<'_>,
-        general: Decimal,
-    ) -> Option<(&Measure, Decimal)> {
-        self.longest(duty, query, |measure| {
-            measure.agreement.as_ref().is_some_and(|id| self.is_granted(id, query))
-        })
-        .map(|measure| match measure.kind {
-            MeasureKind::PercentReduction => {
-                let kept = (Decimal::ONE_HUNDRED - measure.percent) / Decimal::ONE_HUNDRED;
-                (measure, (general * kept).normalize())
-            }
-            MeasureKind::General | MeasureKind::TargetRate => (measure, measure.percent),
-        })
-        .min_by_key(|(_, percent)| *percent)
+    /// Returns the preference and the rate it makes of the general rate; the lowest of several
+    /// agreements, or the first of those that only the goods can tell apart.
+    fn preferential(&self, duty: Duty, general: Rate) -> Option<(&'a Measure, Rate)> {
+        let granted = self.longest(duty, self.query.day, |measure| {
+            measure.agreement.as_ref().is_some_and(|id| self.is_granted(id))
+        });
+        let rates = granted.into_iter().map(|measure| match measure.kind {
+            MeasureKind::PercentReduction => (measure, general.reduced_by(measure.rate.percent)),
+            MeasureKind::General | MeasureKind::TargetRate => (measure, measure.rate),
+        });
+        rates.reduce(
+            |best, next| {
+                if next.1.compare(&best.1) == Some(Ordering::Less) { next } else { best }
+            },
+        )
     }
 
-    fn is_granted(&self, agreement: &str, query: Query<'_>) -> bool {
-        self.agreements.iter().any(|found| {
-            found.id == agreement
-                && found.origin == query.origin
-                && found.from <= query.day
-                && found.until.is_none_or(|until| query.day <= until)
+    fn is_granted(&self, agreement: &str) -> bool {
+        let Query { origin, day, .. } = self.query;
+        self.tariff.agreement(agreement).is_some_and(|found| {
+            found.origin == origin
+                && found.from <= day
+                && found.until.is_none_or(|until| day <= until)
         })
     }
 
     /// Returns the fitting measures of the longest prefix that has any.
-    fn longest<'a>(
-        &'a self,
+    fn longest(
+        &self,
         duty: Duty,
-        query: Query<'_>,
+        day: Date,
         mut fits: impl FnMut(&Measure) -> bool,
-    ) -> impl Iterator<Item = &'a Measure> {
-        let mut found = Vec::new();
-        for length in (0..=query.code.len()).rev() {
-            let Some(prefix) = query.code.get(..length) else { continue };
-            let Some(list) = self.measures.get(&(duty, prefix.to_owned())) else { continue };
-            found.extend(list.iter().filter(|measure| {
-                measure.is_valid_on(query.day)
-                    && measure.importer.is_none_or(|class| class == query.importer)
-                    && fits(measure)
-            }));
+    ) -> Vec<&'a Measure> {
+        for list in self.found.of(duty) {
+            let found: Vec<_> = (list.iter())
+                .filter(|measure| {
+                    measure.is_valid_on(day)
+                        && measure.importer.is_none_or(|class| class == self.query.importer)
+                        && fits(measure)
+                })
+                .collect();
             if !found.is_empty() {
-                break;
+                return found;
             }
         }
-        found.into_iter()
+        Vec::new()
     }
 }
 

@@ -125,7 +125,7 @@ fn places() -> u32 {
 }
 
 /// Multiplies without rounding: the library shortens a product that does not fit its 96 bits.
-fn exact_product(a: Decimal, b: Decimal) -> Option<Decimal> {
+pub(crate) fn exact_product(a: Decimal, b: Decimal) -> Option<Decimal> {
     let (a, b) = (a.normalize(), b.normalize());
     let product = a.checked_mul(b)?;
     (product.is_zero() || product.scale() == a.scale() + b.scale()).then_some(product)

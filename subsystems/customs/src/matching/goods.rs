@@ -147,7 +147,7 @@ fn in_unit_of<'a>(
 }
 
 /// Returns the quantities that an item of a declaration states: tariff quantity, then net mass.
-fn stated_quantities(item: &GoodsItem) -> impl Iterator<Item = &Quantity> {
+pub(crate) fn stated_quantities(item: &GoodsItem) -> impl Iterator<Item = &Quantity> {
     let measure = item.commodity.measure.as_ref();
     let quantity = measure.and_then(|measure| measure.tariff_quantity.as_ref());
     quantity.into_iter().chain(measure.and_then(|measure| measure.net_mass.as_ref()))

@@ -4,8 +4,8 @@ use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
-use super::Customs;
 use super::apply::export_subject;
+use super::{Customs, quotas};
 use crate::certificate::{Certificate, CertificateNumber, held};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
 use crate::decision::propose;
@@ -77,9 +77,15 @@ pub(super) fn assess(
         export: export.as_ref(),
     };
     let mut matched = compare(&case);
-    let duty =
-        relief::weigh(&customs.rules, customs.config.nation(), partner, claim, item, &mut matched);
-    let proposal = propose(&matched);
+    let tariff = customs.tariff(view)?;
+    let mut duty = tariff.as_ref().and_then(|tariff| {
+        relief::weigh(&customs.rules, tariff, partner, claim, item, &mut matched)
+    });
+    let mut proposal = propose(&matched);
+    if let (Some(tariff), Some(relief)) = (&tariff, &mut duty) {
+        relief.quota = quotas::share(customs, view, tariff, claim, item)?;
+        quotas::limit(&mut proposal, &matched, relief.quota.as_ref());
+    }
     Ok(Assessment {
         at: occasion.now,
         because: occasion.because.to_owned(),

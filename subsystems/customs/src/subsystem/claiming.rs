@@ -10,7 +10,7 @@ use super::assess::{self, Occasion, claim_subject};
 use super::operate::{invalid, message, must_act_for, read, signed_by, unexpected};
 use super::receive::refusals;
 use super::xml::{Read, read_xml};
-use super::{Customs, show};
+use super::{Customs, quotas, show};
 use crate::certificate::{CertificateNumber, Version};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key};
 use crate::explain;
@@ -144,6 +144,7 @@ fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result
     for item in &content.shipment.items {
         let Some(quote) = quote_of(item)? else { continue };
         claims_preference = true;
+        quotas::ask(customs, cx, claim, item)?;
         let occasion = Occasion { because: "the claim was filed", now: cx.now };
         let assessment = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
         let before = old.iter().find(|old| old.item == item.sequence);
@@ -165,6 +166,7 @@ fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result
         .filter(|old| claim.item(old.item).is_none_or(|i| i.certificates().next().is_none()))
     {
         cx.tx.remove::<ClaimItem>(gone.id())?;
+        quotas::release(customs, cx, &gone.id())?;
     }
     if !claims_preference {
         note(cx.tx, cx.now, &claim_subject(&key), "match", explain::NO_PREFERENCE.to_owned())?;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::answer::{self, refuse};
 use super::assess::{self, Occasion, claim_subject};
 use super::operate::{must_act_for, read, signed_by};
+use super::quotas::{self, Drawn};
 use super::{Customs, show};
 use crate::certificate::{Certificate, Entry, LedgerError, debit, give_back};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key, item_key};
@@ -89,6 +90,8 @@ pub(super) fn decide(
     let words = justify(&item.assessment.matched, &item.assessment.proposal, &input, decision)?;
     let mut certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
     let debited = settle(cx, caller, &item, certificate.as_mut(), &input, decision)?;
+    let drawn = Drawn { decision, quantity: debited.as_ref() };
+    quotas::settle(customs, cx, &claim, &item, &drawn)?;
     item.decisions += 1;
     let ledger = certificate.as_ref().and_then(|c| c.ledger_of(item.quote.item));
     let light = item.assessment.light;
@@ -111,12 +114,13 @@ pub(super) fn decide(
         day: local_date(cx.now, customs.config.nation()),
         results: Vec::new(),
     };
+    let tariff = customs.tariff(cx.tx)?;
     record.duty = claim.item(item.item).and_then(|goods| {
-        let (nation, partner) = (customs.config.nation(), customs.config.partner_nation());
+        let partner = customs.config.partner_nation();
         let claimed = item.assessment.matched.claimed.as_ref();
         // What is granted without a debit, on paper from before the exchange, is granted whole.
         let share = relief::share(grants, record.debited.as_ref(), claimed);
-        relief::payable(nation, partner, &claim, goods, share)
+        relief::payable(tariff.as_ref()?, partner, &claim, goods, share)
     });
     let certificate = certificate.as_ref();
     let settled = Settled { claim: &claim, item: &item, certificate, record: &record };

@@ -1,8 +1,8 @@
-//! Operations that only read: show, list, tariff, and the JSON in which things are shown.
+//! Operations that only read: show, list, and the JSON in which things are shown.
 
 use karvan_store::{Range, Read, Record};
 use karvan_subsystem::Rejection;
-use karvan_types::{Amount, Date, ErrorKind, Timestamp};
+use karvan_types::{Date, ErrorKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,13 +14,11 @@ use super::operate::read;
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
-use crate::duty;
 use crate::explain;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, quoted, ucr_of};
 use crate::journal::{Event, MessageRecord, Parked, Task};
 use crate::matching::local_date;
 use crate::messages::Message;
-use crate::tariff::{self, ImporterClass, Query};
 use crate::validate::{Severity, validate};
 
 /// Most lines of a history, ledger or list that are shown when nothing is said.
@@ -431,46 +429,4 @@ pub(super) fn list(
         }
     };
     Ok(json!({ "count": all.len(), "limit": limit, "rows": all }))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Asking {
-    code: String,
-    day: Option<Date>,
-    origin: Option<String>,
-    country: Option<String>,
-    importer_class: Option<ImporterClass>,
-    value: Option<Amount>,
-}
-
-/// Explains the rates of a tariff line, and the amounts when a value is given.
-pub(super) fn tariff(customs: &Customs, now: Timestamp, input: Value) -> Result<Value, Rejection> {
-    let input: Asking = read("tariff", input)?;
-    let country = input.country.as_deref().unwrap_or(customs.config.nation().as_str()).to_owned();
-    let Some(tariff) = tariff::of(&country) else {
-        let text = format!("there is no tariff of {country} here; ask for AZ or PK");
-        return Err(refuse(ErrorKind::NotFound, "unknown-tariff", text));
-    };
-    let nations = [customs.config.nation(), customs.config.partner_nation()];
-    let other = nations.iter().find(|nation| nation.as_str() != country);
-    let origin = input.origin.as_deref().or(other.map(karvan_types::Instance::as_str));
-    let code: String = input.code.chars().filter(|c| *c != '.' && *c != ' ').collect();
-    let query = Query {
-        code: &code,
-        day: input.day.unwrap_or_else(|| local_date(now, customs.config.nation())),
-        origin: origin.unwrap_or_default(),
-        importer: input.importer_class.unwrap_or(crate::relief::DEFAULT_IMPORTER),
-    };
-    let explanation =
-        tariff.explain(query).map_err(|error| refuse(error.kind(), "tariff", error.to_string()))?;
-    let duty = match &input.value {
-        None => Value::Null,
-        Some(value) => {
-            let found = duty::assess(tariff, query, value)
-                .map_err(|error| refuse(error.kind(), "tariff", error.to_string()))?;
-            json_of(&found)
-        }
-    };
-    Ok(json!({ "rates": json_of(&explanation), "duty": duty, "sources": json_of(&tariff.sources) }))
 }

@@ -1,35 +1,61 @@
 //! Reads a tariff file: blocks of rates with a common validity and source become measures.
+//!
+//! A line takes from its block what it does not say itself, so in the end each has a validity, a
+//! source and a status. All problems are collected, each with its line, because a person mends
+//! the file.
 
-use std::collections::BTreeMap;
+mod check;
 
 use karvan_types::amount::parse_decimal;
-use karvan_types::{Date, Decimal};
+use karvan_types::{Date, Decimal, Digest};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::index::Index;
 use super::{
     Agreement, Base, Charge, ConcessionLine, Duty, Error, ImporterClass, Measure, MeasureKind,
-    Rounding, Source, Status, Tariff,
+    Quota, Rate, RateDate, Rounding, Source, Specific, Status, Tariff,
 };
-use crate::codes;
+use crate::codes::{self, units};
 use crate::messages::text::{date, optional_date};
 
-/// Longest tariff file, in bytes.
-const FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The one format that is read.
+pub const FORMAT: &str = "karvan-tariff/1";
+/// Longest tariff file, in bytes; as a JSON string it still fits one request.
+pub const FILE_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Most measures in a file.
+pub const MEASURES_MAX: usize = 500_000;
+/// Most problems told about one file.
+pub const PROBLEMS_MAX: usize = 50;
+/// Most digits of a national code.
+const CODE_DIGITS_MAX: usize = 12;
+/// Most decimal places of an amount.
+const ROUNDING_DECIMALS_MAX: u32 = 6;
+/// Longest name of a version, in characters.
+const VERSION_CHARS_MAX: usize = 40;
 /// Highest rate that is believed, in percent.
 const PERCENT_MAX: Decimal = Decimal::ONE_THOUSAND;
+/// Highest amount per unit or item that is believed, in the currency of the tariff.
+const AMOUNT_MAX: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTariff {
+    format: String,
+    version: String,
+    #[serde(with = "date")]
+    published: Date,
     country: String,
     currency: String,
     code_digits: usize,
     rounding: Rounding,
+    rate_date: RateDate,
     sources: Vec<Source>,
     charges: Vec<RawCharge>,
     #[serde(default)]
     agreements: Vec<Agreement>,
+    #[serde(default)]
+    quotas: Vec<Spanned<Quota>>,
     #[serde(default)]
     lines: Vec<ConcessionLine>,
     blocks: Vec<RawBlock>,
@@ -42,19 +68,20 @@ struct RawCharge {
     base: Vec<String>,
 }
 
-/// Rates that share everything but the goods and the number.
+/// Rates that share what they do not say themselves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawBlock {
     duty: Duty,
     kind: MeasureKind,
     agreement: Option<String>,
-    #[serde(with = "date")]
-    from: Date,
+    quota: Option<String>,
+    #[serde(default, with = "optional_date")]
+    from: Option<Date>,
     #[serde(default, with = "optional_date")]
     until: Option<Date>,
-    source: String,
-    status: Status,
+    source: Option<String>,
+    status: Option<Status>,
     note: Option<String>,
     rates: Vec<Spanned<RawRate>>,
 }
@@ -66,108 +93,228 @@ struct RawRate {
     importer: Option<ImporterClass>,
     cd_min: Option<String>,
     cd_max: Option<String>,
-    rate: String,
+    rate: Option<String>,
+    specific: Option<String>,
+    unit: Option<String>,
+    fixed: Option<String>,
+    quota: Option<String>,
+    #[serde(default, with = "optional_date")]
+    from: Option<Date>,
+    #[serde(default, with = "optional_date")]
+    until: Option<Date>,
+    source: Option<String>,
+    status: Option<Status>,
+    note: Option<String>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Tariff, Error> {
+/// Reads a file, or tells every problem of it, at most [`PROBLEMS_MAX`].
+pub(super) fn read(text: &str) -> Result<Tariff, Vec<Error>> {
     if text.len() > FILE_BYTES_MAX {
-        let rule = format!("the file has {} bytes; split it below {FILE_BYTES_MAX}", text.len());
-        return Err(Error::Syntax(rule));
+        let rule = format!("the file has {} bytes; at most {FILE_BYTES_MAX}", text.len());
+        return Err(vec![Error::Syntax(rule)]);
     }
-    let raw: RawTariff = toml::from_str(text).map_err(|error| Error::Syntax(error.to_string()))?;
-    let charges = charges(&raw.charges)?;
-    let mut tariff = Tariff {
+    let raw: RawTariff =
+        toml::from_str(text).map_err(|error| vec![Error::Syntax(error.to_string())])?;
+    let lines = Lines::of(text);
+    let mut problems = Vec::new();
+    let measures = measures(&raw, &lines, &mut problems);
+    let charges = charges(&raw.charges, &mut problems);
+    let quotas: Vec<(Quota, usize)> = (raw.quotas.into_iter())
+        .map(|quota| (lines.at(quota.span().start), quota.into_inner()))
+        .map(|(line, quota)| (quota, line))
+        .collect();
+    check::quotas(&quotas, &mut problems);
+    let tariff = Tariff {
+        version: raw.version,
+        published: raw.published,
+        digest: Digest::of(text.as_bytes()),
         country: raw.country,
         currency: raw.currency,
         code_digits: raw.code_digits,
         charges,
         rounding: raw.rounding,
+        rate_date: raw.rate_date,
         sources: raw.sources,
         agreements: raw.agreements,
+        quotas: quotas.into_iter().map(|(quota, _)| quota).collect(),
         lines: raw.lines,
-        measures: BTreeMap::new(),
+        index: Index::new(measures),
     };
-    for block in &raw.blocks {
-        for rate in &block.rates {
-            let line = line_of(text, rate.span().start);
-            add(&mut tariff, block, rate.get_ref(), line)
-                .map_err(|rule| Error::Line { line, rule })?;
-        }
+    check::header(&raw.format, &tariff, &mut problems);
+    for list in tariff.index.lists() {
+        check::periods(list, &mut problems);
     }
-    for list in tariff.measures.values_mut() {
-        list.sort_by_key(|measure| (measure.from, measure.line));
-        check_periods(list)?;
+    check::names(&tariff, &mut problems);
+    if problems.is_empty() {
+        return Ok(tariff);
     }
-    check_names(&tariff)?;
-    Ok(tariff)
+    problems.sort_by_key(|problem| match problem {
+        Error::Line { line, .. } => *line,
+        Error::Overlap { second, .. } | Error::Gap { second, .. } => *second,
+        _ => 0,
+    });
+    problems.truncate(PROBLEMS_MAX);
+    Err(problems)
 }
 
-/// Returns the line number of a byte, counted from 1.
-fn line_of(text: &str, byte: usize) -> usize {
-    1 + text.bytes().take(byte).filter(|b| *b == b'\n').count()
+/// Where each line of a text begins.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(place, _)| place).collect())
+    }
+
+    /// Returns the line number of a byte, counted from 1.
+    fn at(&self, byte: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < byte)
+    }
 }
 
-fn charges(raw: &[RawCharge]) -> Result<Vec<Charge>, Error> {
+fn charges(raw: &[RawCharge], problems: &mut Vec<Error>) -> Vec<Charge> {
     let mut charges: Vec<Charge> = Vec::new();
     for charge in raw {
+        let duty = charge.duty;
         let mut base = Vec::new();
         for name in &charge.base {
             // A base must be computed before it is used, so only earlier duties are found.
             let earlier = charges.iter().find(|earlier| earlier.duty.code() == name);
-            base.push(match (name.as_str(), earlier) {
-                ("value", _) => Base::Value,
-                (_, Some(earlier)) => Base::Duty(earlier.duty),
+            match (name.as_str(), earlier) {
+                ("value", _) => base.push(Base::Value),
+                (_, Some(earlier)) => base.push(Base::Duty(earlier.duty)),
                 _ => {
-                    let duty = charge.duty;
                     let rule = format!("the base `{name}` of {duty} is not a charge before it");
-                    return Err(Error::Syntax(rule));
+                    problems.push(Error::File(rule));
                 }
-            });
+            }
         }
-        charges.push(Charge { duty: charge.duty, base });
+        if charges.iter().any(|earlier| earlier.duty == duty) {
+            problems.push(Error::File(format!("{duty} is charged twice; remove one")));
+        }
+        charges.push(Charge { duty, base });
     }
-    Ok(charges)
+    charges
 }
 
-fn add(tariff: &mut Tariff, block: &RawBlock, rate: &RawRate, line: usize) -> Result<(), String> {
-    let percent = percent(&rate.rate)?;
-    if block.until.is_some_and(|until| until < block.from) {
+fn measures(raw: &RawTariff, lines: &Lines, problems: &mut Vec<Error>) -> Vec<Measure> {
+    let mut measures = Vec::new();
+    for block in &raw.blocks {
+        for rate in &block.rates {
+            let line = lines.at(rate.span().start);
+            match measure(block, rate.get_ref(), line) {
+                Ok(template) => add(&mut measures, raw, rate.get_ref(), &template, problems),
+                Err(rule) => problems.push(Error::Line { line, rule }),
+            }
+            if measures.len() > MEASURES_MAX || problems.len() > PROBLEMS_MAX {
+                if measures.len() > MEASURES_MAX {
+                    let rule = format!("it holds more than {MEASURES_MAX} measures; shorten it");
+                    problems.push(Error::File(rule));
+                }
+                return measures;
+            }
+        }
+    }
+    measures
+}
+
+/// Makes one measure for each code of a line.
+fn add(
+    measures: &mut Vec<Measure>,
+    raw: &RawTariff,
+    rate: &RawRate,
+    template: &Measure,
+    problems: &mut Vec<Error>,
+) {
+    for code in &rate.codes {
+        let is_code = code.len() <= raw.code_digits.min(CODE_DIGITS_MAX)
+            && code.bytes().all(|byte| byte.is_ascii_digit())
+            && code.get(..6).is_none_or(|six| codes::hs(six).is_some());
+        if is_code {
+            measures.push(Measure { code: code.clone(), ..template.clone() });
+        } else {
+            let shown: String = code.chars().take(20).collect();
+            let rule = format!("`{shown}` is not the beginning of a code of HS 2022");
+            problems.push(Error::Line { line: template.line, rule });
+        }
+    }
+}
+
+/// Reads everything of a line but its codes.
+fn measure(block: &RawBlock, raw: &RawRate, line: usize) -> Result<Measure, String> {
+    let Some(from) = raw.from.or(block.from) else {
+        return Err("neither the line nor its block says `from` when".to_owned());
+    };
+    let until = raw.until.or(block.until);
+    if until.is_some_and(|until| until < from) {
         return Err("the period ends before it begins; correct a date".to_owned());
     }
     if (block.kind == MeasureKind::General) != block.agreement.is_none() {
         return Err("a preference names its agreement and a general rate names none".to_owned());
     }
-    let customs_duty_slab = match (&rate.cd_min, &rate.cd_max) {
+    let Some(source) = raw.source.as_ref().or(block.source.as_ref()) else {
+        return Err("neither the line nor its block names a `source`".to_owned());
+    };
+    let Some(status) = raw.status.or(block.status) else {
+        return Err("neither the line nor its block has a `status`".to_owned());
+    };
+    let customs_duty_slab = match (&raw.cd_min, &raw.cd_max) {
         (None, None) => None,
         (Some(min), Some(max)) if block.duty != Duty::Cd => {
-            Some((self::percent(min)?, self::percent(max)?))
+            Some((percent(min)?, percent(max)?)).filter(|(min, max)| min <= max)
         }
         _ => return Err("a slab has cd_min and cd_max and is not for CD itself".to_owned()),
     };
-    for code in &rate.codes {
-        let is_code = code.len() <= tariff.code_digits
-            && code.bytes().all(|byte| byte.is_ascii_digit())
-            && code.get(..6).is_none_or(|six| codes::hs(six).is_some());
-        if !is_code {
-            return Err(format!("`{code}` is not the beginning of a code of HS 2022"));
-        }
-        tariff.measures.entry((block.duty, code.clone())).or_default().push(Measure {
-            duty: block.duty,
-            kind: block.kind,
-            code: code.clone(),
-            percent,
-            from: block.from,
-            until: block.until,
-            agreement: block.agreement.clone(),
-            importer: rate.importer,
-            customs_duty_slab,
-            source: block.source.clone(),
-            status: block.status,
-            note: block.note.clone(),
-            line,
-        });
+    if raw.cd_min.is_some() && customs_duty_slab.is_none() {
+        return Err("cd_min is above cd_max; swap them".to_owned());
     }
-    Ok(())
+    let quota = raw.quota.as_ref().or(block.quota.as_ref());
+    if quota.is_some() && block.kind == MeasureKind::General {
+        return Err("a quota limits a preference, not a general rate".to_owned());
+    }
+    Ok(Measure {
+        duty: block.duty,
+        kind: block.kind,
+        code: String::new(),
+        rate: rate(block.kind, raw)?,
+        from,
+        until,
+        agreement: block.agreement.clone(),
+        importer: raw.importer,
+        customs_duty_slab,
+        quota: quota.cloned(),
+        source: source.clone(),
+        status,
+        note: raw.note.as_ref().or(block.note.as_ref()).cloned(),
+        line,
+    })
+}
+
+fn rate(kind: MeasureKind, raw: &RawRate) -> Result<Rate, String> {
+    let percent = raw.rate.as_deref().map(percent).transpose()?;
+    let specific = match (&raw.specific, &raw.unit) {
+        (None, None) => None,
+        (Some(amount), Some(unit)) => Some(Specific {
+            amount: money(amount)?,
+            unit: units::unit(unit)
+                .ok_or_else(|| units::Error::UnknownUnit(unit.chars().take(20).collect()))
+                .map_err(|error| error.to_string())?
+                .code,
+        }),
+        _ => return Err("a specific rate has `specific`, an amount, and `unit`".to_owned()),
+    };
+    let fixed = raw.fixed.as_deref().map(money).transpose()?;
+    if kind == MeasureKind::PercentReduction {
+        let is_reduction = specific.is_none()
+            && fixed.is_none()
+            && percent.is_some_and(|percent| percent <= Decimal::ONE_HUNDRED);
+        if !is_reduction {
+            return Err("a reduction is a `rate` from 0 to 100 and nothing else".to_owned());
+        }
+    }
+    if percent.is_none() && specific.is_none() && fixed.is_none() {
+        return Err("the line has no rate; give `rate`, `specific` with `unit`, or `fixed`".into());
+    }
+    Ok(Rate { percent: percent.unwrap_or_default(), specific, fixed })
 }
 
 fn percent(text: &str) -> Result<Decimal, String> {
@@ -178,80 +325,10 @@ fn percent(text: &str) -> Result<Decimal, String> {
     Ok(percent.normalize())
 }
 
-/// Refuses overlaps and gaps among the measures of one duty and code, sorted by first day.
-fn check_periods(list: &[Measure]) -> Result<(), Error> {
-    let what = |m: &Measure| {
-        let code = if m.code.is_empty() { "all goods" } else { &m.code };
-        format!("{} for {code}", m.duty)
-    };
-    for (index, second) in list.iter().enumerate() {
-        let rivals = || list.iter().take(index).filter(|first| is_rival(first, second));
-        if let Some(first) = rivals().find(|f| f.is_valid_on(second.from) && slabs_meet(f, second))
-        {
-            let (what, day) = (what(second), second.from);
-            return Err(Error::Overlap { first: first.line, second: second.line, what, day });
-        }
-        // The rivals' last covered day; none when one of them is open.
-        let Some(last) = rivals().max_by_key(|first| first.until.unwrap_or(Date::MAX)) else {
-            continue;
-        };
-        let Some(next) = last.until.and_then(|until| until.tomorrow().ok()) else { continue };
-        if next < second.from {
-            let (what, day) = (what(second), next);
-            return Err(Error::Gap { first: last.line, second: second.line, what, day });
-        }
+fn money(text: &str) -> Result<Decimal, String> {
+    let amount = parse_decimal(text).map_err(|error| error.to_string())?;
+    if amount > AMOUNT_MAX {
+        return Err(format!("an amount of {amount} is not believed; at most {AMOUNT_MAX}"));
     }
-    Ok(())
-}
-
-/// Returns whether two measures of one duty and code answer the same question.
-fn is_rival(a: &Measure, b: &Measure) -> bool {
-    let classes_meet = match (a.importer, b.importer) {
-        (Some(a), Some(b)) => a == b,
-        _ => true,
-    };
-    a.agreement == b.agreement && classes_meet
-}
-
-fn slabs_meet(a: &Measure, b: &Measure) -> bool {
-    match (a.customs_duty_slab, b.customs_duty_slab) {
-        (Some((a_min, a_max)), Some((b_min, b_max))) => a_min <= b_max && b_min <= a_max,
-        _ => true,
-    }
-}
-
-/// Refuses names that lead nowhere.
-fn check_names(tariff: &Tariff) -> Result<(), Error> {
-    let dangling = |what: &str, name: &str| {
-        Error::Syntax(format!("the {what} `{name}` is used but not defined; define it"))
-    };
-    if codes::country(&tariff.country).is_none() {
-        return Err(dangling("country", &tariff.country));
-    }
-    if codes::currency(&tariff.currency).is_none() {
-        return Err(dangling("currency", &tariff.currency));
-    }
-    let sources = tariff.measures().map(|measure| measure.source.as_str());
-    let sources = sources.chain(tariff.agreements.iter().map(|a| a.source.as_str()));
-    for source in sources.chain([tariff.rounding.source.as_str()]) {
-        if tariff.source(source).is_none() {
-            return Err(dangling("source", source));
-        }
-    }
-    for measure in tariff.measures() {
-        let Some(id) = &measure.agreement else { continue };
-        if !tariff.agreements.iter().any(|agreement| agreement.id == *id) {
-            return Err(dangling("agreement", id));
-        }
-        let mut lines = tariff.lines.iter().filter(|line| line.agreement == *id).peekable();
-        let is_listed = lines.peek().is_none()
-            || lines
-                .flat_map(|line| &line.codes)
-                .any(|code| measure.code.starts_with(code.as_str()));
-        if !is_listed {
-            let rule = format!("{} is in no line of the concession list of {id}", measure.code);
-            return Err(Error::Line { line: measure.line, rule });
-        }
-    }
-    Ok(())
+    Ok(amount.normalize())
 }

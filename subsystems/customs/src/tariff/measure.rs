@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use karvan_types::amount::decimal_text;
 use karvan_types::{Date, Decimal};
 use serde::{Deserialize, Serialize};
 
+use super::Rate;
 use crate::messages::text::{date, optional_date};
 
 /// A duty or tax collected at import. The names are the countries' own abbreviations.
@@ -25,6 +25,10 @@ pub enum Duty {
     Ast,
     /// Income tax withheld at import (Pakistan).
     Wht,
+    /// Excise.
+    Exc,
+    /// Fee for processing the declaration.
+    Fee,
     /// Value added tax (Azerbaijan).
     Vat,
 }
@@ -39,6 +43,8 @@ impl Duty {
             Self::St => "ST",
             Self::Ast => "AST",
             Self::Wht => "WHT",
+            Self::Exc => "EXC",
+            Self::Fee => "FEE",
             Self::Vat => "VAT",
         }
     }
@@ -58,7 +64,8 @@ pub enum MeasureKind {
     General,
     /// The rate that replaces the general one for goods of the partner.
     TargetRate,
-    /// The percentage by which the general rate in force is reduced for goods of the partner.
+    /// The percentage by which every part of the general rate in force is reduced for goods of the
+    /// partner.
     PercentReduction,
 }
 
@@ -104,35 +111,6 @@ pub struct Charge {
     pub duty: Duty,
     /// What it is taken on.
     pub base: Vec<Base>,
-}
-
-/// How amounts are rounded, with its source.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rounding {
-    /// Decimal places of each line.
-    pub decimals: u32,
-    /// Which way.
-    pub mode: RoundingMode,
-    /// Source of the rule.
-    pub source: String,
-    /// How sure we are.
-    pub status: Status,
-    /// Remark.
-    #[serde(default)]
-    pub note: Option<String>,
-}
-
-/// Which way an amount is rounded.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RoundingMode {
-    /// To the nearest; a half goes up.
-    HalfUp,
-    /// Always down.
-    Down,
-    /// Always up.
-    Up,
 }
 
 /// Where a datum is from.
@@ -198,9 +176,9 @@ pub struct Measure {
     pub kind: MeasureKind,
     /// Code or beginning of codes; empty for all goods.
     pub code: String,
-    /// The rate or the reduction, in percent.
-    #[serde(with = "decimal_text")]
-    pub percent: Decimal,
+    /// The rate; of a reduction its percentage.
+    #[serde(flatten)]
+    pub rate: Rate,
     /// First day.
     #[serde(with = "date")]
     pub from: Date,
@@ -216,6 +194,9 @@ pub struct Measure {
     /// The slab of general customs duty it is for, both ends included; absent for all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customs_duty_slab: Option<(Decimal, Decimal)>,
+    /// The quota within which alone the preference is given; absent without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<String>,
     /// Source, one of the tariff's sources.
     pub source: String,
     /// How sure we are.

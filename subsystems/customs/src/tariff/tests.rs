@@ -1,4 +1,5 @@
 use super::*;
+use karvan_types::ErrorKind;
 use karvan_types::amount::parse_decimal;
 
 fn day(text: &str) -> Date {
@@ -9,18 +10,26 @@ fn percent(text: &str) -> Decimal {
     parse_decimal(text).expect("a decimal")
 }
 
-fn explain(tariff: &Tariff, code: &str, on: &str, origin: &str) -> Explanation {
+fn explain<'a>(tariff: &'a Tariff, code: &str, on: &str, origin: &str) -> Explanation<'a> {
     let query = Query { code, day: day(on), origin, importer: ImporterClass::Commercial };
     tariff.explain(query).unwrap_or_else(|error| panic!("{code} on {on}: {error}"))
+}
+
+fn used(line: &RateLine<'_>) -> Decimal {
+    line.used_rate.expect("decided without the goods").percent
 }
 
 /// A small tariff; the test adds blocks and asks for the refusal.
 fn file(blocks: &str) -> String {
     format!(
-        r#"country = "PK"
+        r#"format = "karvan-tariff/1"
+version = "test"
+published = "2026-01-01"
+country = "PK"
 currency = "PKR"
 code_digits = 8
 rounding = {{ decimals = 0, mode = "half-up", source = "s", status = "assumed" }}
+rate_date = {{ rule = "filing", source = "s", status = "assumed" }}
 sources = [{{ id = "s", title = "a source" }}]
 charges = [
   {{ duty = "CD", base = ["value"] }},
@@ -45,7 +54,7 @@ fn embedded_files_are_valid() {
         let tariff = Tariff::parse(text).unwrap_or_else(|error| panic!("{error}"));
         assert!(of(&tariff.country).is_some());
         // Every concession has general rates to compare with, from its first day on.
-        for measure in tariff.measures().filter(|measure| measure.agreement.is_some()) {
+        for measure in tariff.measures().iter().filter(|measure| measure.agreement.is_some()) {
             let code = format!("{:0<6}", measure.code);
             if codes::hs(&code).is_some() {
                 explain(&tariff, &code, &measure.from.to_string(), "AZ");
@@ -61,7 +70,7 @@ fn embedded_files_are_valid() {
     for measure in tariff.measures() {
         if measure.duty == Duty::Cd && measure.agreement.is_none() && measure.until.is_none() {
             let allowed = ["0", "5", "10", "15", "20"].map(percent);
-            assert!(allowed.contains(&measure.percent), "line {}", measure.line);
+            assert!(allowed.contains(&measure.rate.percent), "line {}", measure.line);
         }
     }
 }
@@ -75,9 +84,9 @@ fn copper_wire_uses_the_lower_rate_duty_by_duty() {
         .rates
         .iter()
         .map(|line| {
-            let reference = line.reference.as_ref().map(|m| m.percent.to_string());
-            let preferential = line.preferential_percent.map(|p| p.to_string());
-            let (general, used) = (line.general.percent.to_string(), line.used_percent.to_string());
+            let reference = line.reference.as_ref().map(|m| m.rate.percent.to_string());
+            let preferential = line.preferential_rate.map(|r| r.percent.to_string());
+            let (general, used) = (line.general.rate.percent.to_string(), used(line).to_string());
             (line.duty.code(), general, reference, preferential, used, line.winner)
         })
         .collect();
@@ -106,7 +115,7 @@ fn copper_wire_uses_the_lower_rate_duty_by_duty() {
     // Before 1 July 2025 the additional duty was 2 % and the target of 1 % won.
     let before = explain(tariff, "74081100", "2025-06-30", "AZ");
     assert_eq!(before.rates[1].winner, Winner::Preference);
-    assert_eq!(before.rates[1].general.percent, percent("2"));
+    assert_eq!(before.rates[1].general.rate.percent, percent("2"));
 }
 
 #[test]
@@ -126,7 +135,8 @@ fn preference_needs_the_line_the_origin_and_the_day() {
         assert_eq!(found.concession.is_some(), has_preference, "{code} {on} {origin}");
     }
     let rice = of("AZ").expect("Azerbaijan");
-    let cd = |on| explain(rice, "1006300000", on, "PK").rates[0].used_percent;
+    let cd =
+        |on| explain(rice, "1006300000", on, "PK").rates[0].used_rate.expect("decided").percent;
     assert_eq!((cd("2027-11-30"), cd("2027-12-01")), (percent("0"), percent("5")));
 }
 
@@ -158,9 +168,9 @@ fn a_percentage_reduces_the_rate_in_force() {
            rates = [{ codes = [\"0813\"], rate = \"30\" }]\n";
     let tariff = Tariff::parse(&file(&reduced)).expect("valid");
     let found = explain(&tariff, "08131000", "2024-01-01", "UZ");
-    assert_eq!(found.rates[0].used_percent, percent("14"));
+    assert_eq!(found.rates[0].used_rate.expect("decided").percent, percent("14"));
     assert_eq!(found.rates[0].winner, Winner::Preference);
-    assert_eq!(found.rates[0].used().percent, percent("30"));
+    assert_eq!(found.rates[0].used().rate.percent, percent("30"));
     assert_eq!(found.rates[1].winner, Winner::NoPreference);
 }
 
@@ -180,7 +190,7 @@ fn the_longest_prefix_and_the_slab_decide() {
     let tariff = Tariff::parse(&file(&text)).expect("valid");
     for (code, duties) in [("74081100", ["5", "0"]), ("08131000", ["20", "4"])] {
         let found = explain(&tariff, code, "2024-01-01", "AZ");
-        let found: Vec<_> = found.rates.iter().map(|line| line.general.percent).collect();
+        let found: Vec<_> = found.rates.iter().map(|line| line.general.rate.percent).collect();
         assert_eq!(found, duties.map(percent), "{code}");
     }
 }
@@ -192,11 +202,11 @@ fn bad_files_are_refused_naming_the_lines() {
     let two = |second: &str| block("CD", first, rate) + &block("CD", second, rate);
     let one = |rate: &str| block("CD", first, rate);
     for (blocks, reason) in [
-        (two("from = \"2023-06-30\""), "lines 19 and 28 of the tariff file both give CD for 7408"),
-        (two("from = \"2023-07-02\""), "lines 19 and 28 of the tariff file leave CD for 7408"),
+        (two("from = \"2023-06-30\""), "lines 23 and 32 of the tariff file both give CD for 7408"),
+        (two("from = \"2023-07-02\""), "lines 23 and 32 of the tariff file leave CD for 7408"),
         (two("from = \"2023-07-02\""), "from 2023-07-01; close the gap"),
         (two("from = \"2024-02-30\""), "not a calendar date"),
-        (one("{ codes = [\"7408\"], rate = \"5%\" },"), "line 19 of the tariff file: `5%` is not"),
+        (one("{ codes = [\"7408\"], rate = \"5%\" },"), "line 23 of the tariff file: `5%` is not"),
         (one("{ codes = [\"7408\"], rate = \"5000\" },"), "not believed"),
         (one("{ codes = [\"740812\"], rate = \"5\" },"), "not the beginning of a code"),
         (one("{ codes = [\"\"], cd_min = \"1\", cd_max = \"2\", rate = \"5\" },"), "not for CD"),
@@ -222,4 +232,156 @@ fn bad_files_are_refused_naming_the_lines() {
     );
     // Touching periods and different importers are no conflict.
     assert!(Tariff::parse(&file(&two("from = \"2023-07-01\""))).is_ok());
+}
+
+#[test]
+fn a_line_may_say_itself_what_its_block_says() {
+    let text = block(
+        "CD",
+        "until = \"2026-12-31\"",
+        "{ codes = [\"7408\"], rate = \"5\", from = \"2026-01-01\", status = \"official\" },\n\
+         { codes = [\"7409\"], rate = \"7\", from = \"2026-02-01\", until = \"2026-03-31\" },",
+    );
+    let tariff = Tariff::parse(&file(&text)).expect("valid");
+    let shown: Vec<_> = (tariff.measures().iter())
+        .map(|m| {
+            format!("{} {} {:?} {:?}", m.code, m.from, m.until.map(|d| d.to_string()), m.status)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "7408 2026-01-01 Some(\"2026-12-31\") Official",
+            "7409 2026-02-01 Some(\"2026-03-31\") Assumed",
+        ]
+    );
+}
+
+#[test]
+fn all_problems_of_a_file_are_told_with_their_lines() {
+    let text = block("CD", "", "{ codes = [\"7408\"], rate = \"5\" },")
+        + &block(
+            "ACD",
+            "from = \"2026-01-01\"",
+            "{ codes = [\"7408\", \"99\", \"740812\"], rate = \"5\" },\n\
+             { codes = [\"7408\"], rate = \"6\" },\n\
+             { codes = [\"7409\"], specific = \"5\" },\n\
+             { codes = [\"7409\"], specific = \"5\", unit = \"KILO\" },\n\
+             { codes = [\"7409\"] },\n\
+             { codes = [\"7409\"], fixed = \"9999999999\" },\n\
+             { codes = [\"7409\"], rate = \"1\", quota = \"Q\" },\n\
+             { codes = [\"\"], cd_min = \"5\", cd_max = \"2\", rate = \"5\" },",
+        )
+        + &block("VAT", "from = \"2026-01-01\"", "{ codes = [\"\"], rate = \"18\" },");
+    let text = file(&text).replace("karvan-tariff/1", "karvan-tariff/2");
+    let problems = Tariff::check(&text).expect_err("full of problems");
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    for (place, expected) in [
+        "its format is not `karvan-tariff/1`",
+        "line 22 of the tariff file: neither the line nor its block says `from`",
+        "line 31 of the tariff file: `740812` is not the beginning",
+        "lines 31 and 32 of the tariff file both give ACD for 7408",
+        "line 33 of the tariff file: a specific rate has",
+        "line 34 of the tariff file: `KILO` is not a known unit",
+        "line 35 of the tariff file: the line has no rate",
+        "line 36 of the tariff file: an amount of 9999999999 is not believed",
+        "line 37 of the tariff file: a quota limits a preference",
+        "line 38 of the tariff file: cd_min is above cd_max",
+        "line 47 of the tariff file: VAT is not among the charges",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let found = told.get(place).map_or("", String::as_str);
+        assert!(found.contains(expected), "{expected}: {told:#?}");
+    }
+}
+
+#[test]
+fn quotas_have_periods_that_do_not_meet() {
+    let quota = |from: &str, until: &str, quantity: &str| {
+        format!(
+            "[[quotas]]\nid = \"Q\"\nagreement = \"X\"\nquantity = \"{quantity}\"\nunit = \"TNE\"\n\
+             from = \"{from}\"\nuntil = \"{until}\"\nsource = \"s\"\nstatus = \"assumed\"\n"
+        )
+    };
+    let rest = block("CD", "from = \"2022-07-01\"", "{ codes = [\"\"], rate = \"20\" },")
+        + &block("ACD", "from = \"2022-07-01\"", "{ codes = [\"\"], rate = \"0\" },")
+        + "[[blocks]]\nduty = \"CD\"\nkind = \"target-rate\"\nagreement = \"X\"\nquota = \"Q\"\n\
+           from = \"2023-03-13\"\nsource = \"s\"\nstatus = \"assumed\"\n\
+           rates = [{ codes = [\"1006\"], rate = \"0\" }]\n";
+    let years = quota("2025-01-01", "2025-12-31", "100") + &quota("2026-01-01", "2026-12-31", "90");
+    let tariff = Tariff::parse(&file(&(years + &rest))).expect("valid");
+    let found = explain(&tariff, "10063000", "2026-05-01", "UZ");
+    assert_eq!(found.quota(), Some("Q"));
+    let of = |on| tariff.quota("Q", day(on)).map(|quota| quota.quantity.to_string());
+    assert_eq!(of("2025-12-31").as_deref(), Some("100"));
+    assert_eq!(of("2026-01-01").as_deref(), Some("90"));
+    assert_eq!(of("2027-01-01"), None);
+    for (quotas, reason) in [
+        (
+            quota("2025-01-01", "2025-12-31", "1") + &quota("2025-12-31", "2026-12-31", "1"),
+            "both give quota Q on 2025-12-31",
+        ),
+        (quota("2025-01-01", "2025-12-31", "0"), "a quota is of more than zero"),
+        (quota("2025-01-01", "2024-12-31", "1"), "ends before it begins"),
+        (quota("2025-01-01", "2025-12-31", "1").replace("TNE", "TON"), "not a known unit"),
+        (String::new(), "the quota `Q` is used but not defined"),
+    ] {
+        let error = Tariff::parse(&file(&(quotas + &rest))).expect_err(reason);
+        assert!(error.to_string().contains(reason), "{reason}: {error}");
+    }
+}
+
+#[test]
+fn two_versions_differ_measure_by_measure() {
+    let old = block(
+        "CD",
+        "from = \"2022-07-01\"",
+        "{ codes = [\"7408\", \"7409\"], rate = \"5\" },\n{ codes = [\"7410\"], rate = \"5\" },",
+    );
+    let new = block(
+        "CD",
+        "from = \"2022-07-01\"",
+        "{ codes = [\"7411\", \"7408\"], rate = \"5\" },\n{ codes = [\"7409\"], rate = \"7\" },",
+    );
+    let parse = |text: &str| Tariff::parse(&file(text)).expect("valid");
+    let (old, new) = (parse(&old), parse(&new));
+    let found = diff::diff(&old, &new);
+    let shown: Vec<_> = (found.changes.iter())
+        .map(|change| match change {
+            diff::Change::Added { new } => format!("+{}", new.code),
+            diff::Change::Removed { old } => format!("-{}", old.code),
+            diff::Change::Changed { old, new } => {
+                format!("{} {} to {}", old.code, old.rate, new.rate)
+            }
+        })
+        .collect();
+    assert_eq!(shown, ["7409 5 % to 7 %", "-7410", "+7411"]);
+    assert_eq!(found.head, Vec::<&str>::new());
+    let half_even = file("").replace("half-up", "half-even") + "blocks = []";
+    let half_up = file("") + "blocks = []";
+    let (old, new) = (Tariff::parse(&half_up), Tariff::parse(&half_even));
+    let (old, new) = (old.expect("valid"), new.expect("valid"));
+    assert_eq!(diff::diff(&old, &new).head, ["rounding"]);
+    assert!(diff::diff(&old, &old).changes.is_empty());
+}
+
+#[test]
+fn the_day_of_the_rates_follows_the_rule() {
+    use RateDateRule::{Arrival, Filing, LaterOfFilingAndArrival, Payment};
+    let filed = day("2026-06-20");
+    for (rule, arrived, paid, expected, is_final) in [
+        (Filing, Some("2026-07-02"), Some("2026-07-05"), "2026-06-20", true),
+        (Arrival, Some("2026-07-02"), None, "2026-07-02", true),
+        (Arrival, None, None, "2026-06-20", false),
+        (LaterOfFilingAndArrival, Some("2026-07-02"), None, "2026-07-02", true),
+        (LaterOfFilingAndArrival, Some("2026-06-02"), None, "2026-06-20", true),
+        (LaterOfFilingAndArrival, None, None, "2026-06-20", false),
+        (Payment, Some("2026-07-02"), Some("2026-07-05"), "2026-07-05", true),
+    ] {
+        let events = Events { filed, arrived: arrived.map(day), paid: paid.map(day) };
+        let found = rule.day(events);
+        assert_eq!((found.day, found.is_final), (day(expected), is_final), "{rule:?} {events:?}");
+    }
 }

@@ -1,117 +1,75 @@
-//! Duty rates explained from the data of this program: no node, no network.
+//! `karvan customs tariff`: the rates of a country as files: explained, checked, compared, and put
+//! into force at a node.
+//!
+//! All but `import` and `versions` answer from a file, or from the data of this program: no node,
+//! no network.
 
-use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
-use karvan_customs::duty::{self, Assessment};
-use karvan_customs::tariff::{self, Explanation, Measure, Query, RateLine, Status, Winner};
-use karvan_system::{Clock as _, SystemClock};
-use karvan_types::{Amount, Date, ErrorKind};
-use serde_json::json;
+use clap::Subcommand;
+use karvan_customs::tariff::{self, FILE_BYTES_MAX, Status, Tariff as Rates};
+use karvan_types::ErrorKind;
 
-use super::officer::ImporterClass;
 use crate::commands::Outcome;
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::files;
+use crate::output::Output;
 
-/// Explain the duty rates of a tariff line, with sources; needs no node.
+mod explain;
+mod versions;
+
+/// Explain, check and compare the duty rates of a country, and put new ones into force.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tariff {
-    /// Say which rates apply to a code on a day, from which source, and how sure each is.
-    ///
-    /// Duty by duty the lower of the general and the preferential rate is used. With a value, the
-    /// amounts are computed with and without the preference.
-    #[command(after_help = "Examples:\n  karvan customs tariff explain 7408.1100 --date \
-        2026-10-02 --origin AZ\n  karvan customs tariff explain 1006.30 --origin PK --value \
-        \"10000 AZN\"")]
-    Explain(Explain),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Explain {
-    /// Tariff code, 6 digits or more; dots and spaces do not count.
-    code: String,
-    /// The day whose rates apply; today unless given.
-    #[arg(long)]
-    date: Option<Date>,
-    /// Country of origin, such as AZ.
-    #[arg(long, default_value = "AZ")]
-    origin: String,
-    /// The importing country; the partner of the origin unless given.
-    #[arg(long)]
-    country: Option<String>,
-    /// Kind of importer; some taxes differ.
-    #[arg(long, value_enum, default_value = "commercial")]
-    importer_class: ImporterClass,
-    /// Customs value, such as `6270000 PKR`.
-    #[arg(long, value_name = "\"NUMBER CURRENCY\"")]
-    value: Option<String>,
+    Explain(explain::Explain),
+    Show(versions::Show),
+    Validate(versions::Validate),
+    Diff(versions::Diff),
+    Import(versions::Import),
+    Versions(versions::Versions),
 }
 
 pub(crate) fn run(command: &Tariff, output: Output) -> Result<Outcome> {
-    let Tariff::Explain(command) = command;
-    let origin = command.origin.to_ascii_uppercase();
-    let partner = if origin == "PK" { "AZ" } else { "PK" };
-    let country = command.country.as_deref().unwrap_or(partner).to_ascii_uppercase();
-    let Some(found) = tariff::of(&country) else {
-        let text = format!("there is no tariff of {country} in this program");
-        return Err(Failure::new(ErrorKind::NotFound, text).hint("ask for AZ or PK").into());
-    };
-    let code: String = command.code.chars().filter(|c| !". ".contains(*c)).collect();
-    let query = Query {
-        code: &code,
-        day: command.date.unwrap_or_else(|| SystemClock.now().utc_date()),
-        origin: &origin,
-        importer: match command.importer_class {
-            ImporterClass::Commercial => tariff::ImporterClass::Commercial,
-            ImporterClass::Industrial => tariff::ImporterClass::Industrial,
-        },
-    };
-    let failed = |kind, text: String| Failure::new(kind, text);
-    let rates = found.explain(query).map_err(|error| failed(error.kind(), error.to_string()))?;
-    let duty = match &command.value {
-        None => None,
-        Some(value) => {
-            let value = amount(value)?;
-            let found = duty::assess(found, query, &value);
-            Some(found.map_err(|error| failed(error.kind(), error.to_string()))?)
-        }
-    };
-    let used: Vec<_> = found.sources.iter().filter(|source| is_used(&rates, &source.id)).collect();
-    let report = json!({ "rates": rates, "duty": duty, "sources": used });
-    output.print(&report, |_| {
-        let mut text = describe(&rates);
-        if let Some(duty) = &duty {
-            text.push_str(&amounts(duty));
-        }
-        text.push_str("\nSources\n");
-        for source in &used {
-            let _ = writeln!(text, "  {}: {}", source.id, source.title);
-        }
-        text
-    })?;
-    Ok(Outcome::Done)
+    match command {
+        Tariff::Explain(command) => explain::run(command, output),
+        Tariff::Show(command) => versions::show(command, output),
+        Tariff::Validate(command) => versions::validate(command, output),
+        Tariff::Diff(command) => versions::diff(command, output),
+        Tariff::Import(command) => versions::import(command, output),
+        Tariff::Versions(command) => versions::versions(command, output),
+    }
 }
 
-/// Reads an amount by the rules of the messages: plain decimal digits, nothing else.
-fn amount(text: &str) -> Result<Amount, Failure> {
-    let parts = text.trim().split_once(' ');
-    let amount = parts.and_then(|(value, currency)| {
-        serde_json::from_value(json!({ "value": value, "currency": currency.trim() })).ok()
-    });
-    amount.filter(|amount: &Amount| !amount.value.is_sign_negative()).ok_or_else(|| {
-        Failure::new(ErrorKind::Invalid, format!("`{text}` is no value"))
-            .hint("write number and currency: \"6270000 PKR\"")
+/// Finds the tariff that `AZ`, `PK` or the name of a file means.
+fn open(which: &str) -> Result<Rates> {
+    if let Some(shipped) = tariff::of(&which.to_ascii_uppercase()) {
+        return Ok(shipped.clone());
+    }
+    if !Path::new(which).exists() {
+        let text = format!("there is no tariff of {which} in this program and no such file");
+        return Err(Failure::new(ErrorKind::NotFound, text).hint("ask for AZ or PK").into());
+    }
+    let text = text_of(Path::new(which))?;
+    Rates::check(&text).map_err(|problems| refused(which, &problems).into())
+}
+
+fn text_of(file: &Path) -> Result<String> {
+    let bytes = files::read(file, FILE_BYTES_MAX as u64)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let text = format!("byte {at} of {} is not UTF-8", file.display());
+        Failure::new(ErrorKind::Invalid, text).hint("convert the text to UTF-8").into()
     })
 }
 
-fn measures(line: &RateLine) -> impl Iterator<Item = &Measure> {
-    [Some(&line.general), line.reference.as_ref(), line.preferential.as_ref()].into_iter().flatten()
-}
-
-fn is_used(rates: &Explanation, source: &str) -> bool {
-    rates.rates.iter().flat_map(measures).any(|measure| measure.source == source)
+fn refused(file: &str, problems: &[tariff::Error]) -> Failure {
+    let mut text = format!("{file} has {} problems", problems.len());
+    for problem in problems {
+        text.push_str("\n  ");
+        text.push_str(&problem.to_string());
+    }
+    Failure::new(ErrorKind::Invalid, text).hint("docs/use/tariff.md describes the file")
 }
 
 /// Returns the status of a rate as a word, marked when nobody may pay on it.
@@ -119,92 +77,4 @@ fn status(status: Status) -> String {
     let word = serde_json::to_value(status).ok();
     let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or("unknown");
     if status == Status::Assumed { format!("{word} (!)") } else { word.to_owned() }
-}
-
-fn describe(rates: &Explanation) -> String {
-    let mut text = format!(
-        "{} on {}, origin {}, imported into {}\n{}\n",
-        rates.code, rates.day, rates.origin, rates.country, rates.description
-    );
-    match &rates.concession {
-        Some(line) => {
-            let _ = writeln!(
-                text,
-                "Concession {} of {}: {} (words {}, mapping to codes {})\n",
-                line.number,
-                line.agreement,
-                line.description,
-                status(line.status),
-                status(line.mapping)
-            );
-        }
-        None => text.push_str("No concession covers this code on this day.\n\n"),
-    }
-    let rows: Vec<_> = rates.rates.iter().map(row).collect();
-    text.push_str(&table(
-        ["duty", "general", "on reference day", "preferential", "used", "why", "status", "source"],
-        &rows,
-    ));
-    for line in &rates.rates {
-        for measure in measures(line) {
-            if let Some(note) = &measure.note {
-                let _ = writeln!(text, "  {} {} %: {note}", line.duty, measure.percent);
-            }
-        }
-    }
-    if rates.status() == Some(Status::Assumed) {
-        text.push_str(
-            "(!) assumed: a placeholder until the official text is in; collect nothing on it.\n",
-        );
-    }
-    text
-}
-
-fn row(line: &RateLine) -> [String; 8] {
-    let percent = |measure: &Measure| format!("{} %", measure.percent);
-    let used = line.used();
-    [
-        line.duty.to_string(),
-        percent(&line.general),
-        line.reference.as_ref().map_or_else(|| "-".to_owned(), percent),
-        line.preferential_percent.map_or_else(|| "-".to_owned(), |rate| format!("{rate} %")),
-        format!("{} %", line.used_percent),
-        match line.winner {
-            Winner::NoPreference => "no preference",
-            Winner::Preference => "preference is lower",
-            Winner::Equal => "both are the same",
-            Winner::General => "general is lower",
-        }
-        .to_owned(),
-        status(used.status),
-        used.source.clone(),
-    ]
-}
-
-fn amounts(duty: &Assessment) -> String {
-    let rows: Vec<_> = duty
-        .lines
-        .iter()
-        .map(|line| {
-            let (general, with) = (&line.general, &line.preferential);
-            [
-                line.duty.to_string(),
-                format!("{} % of {}", general.percent, general.base),
-                general.amount.to_string(),
-                format!("{} % of {}", with.percent, with.base),
-                with.amount.to_string(),
-            ]
-        })
-        .collect();
-    let currency = &duty.value.currency;
-    format!(
-        "\nOn a value of {}\n{}to pay {} {currency} instead of {} {currency}: {} {currency} \
-         saved; rates {}\n",
-        duty.value,
-        table(["duty", "general", "amount", "with preference", "amount"], &rows),
-        duty.total_preferential,
-        duty.total_general,
-        duty.saved,
-        duty.status.map(status).unwrap_or_default(),
-    )
 }
