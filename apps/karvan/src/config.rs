@@ -48,7 +48,7 @@ const GAP_ALARM_AFTER: Span = Span::from_secs(3600);
 const CALLS_CONNECTIONS_MAX: usize = 16_384;
 /// How long calls under way may take to end when the node stops.
 const CALLS_DRAIN: Span = Span::from_secs(30);
-/// What is logged. A line for each call is for those who ask for it: rows and figures tell the same.
+/// What is logged. A line for each call is for those who ask: rows and figures tell the same.
 const LOG_FILTER: &str = "info,karvan::call=off";
 
 /// The whole file.
