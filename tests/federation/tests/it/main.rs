@@ -14,6 +14,7 @@ mod large;
 mod negotiation;
 mod negotiation_crash;
 mod negotiation_feeds;
+mod negotiation_identity;
 mod negotiation_people;
 mod negotiation_rules;
 mod refusals;
