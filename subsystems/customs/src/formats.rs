@@ -3,11 +3,17 @@
 //! A writer does not claim to be lossless, it proves it: what it wrote is read again, and every
 //! value that did not come back is a [`Loss`]. So no field can be forgotten in silence.
 //!
+//! `convert` goes from any format to any other.
+//!
 //! Not here: the formats (`crate::wco`, `crate::edifact`, `crate::uncefact`).
+
+mod convert;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+pub use convert::{Contents, Document, Error, Format, Read, Target, detect, read, write};
 
 /// Most losses that are listed.
 pub const LOSSES_MAX: usize = 1000;
