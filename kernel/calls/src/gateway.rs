@@ -76,13 +76,15 @@ pub struct Settings {
     pub answer_timeout: Duration,
     /// How many calls may be under way, on each side.
     pub bounds: Bounds,
+    /// How long the head of an agency's request may take to arrive.
+    pub head_timeout: Duration,
 }
 
 impl Settings {
     /// Makes the usual settings.
     pub fn new(spool: PathBuf) -> Self {
         let answer_timeout = TIMEOUT_MAX.saturating_add(ANSWER_MARGIN);
-        Self { spool, answer_timeout, bounds: Bounds::default() }
+        Self { spool, answer_timeout, bounds: Bounds::default(), head_timeout: HEAD_TIMEOUT }
     }
 }
 
@@ -190,7 +192,7 @@ impl Gateway {
         });
         let served = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(inner.settings.head_timeout)
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX + 1)
             .serve_connection(TokioIo::new(stream), service)

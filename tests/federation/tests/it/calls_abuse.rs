@@ -1,10 +1,14 @@
 //! Bytes on an agency's connection that no client library would send.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use karvan_federation::{Caller, PK, System, World, service};
+use karvan_calls::access::Line;
+use karvan_calls::{Gateway, Settings};
+use karvan_federation::{AZ, Caller, PK, System, WAIT_MAX, World, service};
+use karvan_system::OsDisk;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Sends raw bytes and returns everything that comes back until the node closes, or answers and
 /// then says nothing for a moment.
@@ -22,6 +26,36 @@ async fn raw(caller: &Caller, bytes: &[u8]) -> String {
         }
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_trickles_is_given_up() {
+    let world = World::new(532);
+    let az = world.start(AZ).await;
+    let settings = Settings {
+        head_timeout: Duration::from_millis(100),
+        ..Settings::new(world.aside("spool"))
+    };
+    let gateway = Gateway::open(az.node.clone(), settings, Arc::new(OsDisk), None).await;
+    let gateway = gateway.expect("opens");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let at = listener.local_addr().expect("bound");
+    let serving = async {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        gateway.serve_client(stream, Line { private: true, certificate: None }).await;
+    };
+    let dripping = async {
+        let mut stream = TcpStream::connect(at).await.expect("it listens");
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nx-a: ").await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
+    };
+    let both = async { tokio::join!(serving, dripping).1 };
+    let answer = tokio::time::timeout(WAIT_MAX, both).await.expect("the node closes");
+    assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
+    drop(gateway);
+    az.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

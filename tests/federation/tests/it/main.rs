@@ -6,6 +6,7 @@ mod calls;
 mod calls_abuse;
 mod calls_crash;
 mod calls_forged;
+mod calls_liar;
 mod calls_live;
 mod crash;
 mod dead_letters;
