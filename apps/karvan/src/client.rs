@@ -38,6 +38,9 @@ const SMALL_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Files from this length on are sent with a progress bar.
 const PROGRESS_FROM_BYTES: u64 = 1024 * 1024;
 
+/// Longest answer of a service that is read, in bytes: what a node carries (64 MiB).
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Which node to speak to, and as whom.
@@ -78,10 +81,7 @@ impl Client {
                     .into());
             }
         };
-        let uri: Uri = url.parse().map_err(|_| not_a_url(&url))?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(not_a_url(&url).into());
-        };
+        let authority = authority(&url)?;
         let user = args.acting_as.as_ref().map(|member| member.as_str().replace('/', "_"));
         let user = user.unwrap_or_else(|| "operator".to_owned());
         let file = args.token_file.clone().or(home.map(|home| home.token(&user)));
@@ -92,7 +92,7 @@ impl Client {
         })?;
         let token = String::from_utf8_lossy(&token).trim().to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, authority: authority.to_string(), token })
+        Ok(Self { runtime, authority, token })
     }
 
     /// Asks and reads a JSON answer.
@@ -111,6 +111,37 @@ impl Client {
     /// Sets what a path names.
     pub(crate) fn put(&self, path: &str, input: &Value) -> Result<Value> {
         self.json(Method::PUT, path, Some(input))
+    }
+
+    /// Posts JSON.
+    pub(crate) fn post_json(&self, path: &str, input: &Value) -> Result<Value> {
+        self.json(Method::POST, path, Some(input))
+    }
+
+    /// Removes what a path names.
+    pub(crate) fn delete(&self, path: &str) -> Result<()> {
+        self.json(Method::DELETE, path, None).map(drop)
+    }
+
+    /// Returns the token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Sends a request to the listener for agencies' systems and reads the whole answer, whatever
+    /// its status.
+    pub(crate) fn send(
+        &self,
+        authority: &str,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Bytes>> {
+        self.runtime.block_on(async {
+            let answer = deliver(authority, request.map(full)).await?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| broken_off(&error))?.to_bytes();
+            Ok(Response::from_parts(head, body))
+        })
     }
 
     /// Posts without a body; None when the node answers that there is nothing.
@@ -178,17 +209,6 @@ impl Client {
         body: Body,
         length: u64,
     ) -> Result<Response<Incoming>> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            let text = format!("the node at {} cannot be reached: {error}", self.authority);
-            Failure::new(ErrorKind::PeerUnavailable, text)
-                .hint("start it with `karvan node`, or look whether the address is right")
-        };
-        let stream = TcpStream::connect(&self.authority).await.map_err(|e| unreachable(&e))?;
-        stream.set_nodelay(true)?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreachable(&error))?;
-        tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -199,7 +219,7 @@ impl Client {
             request = request.header(CONTENT_TYPE, content_type);
         }
         let request = request.body(body)?;
-        let answer = sender.send_request(request).await.map_err(|e| unreachable(&e))?;
+        let answer = deliver(&self.authority, request).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -213,6 +233,45 @@ impl Client {
             return Err(Failure::new(ErrorKind::Invalid, text).into());
         }
         Err(wire::read_problem(&Response::from_parts(parts, body)).into())
+    }
+}
+
+/// Sends one request over a connection of its own.
+async fn deliver(authority: &str, request: Request<Body>) -> Result<Response<Incoming>> {
+    let unreachable = |error: &dyn std::fmt::Display| {
+        let text = format!("the node at {authority} cannot be reached: {error}");
+        Failure::new(ErrorKind::PeerUnavailable, text)
+            .hint("start it with `karvan node`, or look whether the address is right")
+    };
+    let stream = TcpStream::connect(authority).await.map_err(|e| unreachable(&e))?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| unreachable(&error))?;
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await.map_err(|error| unreachable(&error))?)
+}
+
+/// Returns where the node of a folder takes the calls of agencies' systems.
+pub(crate) fn gateway(args: &NodeArgs) -> Result<String> {
+    let Some(home) = args.dir.as_deref().map(Home::new) else {
+        return Err(Failure::config("it is not said where the node takes calls")
+            .hint("give --dir DIR, or --gateway http://HOST:PORT")
+            .into());
+    };
+    ready(&home)?.calls.ok_or_else(|| {
+        Failure::config("the node takes no calls without TLS")
+            .hint("set calls.listen in its configuration, such as \"127.0.0.1:7481\"")
+            .into()
+    })
+}
+
+/// Returns host and port of a plain HTTP URL.
+pub(crate) fn authority(url: &str) -> Result<String> {
+    let uri: Uri = url.parse().map_err(|_| not_a_url(url))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http"), Some(authority)) => Ok(authority.to_string()),
+        _ => Err(not_a_url(url).into()),
     }
 }
 

@@ -13,14 +13,17 @@ use karvan_types::ErrorKind;
 use crate::failure;
 use crate::output::Output;
 
+mod call;
 mod config;
 pub(crate) mod customs;
 mod documents;
 mod init;
 mod log;
+mod messages;
 mod node;
 mod pilot;
 mod reference;
+mod services;
 mod status;
 mod verify;
 
@@ -54,6 +57,11 @@ enum Command {
     Config(config::Config),
     #[command(subcommand)]
     Documents(documents::Documents),
+    Call(Box<call::Call>),
+    #[command(subcommand)]
+    Services(services::Services),
+    #[command(subcommand)]
+    Messages(messages::Messages),
     #[command(subcommand)]
     Customs(customs::Customs),
     #[command(subcommand)]
@@ -107,6 +115,9 @@ fn run(command: Command, output: Output) -> Result<Outcome> {
         Command::Node(command) => node::run(&command, output),
         Command::Config(command) => config::run(command, output),
         Command::Documents(command) => documents::run(command, output),
+        Command::Call(command) => call::run(&command, output),
+        Command::Services(command) => services::run(command, output),
+        Command::Messages(command) => messages::run(command, output),
         Command::Customs(command) => customs::run(command, output),
         Command::Log(command) => log::run(command, output),
         Command::Status(command) => status::run(&command, output),

@@ -20,11 +20,12 @@ pub(crate) fn registered(
 }
 
 /// Returns what the system of a member may do with its first token: send, read and receive
-/// documents, and the operations of these sub-systems.
+/// documents, call services and read its calls, and the operations of these sub-systems.
 pub(crate) fn member_permissions(subsystems: &[Arc<dyn Subsystem>]) -> Vec<String> {
-    let documents = ["documents.send", "documents.read", "documents.receive"];
+    let kernel =
+        ["calls.read", "calls.send", "documents.read", "documents.receive", "documents.send"];
     let operations = subsystems.iter().flat_map(|subsystem| subsystem.operations());
     let permissions: BTreeSet<_> =
-        documents.into_iter().chain(operations.map(|operation| operation.permission)).collect();
+        kernel.into_iter().chain(operations.map(|operation| operation.permission)).collect();
     permissions.into_iter().map(ToOwned::to_owned).collect()
 }
