@@ -1,16 +1,22 @@
 //! Nodes that are killed amid calls, and the memory that calls take.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use http::Response;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use karvan_calls::evidence;
-use karvan_calls::records::{Outcome, Received, Sent};
-use karvan_federation::{AZ, PK, Process, System, World, open_state, service, until};
-use karvan_store::Range;
+use karvan_calls::records::{Open, Outcome, Received, Sent};
+use karvan_federation::{AZ, PK, Process, Seen, System, World, open_state, service, until};
+use karvan_store::{Range, Tx};
+use karvan_testkit::Dice;
+use tokio::sync::watch;
 
 /// Registers `echo` of a nation in the state of a node that does not run.
 async fn prepare(world: &World, own: usize, url: &str) {
@@ -108,7 +114,7 @@ async fn memory_does_not_grow_with_bodies() {
     let calls = (0..4).map(async |_| {
         let piece = Bytes::from(vec![7; MIB]);
         let pieces = (0..64).map(move |_| Ok(Frame::data(piece.clone())));
-        let body = StreamBody::new(futures_util::stream::iter(pieces)).boxed();
+        let body = BodyExt::boxed(StreamBody::new(stream::iter(pieces)));
         caller.send("POST", &format!("{path}/{}", 64 * MIB), &[], body).await.expect("an answer")
     });
     for answer in futures_util::future::join_all(calls).await {
@@ -122,4 +128,100 @@ async fn memory_does_not_grow_with_bodies() {
     for node in &mut nodes {
         node.kill().await.expect("it is killed");
     }
+}
+
+/// Calls of one run.
+const CALLS: usize = 120;
+/// Calls at one time.
+const AT_ONCE: usize = 8;
+/// Kills in one run.
+const KILLS: usize = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agency_got_is_on_record_whenever_nodes_are_killed() {
+    let seeds = std::env::var("KARVAN_CRASH_SEEDS").ok().and_then(|text| text.parse().ok());
+    for seed in 0..seeds.unwrap_or(3_u64) {
+        kill_amid_calls(seed).await;
+    }
+}
+
+/// Kills either node again and again amid calls; then every answer that an agency got has its row
+/// and its entry on both sides, and no row is left open.
+async fn kill_amid_calls(seed: u64) {
+    let world = World::new(560 + seed);
+    world.write_paper();
+    let system = System::echo().await;
+    prepare(&world, PK, &system.url()).await;
+    let program = Path::new(env!("CARGO_BIN_EXE_karvan-test-node"));
+    let mut nodes = [AZ, PK].map(|own| Process::new(&world, own, program));
+    for node in &mut nodes {
+        node.start().await.expect("it starts");
+    }
+    let member = world.nation(AZ).member.clone();
+    let path = format!("/r1/{}/echo", world.nation(PK).member);
+    let caller = watch::Sender::new(nodes[AZ].caller(member.clone()));
+    let done = AtomicUsize::new(0);
+    let calling = stream::iter(0..CALLS).map(async |number| {
+        let answered = async || {
+            let now = caller.borrow().clone();
+            let body = BodyExt::boxed(
+                Full::new(Bytes::from(number.to_string())).map_err(|no| match no {}),
+            );
+            let answer = now.send("POST", &path, &[], body).await.ok()?;
+            (answer.status == 200).then_some(answer)
+        };
+        // Until then each is another call.
+        let answer = until("a call is answered", answered).await;
+        done.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(answer.body, number.to_string());
+        answer.headers["karvan-exchange-id"].to_str().expect("text").to_owned()
+    });
+    let calling = calling.buffer_unordered(AT_ONCE);
+    let dice = Dice::new(seed);
+    let killing = async {
+        for kill in 1..=KILLS {
+            let due = kill * CALLS / (KILLS + 1);
+            until("it is time", async || (done.load(Ordering::SeqCst) >= due).then_some(())).await;
+            let own = usize::try_from(dice.below(2)).expect("0 or 1");
+            tokio::time::sleep(Duration::from_micros(dice.below(3_000))).await;
+            nodes[own].kill().await.expect("it is killed");
+            nodes[own].start().await.expect("it starts again");
+            caller.send_replace(nodes[AZ].caller(member.clone()));
+        }
+    };
+    let (released, ()) = tokio::join!(calling.collect::<Vec<String>>(), killing);
+    assert_eq!(released.len(), CALLS);
+    for node in &mut nodes {
+        node.kill().await.expect("it is killed");
+    }
+    // Opening them ends what is open.
+    for own in [AZ, PK] {
+        world.start(own).await.stop().await;
+    }
+    let rows = async |own: usize| {
+        let state = open_state(&world.folder(own)).expect("its state");
+        let read = |tx: &mut dyn Tx| {
+            let sent = tx.select::<Sent>(&Range::all(1000))?;
+            let received = tx.select::<Received>(&Range::all(1000))?;
+            let open = tx.select::<Open>(&Range::all(10))?;
+            assert!(open.is_empty(), "{open:?}");
+            let sent = sent.into_iter().map(|row| row.0);
+            let calls = sent.chain(received.into_iter().map(|row| row.0));
+            Ok(calls.map(|call| (call.exchange.to_string(), call)).collect::<BTreeMap<_, _>>())
+        };
+        state.change(read).await
+    };
+    let (sent, received) = (rows(AZ).await, rows(PK).await);
+    for id in &released {
+        let (sent, received) = (&sent[id], &received[id]);
+        assert_eq!((sent.outcome, received.outcome), (Outcome::Answered, Outcome::Answered));
+        assert_eq!(evidence::entry(sent), evidence::entry(received));
+    }
+    // The system saw no call twice, and none that is not on record.
+    let seen = system.seen();
+    let id = |seen: &Seen| seen.headers["x-road-request-id"].to_str().expect("text").to_owned();
+    let ids: BTreeSet<_> = seen.iter().map(id).collect();
+    assert_eq!(ids.len(), seen.len());
+    let lost: Vec<_> = ids.iter().filter(|id| !received.contains_key(*id)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
 }
