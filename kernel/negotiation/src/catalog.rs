@@ -35,6 +35,8 @@ const TEXT_BYTES_MAX: usize = 4_000;
 const AUDIENCES_MAX: usize = 100;
 /// Most datasets of one node.
 const DATASETS_MAX: u64 = 100_000;
+/// Most datasets that are left out at the beginning.
+const OFFSET_MAX: usize = 10_000;
 /// Most pages of a peer's catalog that are followed.
 const PAGES_MAX: usize = 200;
 
@@ -49,17 +51,17 @@ pub struct Page {
     pub rows: usize,
 }
 
-/// Reads the page after `after` of what these audiences see.
+/// Reads the page after `after` of what these audiences see, without its first `skip` datasets.
 pub fn page(
     view: &dyn Read,
     audiences: &[String],
     after: Option<&str>,
-    size: usize,
+    (skip, size): (usize, usize),
 ) -> Result<Page, karvan_store::Error> {
     let mut ids = BTreeSet::new();
     let mut rows = 0;
     for audience in audiences {
-        let range = Range::of("audience", vec![audience.as_str().into()], size + 1);
+        let range = Range::of("audience", vec![audience.as_str().into()], skip + size + 1);
         let range = match after {
             Some(after) => range.after(after),
             None => range,
@@ -68,8 +70,8 @@ pub fn page(
         rows += shown.len();
         ids.extend(shown.into_iter().map(|shown| shown.dataset));
     }
-    let more = ids.len() > size;
-    let ids: Vec<_> = ids.into_iter().take(size).collect();
+    let more = ids.len() > skip + size;
+    let ids: Vec<_> = ids.into_iter().skip(skip).take(size).collect();
     let next = ids.last().filter(|_| more).cloned();
     let mut datasets = Vec::with_capacity(ids.len());
     for id in ids {
@@ -82,6 +84,47 @@ pub fn page(
         }
     }
     Ok(Page { datasets, next, rows })
+}
+
+/// Which part of a catalog is asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stretch {
+    /// How many datasets to leave out at the beginning.
+    pub offset: usize,
+    /// How many to show at most.
+    pub limit: Option<usize>,
+}
+
+impl Stretch {
+    /// Reads a `filter`. The protocol leaves its meaning open; understood is the query of Eclipse
+    /// EDC without conditions, which its connectors always send.
+    pub fn of_filter(filter: &[Value]) -> Result<Self, Error> {
+        let refuse = || {
+            let text = "only a QuerySpec with `offset` and `limit` and no `filterExpression` is \
+                        understood; ask without a filter";
+            Error::invalid("filter", text)
+        };
+        let query = match filter {
+            [] => return Ok(Self::default()),
+            [query] => query.as_object().ok_or_else(refuse)?,
+            _ => return Err(refuse()),
+        };
+        let number = |name: &str| match query.get(name) {
+            None => Ok(None),
+            Some(value) => {
+                let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+                number.map(Some).ok_or_else(refuse)
+            }
+        };
+        let bare = query
+            .get("filterExpression")
+            .is_none_or(|conditions| conditions.as_array().is_some_and(Vec::is_empty));
+        let known = ["@type", "offset", "limit", "sortOrder", "filterExpression"];
+        if !bare || !query.keys().all(|name| known.contains(&name.as_str())) {
+            return Err(refuse());
+        }
+        Ok(Self { offset: number("offset")?.unwrap_or(0), limit: number("limit")? })
+    }
 }
 
 /// Checks a dataset before anybody sees it.
@@ -174,9 +217,11 @@ impl Engine {
         &self,
         caller: &Participant,
         after: Option<String>,
+        stretch: Stretch,
     ) -> Result<Page, Error> {
-        let (audiences, size) = (caller.audiences(), self.config.page);
-        let read = move |view: &dyn Read| page(view, &audiences, after.as_deref(), size);
+        let size = stretch.limit.unwrap_or(usize::MAX).clamp(1, self.config.page);
+        let (audiences, part) = (caller.audiences(), (stretch.offset.min(OFFSET_MAX), size));
+        let read = move |view: &dyn Read| page(view, &audiences, after.as_deref(), part);
         Ok(self.node.store().read(read).await?)
     }
 
@@ -306,7 +351,7 @@ impl Engine {
         (method, path): (&str, &str),
         body: Vec<u8>,
     ) -> Result<http::Response<bytes::Bytes>, Error> {
-        let token = self.identity.token_for(&participant_of(own), audience)?;
+        let token = self.identity.token_for(&participant_of(own), audience, address)?;
         let parcel =
             Parcel { address, method, path, token: &token, headers: &[], body: body.into() };
         let answer = self.line.send(parcel).await?;

@@ -195,7 +195,7 @@ impl Engine {
     }
 
     async fn attempt(&self, message: &Message) -> Result<Response<Bytes>, Error> {
-        let token = self.identity.token_for(&message.from, &message.to)?;
+        let token = self.identity.token_for(&message.from, &message.to, &message.address)?;
         let parcel = Parcel {
             address: &message.address,
             method: "POST",

@@ -195,6 +195,7 @@ impl Engine {
             moves: 0,
             format: Some(format.to_owned()),
             data_address: None,
+            resumed: false,
             pending: None,
             decide_at: None,
             waiting: false,
@@ -248,6 +249,7 @@ impl Engine {
             concluded: None,
             format: None,
             data_address: None,
+            resumed: false,
             pending: None,
             decide_at: None,
             waiting: false,
@@ -267,6 +269,7 @@ impl Engine {
         process.deadline = now.plus(self.config.state_deadline);
         process.decide_at = Some(now.plus(self.config.first_delay));
         process.waiting = false;
+        process.resumed = false;
         process.cause = None;
     }
 

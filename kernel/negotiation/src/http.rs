@@ -5,7 +5,8 @@
 //! | `POST /catalog/request`, `GET /catalog/datasets/{id}` | the catalog |
 //! | `POST /negotiations/request`, `/negotiations/offers` | opens a negotiation |
 //! | `GET /negotiations/{pid}` | its state |
-//! | `POST /negotiations/{pid}/request`, `/offers`, `/agreement`, `/agreement/verification`, `/events`, `/termination` | its steps |
+//! | `POST /negotiations/{pid}/request`, `/offers`, `/agreement`, `/agreement/verification` | steps |
+//! | `POST /negotiations/{pid}/events`, `/termination` | steps |
 //! | `POST /transfers/request`, `GET /transfers/{pid}` | opens, shows a transfer |
 //! | `POST /transfers/{pid}/start`, `/suspension`, `/completion`, `/termination` | its steps |
 //!
@@ -38,7 +39,7 @@ use karvan_exchange::network::Boxed;
 use karvan_types::{ErrorKind, NodeId};
 
 use crate::Error;
-use crate::catalog::next_link;
+use crate::catalog::{Stretch, next_link};
 use crate::engine::Engine;
 use crate::line::{BASE_PATH, is_json};
 use crate::receive::{Received, Route};
@@ -202,10 +203,8 @@ async fn catalog(
     let after = after(request.uri().query())?;
     let body = read(request.into_body()).await?;
     let asked: CatalogRequest = from_slice(&body)?;
-    if !asked.filter.is_empty() {
-        return Err(Error::invalid("filter", "filters are not supported; ask without one"));
-    }
-    let page = engine.catalog_page(&caller, after).await?;
+    let stretch = Stretch::of_filter(&asked.filter)?;
+    let page = engine.catalog_page(&caller, after, stretch).await?;
     let mut answer = json(StatusCode::OK, to_vec(&engine.catalog_of(&page)?));
     if let Some(next) = &page.next {
         let link = HeaderValue::from_str(&next_link(&engine.line.own_address()?, next));

@@ -89,8 +89,8 @@ pub trait Identity: Send + Sync {
         headers: &HeaderMap,
     ) -> Result<Participant, Error>;
 
-    /// Returns the `Authorization` value with which `own` calls the node of `peer`.
-    fn token_for(&self, own: &str, peer: &str) -> Result<String, Error>;
+    /// Returns the `Authorization` value with which `own` calls `peer` at its base.
+    fn token_for(&self, own: &str, peer: &str, address: &str) -> Result<String, Error>;
 }
 
 /// Tokens signed by members, over mutual TLS.
@@ -257,7 +257,7 @@ impl Identity for MemberTokens {
         Ok(Participant { id: claims.sub, node: Some(from.clone()) })
     }
 
-    fn token_for(&self, own: &str, peer: &str) -> Result<String, Error> {
+    fn token_for(&self, own: &str, peer: &str, _: &str) -> Result<String, Error> {
         let wrong = |id: &str| Error::invalid("participant", format!("`{id}` is no member"));
         let member = member_of(own).ok_or_else(|| wrong(own))?;
         let audience = if peer.starts_with(NODE_PREFIX) {

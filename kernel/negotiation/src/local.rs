@@ -3,16 +3,16 @@
 //!
 //! | method and path | what it is | permission |
 //! | --- | --- | --- |
-//! | `GET /v1/catalog` | what this node offers, as the caller's member sees it | `agreements.read` |
+//! | `GET /v1/catalog` | what this node offers, as the caller sees it | `agreements.read` |
 //! | `GET /v1/catalog/{node or member}` | a peer's catalog | `agreements.read` |
 //! | `GET /v1/catalog.jsonld`, `.ttl` | open data only (DCAT-AP); no token | |
 //! | `GET`, `POST /v1/offers`, `DELETE /v1/offers/{id}` | own datasets | `.read`, `.decide` |
-//! | `GET /v1/negotiations`, `/v1/transfers` | `?waiting=true&limit=&before=` | `agreements.read` |
+//! | `GET /v1/negotiations`, `/transfers` | `?waiting=true&limit=&before=` | `agreements.read` |
 //! | `POST /v1/negotiations` | ask for a dataset | `agreements.request` |
-//! | `GET /v1/negotiations/{pid}`, `/v1/transfers/{pid}` | one, with its timeline | `agreements.read` |
+//! | `GET /v1/negotiations/{pid}`, `/transfers/{pid}` | one, and its timeline | `agreements.read` |
 //! | `POST …/{pid}/approve`, `/refuse`, `/counter`, `/terminate` | decide | `agreements.decide` |
 //! | `POST /v1/transfers` | ask for the data of an agreement | `agreements.request` |
-//! | `POST /v1/transfers/{pid}/start`, `/suspend`, `/complete`, `/terminate` | `agreements.request` |
+//! | `POST /v1/transfers/{pid}/start`, `/suspend`, `/complete`, `/terminate` | steer | `.request` |
 //! | `GET /v1/transfers/{pid}/data`, `…/data/{item}` | the data | `agreements.request` |
 //! | `GET /v1/agreements`, `/v1/agreements/{digest}` | what is agreed | `agreements.read` |
 //! | `POST /v1/agreements/{digest}/withdraw` | end it | `agreements.decide` |
@@ -39,7 +39,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json as object};
 
-use crate::catalog::kind_of;
+use crate::catalog::{Stretch, kind_of};
 use crate::decide::{Decision, offer_id};
 use crate::engine::{Engine, Opening};
 use crate::identity::{Participant, member_of, participant_of};
@@ -141,14 +141,14 @@ pub(crate) async fn find(engine: &Engine, caller: &Caller, pid: &str) -> Result<
 async fn own_catalog(State(engine): Shared, headers: HeaderMap) -> Reply {
     let caller = authorize(&engine, &headers, "agreements.read")?;
     let participant = Participant { id: participant_of(&caller.member), node: None };
-    let page = engine.catalog_page(&participant, None).await?;
+    let page = engine.catalog_page(&participant, None, Stretch::default()).await?;
     Ok(Json(views::catalog(&engine.catalog_of(&page)?)).into_response())
 }
 
 async fn open_page(engine: &Engine) -> Result<karvan_dataspace::catalog::Catalog, Error> {
     // Nobody in particular: what is shown to everybody.
     let anybody = Participant { id: "*".to_owned(), node: None };
-    let page = engine.catalog_page(&anybody, None).await?;
+    let page = engine.catalog_page(&anybody, None, Stretch::default()).await?;
     engine.catalog_of(&page)
 }
 

@@ -6,214 +6,22 @@
 use std::sync::Arc;
 
 use karvan_agreements::signed;
-use karvan_dataspace::negotiation::{
-    self, ContractAgreement, ContractAgreementVerification, ContractNegotiationEvent,
-    ContractNegotiationTermination, ContractOffer, ContractRequest,
-};
-use karvan_dataspace::policy::{self, Offer};
-use karvan_dataspace::transfer::{
-    self, DataAddress, TransferCompletion, TransferRequest, TransferStart, TransferSuspension,
-    TransferTermination,
-};
-use karvan_dataspace::{Message as _, Pids, Thread};
+use karvan_dataspace::{negotiation, policy, transfer};
 use karvan_store::{Range, Tx};
 use karvan_trust::keys::KeyId;
 use karvan_types::{AgreementRef, ErrorKind, json};
-use serde_json::Value;
 
 use crate::Error;
-use crate::engine::{
-    AGREEMENT_PROCESSES_MAX, DOCUMENT_MEMBER, Engine, REPLACES_MEMBER, check_room, next_received,
-};
+use crate::engine::{AGREEMENT_PROCESSES_MAX, Engine, check_room, next_received};
+use crate::feeds::address_value;
 use crate::identity::{Participant, member_of};
 use crate::line::Seal;
-use crate::records::{Act, Dataset, Direction, Message, Process, Side, Stage, Why};
+use crate::records::{Act, Dataset, Direction, Message, Process, Side, Stage};
 use crate::terms;
 
-/// What a message says, whatever its type.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    pub(crate) act: Option<Act>,
-    pub(crate) kind: &'static str,
-    pub(crate) id: Option<String>,
-    pub(crate) provider_pid: Option<String>,
-    pub(crate) consumer_pid: Option<String>,
-    pub(crate) callback: Option<String>,
-    offer: Option<Offer>,
-    agreement: Option<policy::Agreement>,
-    agreement_id: Option<String>,
-    format: Option<String>,
-    data_address: Option<DataAddress>,
-    cause: Option<Why>,
-    /// The signed agreement that travels beside it.
-    document: Option<String>,
-    replaces: Option<AgreementRef>,
-}
+pub(crate) use said::{Route, Said};
 
-/// The paths to which messages are sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Route {
-    Request,
-    Offers,
-    Agreement,
-    Verification,
-    Events,
-    Termination,
-    TransferRequest,
-    Start,
-    Suspension,
-    Completion,
-    TransferTermination,
-}
-
-impl Said {
-    /// Reads the message that belongs to a path.
-    pub(crate) fn read(route: Route, value: &Value) -> Result<Self, Error> {
-        let mut said = match route {
-            Route::Request => Self::request(ContractRequest::from_value(value)?),
-            Route::Offers => Self::offers(ContractOffer::from_value(value)?),
-            Route::Agreement => {
-                let message = ContractAgreement::from_value(value)?;
-                let said = Self::of(negotiation::Act::Agree, message.id, message.pids);
-                Self { kind: ContractAgreement::TYPE, agreement: Some(message.agreement), ..said }
-            }
-            Route::Verification => {
-                let message = ContractAgreementVerification::from_value(value)?;
-                let said = Self::of(negotiation::Act::Verify, message.id, message.pids);
-                Self { kind: ContractAgreementVerification::TYPE, ..said }
-            }
-            Route::Events => {
-                let message = ContractNegotiationEvent::from_value(value)?;
-                let said = Self::of(message.event.act(), message.id, message.pids);
-                Self { kind: ContractNegotiationEvent::TYPE, ..said }
-            }
-            Route::Termination => {
-                let message = ContractNegotiationTermination::from_value(value)?;
-                let said = Self::of(negotiation::Act::Terminate, message.id, message.pids);
-                let cause = Some(Why::from(&message.cause));
-                Self { kind: ContractNegotiationTermination::TYPE, cause, ..said }
-            }
-            _ => Self::transfer(route, value)?,
-        };
-        said.document = text_member(value, DOCUMENT_MEMBER)?;
-        said.replaces = match text_member(value, REPLACES_MEMBER)? {
-            Some(text) => Some(text.parse().map_err(|error| {
-                Error::invalid("replaces", format!("`{REPLACES_MEMBER}`: {error}"))
-            })?),
-            None => None,
-        };
-        Ok(said)
-    }
-
-    fn of(act: negotiation::Act, id: Option<String>, pids: Pids) -> Self {
-        Self {
-            act: Some(Act::Negotiation(act)),
-            id,
-            provider_pid: Some(pids.provider),
-            consumer_pid: Some(pids.consumer),
-            ..Self::default()
-        }
-    }
-
-    fn request(message: ContractRequest) -> Self {
-        let (provider_pid, callback) = split(message.thread);
-        Self {
-            act: Some(Act::Negotiation(negotiation::Act::Request)),
-            kind: ContractRequest::TYPE,
-            id: message.id,
-            provider_pid,
-            consumer_pid: Some(message.consumer_pid),
-            callback,
-            offer: Some(message.offer),
-            ..Self::default()
-        }
-    }
-
-    fn offers(message: ContractOffer) -> Self {
-        let (consumer_pid, callback) = split(message.thread);
-        Self {
-            act: Some(Act::Negotiation(negotiation::Act::Offer)),
-            kind: ContractOffer::TYPE,
-            id: message.id,
-            provider_pid: Some(message.provider_pid),
-            consumer_pid,
-            callback,
-            offer: Some(message.offer),
-            ..Self::default()
-        }
-    }
-
-    fn transfer(route: Route, value: &Value) -> Result<Self, Error> {
-        let of = |act, kind, id, pids: Pids| Self {
-            act: Some(Act::Transfer(act)),
-            kind,
-            id,
-            provider_pid: Some(pids.provider),
-            consumer_pid: Some(pids.consumer),
-            ..Self::default()
-        };
-        Ok(match route {
-            Route::Start => {
-                let message = TransferStart::from_value(value)?;
-                let said = of(transfer::Act::Start, TransferStart::TYPE, message.id, message.pids);
-                Self { data_address: message.data_address, ..said }
-            }
-            Route::Suspension => {
-                let message = TransferSuspension::from_value(value)?;
-                let kind = TransferSuspension::TYPE;
-                let said = of(transfer::Act::Suspend, kind, message.id, message.pids);
-                Self { cause: Some(Why::from(&message.cause)), ..said }
-            }
-            Route::Completion => {
-                let message = TransferCompletion::from_value(value)?;
-                let kind = TransferCompletion::TYPE;
-                of(transfer::Act::Complete, kind, message.id, message.pids)
-            }
-            Route::TransferRequest => {
-                let message = TransferRequest::from_value(value)?;
-                Self {
-                    act: Some(Act::Transfer(transfer::Act::Request)),
-                    kind: TransferRequest::TYPE,
-                    id: message.id,
-                    consumer_pid: Some(message.consumer_pid),
-                    callback: Some(message.callback_address),
-                    agreement_id: Some(message.agreement_id),
-                    format: Some(message.format),
-                    data_address: message.data_address,
-                    ..Self::default()
-                }
-            }
-            _ => {
-                let message = TransferTermination::from_value(value)?;
-                let kind = TransferTermination::TYPE;
-                let said = of(transfer::Act::Terminate, kind, message.id, message.pids);
-                Self { cause: Some(Why::from(&message.cause)), ..said }
-            }
-        })
-    }
-
-    fn pid(&self, side: Side) -> Option<&str> {
-        match side {
-            Side::Consumer => self.consumer_pid.as_deref(),
-            Side::Provider => self.provider_pid.as_deref(),
-        }
-    }
-}
-
-fn split(thread: Thread) -> (Option<String>, Option<String>) {
-    match thread {
-        Thread::Running { pid } => (Some(pid), None),
-        Thread::Initial { callback_address } => (None, Some(callback_address)),
-    }
-}
-
-fn text_member(value: &Value, name: &str) -> Result<Option<String>, Error> {
-    match value.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Error::invalid("malformed", format!("`{name}` must be a text"))),
-    }
-}
+mod said;
 
 /// A message as it arrived.
 pub(crate) struct Received {
@@ -276,7 +84,8 @@ impl Engine {
             Stage::Transfer(_) => self.new_transfer(tx, caller, said, address)?,
         };
         process.peer_pid = peer_pid;
-        self.keep(tx, &mut process, received, said, stage)?;
+        self.enter(&mut process, stage, self.node.now());
+        self.keep(tx, &mut process, received, said)?;
         Ok(process)
     }
 
@@ -425,9 +234,23 @@ impl Engine {
                 return Ok(process);
             }
             let act = said.act.ok_or_else(|| Error::invalid("malformed", "no step"))?;
+            if process.resumed && act == Act::Transfer(transfer::Act::Start) {
+                // The provider says that it has resumed too, where its data is now.
+                engine.take_over(tx, &mut process, &said)?;
+                process.resumed = false;
+                engine.keep(tx, &mut process, &received, &said)?;
+                return Ok(process);
+            }
             let stage = next_received(Some(process.stage), act, process.side)?;
             engine.take_over(tx, &mut process, &said)?;
-            engine.keep(tx, &mut process, &received, &said, stage)?;
+            let resumes = act == Act::Transfer(transfer::Act::Start);
+            engine.enter(&mut process, stage, engine.node.now());
+            process.cause.clone_from(&said.cause);
+            engine.keep(tx, &mut process, &received, &said)?;
+            if resumes && process.side == Side::Provider {
+                engine.confirm_start(tx, &mut process)?;
+                tx.save(&process)?;
+            }
             Ok(process)
         };
         let process = self.node.store().write(work).await?;
@@ -470,12 +293,7 @@ impl Engine {
             self.take_signature(process, said.document.as_deref())?;
         }
         if let Some(address) = &said.data_address {
-            let start = TransferStart {
-                id: None,
-                pids: Pids { provider: String::new(), consumer: String::new() },
-                data_address: Some(address.clone()),
-            };
-            process.data_address = start.to_value().get("dataAddress").cloned();
+            process.data_address = Some(address_value(address.clone()));
         }
         if let Some(Act::Transfer(act)) = said.act
             && act != transfer::Act::Start
@@ -540,18 +358,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps a message and the state that it leads to.
+    /// Keeps a message, and the process as it is after it.
     fn keep(
         &self,
         tx: &mut dyn Tx,
         process: &mut Process,
         received: &Received,
         said: &Said,
-        stage: Stage,
     ) -> Result<(), Error> {
         let now = self.node.now();
-        self.enter(process, stage, now);
-        process.cause.clone_from(&said.cause);
         let seal = received.seal.as_ref();
         let salt = seal.map_or_else(|| self.new_id(now), |seal| seal.salt.clone());
         let leaf = Self::log(tx, &received.body, seal, &salt)?;
@@ -572,7 +387,7 @@ impl Engine {
             salt,
             leaf,
             by: None,
-            stage: Some(stage),
+            stage: Some(process.stage),
             moves: process.moves,
             at: now,
             delivered_at: Some(now),

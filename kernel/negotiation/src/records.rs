@@ -328,6 +328,9 @@ pub struct Process {
     pub format: Option<String>,
     /// Where its data is fetched (DSP data address); holds a token.
     pub data_address: Option<serde_json::Value>,
+    /// Whether we resumed the transfer and the provider has still to say that it did too.
+    #[serde(default)]
+    pub resumed: bool,
     /// The message of ours that the other side does not have yet.
     pub pending: Option<u64>,
     /// When the next step is decided.

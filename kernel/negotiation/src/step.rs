@@ -140,6 +140,40 @@ impl Engine {
             tx.save(&process)?;
             return Ok(process);
         };
+        let resumes = act == Act::Transfer(transfer::Act::Start);
+        process.resumed = resumes && process.side == Side::Consumer;
+        self.dispatch(tx, &mut process, letter, (id, before, by))?;
+        tx.save(&process)?;
+        Ok(process)
+    }
+
+    /// Says once more that a transfer is started, to a consumer that resumed it: with a new token,
+    /// since the old ones went with the pause.
+    pub(crate) fn confirm_start(
+        &self,
+        tx: &mut dyn Tx,
+        process: &mut Process,
+    ) -> Result<(), Error> {
+        let (Some(pids), None) = (pids(process), process.pending) else { return Ok(()) };
+        let dataset = tx.find::<Dataset>(process.dataset.as_str())?;
+        let id = self.new_id(self.node.now());
+        let base = format!("/transfers/{}", escape(process.peer_pid.as_deref()));
+        let words = (base.as_str(), pids, Cause::default());
+        let act = (transfer::Act::Start, dataset.as_ref());
+        let letter = self.transfer(tx, process, act, words, Some(id.clone()))?;
+        let before = Some(Box::new(process.clone()));
+        self.dispatch(tx, process, letter, (id, before, "rule:resumed"))
+    }
+
+    /// Signs a message, logs it and puts it into the outbox.
+    fn dispatch(
+        &self,
+        tx: &mut dyn Tx,
+        process: &mut Process,
+        letter: Letter,
+        (id, before, by): (String, Option<Box<Process>>, &str),
+    ) -> Result<(), Error> {
+        let (now, stage) = (self.node.now(), process.stage);
         let body = letter.body.to_string();
         let draft = Draft {
             own: &process.own,
@@ -178,8 +212,7 @@ impl Engine {
             sending: Some(Sending { due_at: now, attempts: 0, before }),
             trouble: None,
         })?;
-        tx.save(&process)?;
-        Ok(process)
+        Ok(())
     }
 
     /// Puts a step into the words of the protocol. None when the other side knows no process.

@@ -61,7 +61,10 @@ pub(crate) fn timeline(engine: &Engine, one: &Process, messages: &[Message]) -> 
             "attempts": message.sending.as_ref().map(|sending| sending.attempts),
             "trouble": message.trouble,
             "signed": message.signed.is_some(),
-            "evidence": { "index": message.leaf.index, "state": engine.node().entry_state(message.leaf.index) },
+            "evidence": {
+                "index": message.leaf.index,
+                "state": engine.node().entry_state(message.leaf.index),
+            },
             "body": serde_json::from_str::<Value>(&message.body).map(without_secrets).ok(),
         })
     };
@@ -118,7 +121,8 @@ pub(crate) fn dcat_jsonld(catalog: &Catalog) -> Value {
 /// Writes a catalog as DCAT-AP 3 in Turtle.
 pub(crate) fn dcat_turtle(catalog: &Catalog) -> String {
     let mut out = String::from(
-        "@prefix dcat: <http://www.w3.org/ns/dcat#> .\n@prefix dct: <http://purl.org/dc/terms/> .\n",
+        "@prefix dcat: <http://www.w3.org/ns/dcat#> .\n\
+         @prefix dct: <http://purl.org/dc/terms/> .\n",
     );
     let publisher = catalog.participant_id.as_deref().unwrap_or_default();
     let _ = write!(

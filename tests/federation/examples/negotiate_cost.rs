@@ -74,7 +74,8 @@ async fn main() {
     written.await.expect("writes");
     let anybody = Participant { id: "*".to_owned(), node: None };
     let begin = Instant::now();
-    let page = az.engine.catalog_page(&anybody, None).await.expect("reads");
+    let page =
+        az.engine.catalog_page(&anybody, None, catalog::Stretch::default()).await.expect("reads");
     let (rows, shown) = (page.rows, page.datasets.len());
     println!("first page of {DATASETS}: {shown} datasets, {rows} rows, {:?}", begin.elapsed());
     az.stop().await;

@@ -33,7 +33,7 @@ impl Identity for FixedToken {
         Err(refuse("the token is not the agreed one"))
     }
 
-    fn token_for(&self, _: &str, _: &str) -> Result<String, Error> {
+    fn token_for(&self, _: &str, _: &str, _: &str) -> Result<String, Error> {
         Ok(self.value.clone())
     }
 }
@@ -50,7 +50,7 @@ impl Identity for MockClaims {
         Ok(Participant { id: id.to_owned(), node: None })
     }
 
-    fn token_for(&self, own: &str, peer: &str) -> Result<String, Error> {
-        Ok(json!({ "region": "any", "audience": peer, "clientId": own }).to_string())
+    fn token_for(&self, own: &str, _: &str, address: &str) -> Result<String, Error> {
+        Ok(json!({ "region": "any", "audience": address, "clientId": own }).to_string())
     }
 }

@@ -174,7 +174,7 @@ impl Engine {
         let uuid = uuid.strip_prefix("urn:uuid:").unwrap_or(uuid);
         let base = self.line.address_of(&process.counterparty)?;
         let address = base.strip_suffix(crate::line::BASE_PATH).unwrap_or(&base);
-        let token = self.identity.token_for(&process.own, &process.counterparty)?;
+        let token = self.identity.token_for(&process.own, &process.counterparty, address)?;
         let path = format!("/feeds/{}/token", escape(Some(uuid)));
         let parcel = Parcel {
             address,

@@ -34,7 +34,7 @@ impl Case {
         let nation = self.world.nation(PK);
         let own = if archive { &nation.archive } else { &nation.member };
         let peer = participant_of(&self.world.nation(AZ).member);
-        self.tokens.token_for(&participant_of(own), &peer).expect("a token")
+        self.tokens.token_for(&participant_of(own), &peer, "").expect("a token")
     }
 
     async fn send(
@@ -87,7 +87,7 @@ async fn a_token_counts_once_for_one_node_and_as_signed() {
     assert_eq!(case.get(path, Some("Basic x")).await, 401);
     let own = participant_of(&case.world.nation(PK).member);
     let here = format!("urn:karvan:node:{}", case.world.nation(PK).node);
-    let other = case.tokens.token_for(&own, &here).expect("a token");
+    let other = case.tokens.token_for(&own, &here, "").expect("a token");
     assert_eq!(case.get(path, Some(&other)).await, 401, "for another node");
     let az = participant_of(&case.world.nation(AZ).member);
     for (name, value) in
@@ -96,7 +96,7 @@ async fn a_token_counts_once_for_one_node_and_as_signed() {
         let forged = altered(&case.token(false), |claims| claims[name] = value.clone());
         assert_eq!(case.get(path, Some(&forged)).await, 401, "{name} was changed");
     }
-    assert!(case.tokens.token_for(&az, &own).is_err(), "no key of a foreign member is here");
+    assert!(case.tokens.token_for(&az, &own, "").is_err(), "no key of a foreign member is here");
     case.stop().await;
 }
 
