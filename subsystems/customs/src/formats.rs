@@ -51,8 +51,9 @@ pub(crate) fn losses(
                 rest.is_empty() || rest.starts_with('/') || rest.starts_with('[')
             })
         };
-        let known = reasons.keys().rev().find(is_above).and_then(|known| reasons.get(known));
-        known.cloned().unwrap_or(default)
+        let is_below = |known: &&String| known.starts_with(path);
+        let known = reasons.keys().rev().find(is_above).or_else(|| reasons.keys().find(is_below));
+        known.and_then(|known| reasons.get(known)).cloned().unwrap_or(default)
     };
     found
         .into_iter()

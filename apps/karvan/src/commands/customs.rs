@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 
+mod convert;
 mod issue;
 mod list;
 mod officer;
@@ -45,6 +46,7 @@ pub(crate) enum Customs {
     #[command(subcommand)]
     Origin(origin::Origin),
     List(list::List),
+    Convert(convert::Convert),
 }
 
 pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
@@ -57,6 +59,7 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Tariff(command) => tariff::run(&command, output),
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
+        Customs::Convert(command) => convert::run(&command, output),
     }
 }
 

@@ -75,7 +75,9 @@ impl Control {
             place(&mut uci, 5, error);
         }
         let mut lines = vec![uci];
-        for Verdict { reference, kind, error } in &self.verdicts {
+        // A rejected interchange takes its messages with it.
+        let verdicts = if self.error.is_some() { &[] } else { self.verdicts.as_slice() };
+        for Verdict { reference, kind, error } in verdicts {
             let action = if error.is_some() { REJECTED } else { ACKNOWLEDGED };
             let mut ucm = Line::of("UCM", &[reference, &kind.name, action]);
             let (version, release) = kind.directory.split_once('.').unwrap_or_default();

@@ -246,7 +246,7 @@ pub enum Unwritable {
         charset: &'static str,
     },
     /// A required value does not fit, so the partner could not read the message.
-    #[error("what is written could not be read again: {0}; shorten that value")]
+    #[error("what is written could not be read again, so shorten or complete it: {0}")]
     Incomplete(String),
     /// The message is no JSON, which is a defect.
     #[error("the message has no JSON form: {0}")]
@@ -292,7 +292,10 @@ pub fn write(
     }
     out.close_message(MESSAGE_REFERENCE).map_err(|e| unmappable("UNT", e))?;
     let bytes = out.close(1, envelope.reference).map_err(|e| unmappable("UNZ", e))?;
-    let back = read_back(&bytes).map_err(|error| Unwritable::Incomplete(error.to_string()))?;
+    let back = read_back(&bytes).map_err(|error| {
+        let reasons = filler.reasons.iter().map(|(path, why)| format!("; {path}: {why}"));
+        Unwritable::Incomplete(format!("{}{}", error.rule, reasons.collect::<String>()))
+    })?;
     let losses = formats::losses(&value, &back, &filler.reasons);
     Ok(Written { bytes, losses })
 }

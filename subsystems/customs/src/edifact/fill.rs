@@ -66,8 +66,13 @@ impl Filler {
                 for (index, value) in values.into_iter().flatten().enumerate() {
                     let path = format!("{}[{}]", part.path_of(path), index + 1);
                     let mut inner = Part { value, path, written: BTreeSet::new() };
+                    let before = self.lines.len();
                     for (place, node) in nodes.iter().enumerate() {
                         self.node(node, &mut inner, place == 0);
+                    }
+                    // An opening segment alone would be an occurrence without content.
+                    if inner.written.is_empty() && self.lines.len() == before + 1 {
+                        self.lines.truncate(before);
                     }
                 }
             }

@@ -283,6 +283,11 @@ impl<R: Read> Scanner<R> {
             let before = (arena.text.len(), arena.parts.len());
             let found = self.scan(arena);
             match found {
+                Ok(Some(length)) if length > SEGMENT_BYTES_MAX => {
+                    arena.text.truncate(before.0);
+                    arena.parts.truncate(before.1);
+                    return Err(self.refuse(arena, 0, Rule::SegmentSize));
+                }
                 Ok(Some(length)) => {
                     self.count += 1;
                     let byte = self.offset + self.start as u64;

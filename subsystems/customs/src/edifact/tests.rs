@@ -5,6 +5,9 @@ use super::*;
 use crate::messages::{DocumentType, Message as Canonical, SharingLevel};
 use crate::wco::Context;
 
+mod refusals;
+mod round_trips;
+
 /// Set to rewrite the expectation files from what is found.
 const UPDATE: &str = "KARVAN_UPDATE_EXPECTED";
 
@@ -45,35 +48,4 @@ fn expect(name: &str, found: &[u8]) {
     let expected = fs::read(&path).unwrap_or_default();
     let text = String::from_utf8_lossy(found);
     assert!(expected == found, "{} differs; set {UPDATE}=1 to accept:\n{text}", path.display());
-}
-
-/// Writes, and checks that what is read back is the message without the losses.
-fn check_round_trip(content: &Content, directory: Directory) -> Written {
-    let written = write(content, directory, &envelope(Charset::Y)).expect("written");
-    let received = receive(written.bytes.as_slice(), context()).expect("an interchange");
-    assert!(received.control.is_clean(), "{:?}", received.control);
-    let [back] = received.messages.as_slice() else { panic!("one message") };
-    assert_eq!(back.not_carried_over, [], "nothing is written that is not read");
-    if written.losses.is_empty() {
-        assert_eq!(back.content, *content);
-    }
-    written
-}
-
-#[test]
-fn the_examples_keep_their_form_and_come_back() {
-    for code in ["EXD", "IMP", "UTL", "VAL", "CXL"] {
-        for directory in Directory::ALL {
-            let written = check_round_trip(&message(code), directory);
-            assert_eq!(written.losses, [], "{code} {directory:?}");
-            expect(&format!("{code}.{}.edi", directory.parts().concat()), &written.bytes);
-        }
-    }
-    let Content::Message(Canonical::Export(export)) = message("EXD") else { panic!("an EXD") };
-    let report = CargoReport::of(&export, context().received_at);
-    for directory in Directory::ALL {
-        let written = check_round_trip(&Content::Cargo(Box::new(report.clone())), directory);
-        assert_eq!(written.losses, [], "{directory:?}");
-        expect(&format!("CAR.{}.edi", directory.parts().concat()), &written.bytes);
-    }
 }

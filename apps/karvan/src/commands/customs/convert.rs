@@ -1,0 +1,324 @@
+//! Documents from one exchange format into another: no node, no network.
+//!
+//! What the target cannot carry is listed on standard error, so that standard output is the
+//! document and nothing else.
+//!
+//! Not here: the formats and what is lost in them (`karvan_customs::formats`).
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Write as _, stderr};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use karvan_customs::edifact::{Charset, Control, Directory, Envelope};
+use karvan_customs::formats::{self, Contents, Document, Format, Loss, Target};
+use karvan_customs::messages::{DocumentType, SharingLevel};
+use karvan_customs::wco;
+use karvan_system::{Clock as _, SystemClock};
+use karvan_types::{ErrorKind, Timestamp};
+use serde_json::{Value, json};
+
+use super::read_input;
+use crate::commands::Outcome;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+
+/// Longest reference of an EDIFACT interchange (data element 0020).
+const REFERENCE_MAX: usize = 14;
+/// Longest name of a sender or recipient (data elements 0004 and 0010).
+const PARTNER_MAX: usize = 35;
+
+/// Convert a document between canonical JSON, WCO XML, EDIFACT and UN/CEFACT; needs no node.
+///
+/// The document goes to standard output; what the format cannot carry is listed on standard error.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  karvan customs convert declaration.xml --to edifact\n  karvan \
+    customs convert cusdec.edi --to json --reply contrl.edi\n  karvan customs convert - --from \
+    json --to coo < certificate.json"
+)]
+pub(crate) struct Convert {
+    /// The document, or `-` for standard input.
+    file: PathBuf,
+    /// Its format.
+    #[arg(long, value_enum, default_value = "auto")]
+    from: Source,
+    /// The format wanted.
+    #[arg(long, value_enum)]
+    to: To,
+    /// Directory of UN/EDIFACT to write.
+    #[arg(long, value_enum, default_value = "d96b")]
+    directory: EdifactDirectory,
+    /// Character repertoire of EDIFACT to write, UNOA to UNOL, UNOW, UNOX or UNOY.
+    #[arg(long, default_value = "UNOY", value_parser = charset)]
+    charset: Charset,
+    /// Sender of the EDIFACT interchange, and of the reply.
+    #[arg(long, default_value = "KARVAN")]
+    sender: String,
+    /// Recipient of the EDIFACT interchange.
+    #[arg(long, default_value = "PARTNER")]
+    recipient: String,
+    /// Reference of the EDIFACT interchange; made from the time unless given.
+    #[arg(long)]
+    reference: Option<String>,
+    /// What an amendment, cancellation or response in XML is about.
+    #[arg(long, value_enum, default_value = "exd")]
+    about: About,
+    /// Agreement that is filled in where the format states none.
+    #[arg(long, default_value = "AZ-PK-PTA")]
+    agreement: String,
+    /// Sharing level that is filled in where the format states none.
+    #[arg(long, value_enum, default_value = "l2")]
+    sharing_level: Level,
+    /// Where to write the answer to an EDIFACT interchange (CONTRL), also when it is refused.
+    #[arg(long, value_name = "FILE")]
+    reply: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Source {
+    /// As the text begins.
+    Auto,
+    /// Canonical JSON.
+    Json,
+    /// WCO Data Model XML.
+    Wco,
+    /// UN/EDIFACT.
+    Edifact,
+    /// UN/CEFACT certificate of origin.
+    Coo,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum To {
+    /// Canonical JSON.
+    Json,
+    /// WCO Data Model XML.
+    Wco,
+    /// UN/EDIFACT CUSDEC or CUSRES.
+    Edifact,
+    /// UN/EDIFACT CUSCAR, the cargo report of an export declaration.
+    Cuscar,
+    /// UN/CEFACT certificate of origin.
+    Coo,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EdifactDirectory {
+    /// D.96B.
+    D96b,
+    /// D.09A.
+    D09a,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum About {
+    /// An export declaration.
+    Exd,
+    /// An import declaration.
+    Imp,
+    /// A certificate of origin.
+    Coo,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    /// Goods, quantities, transport.
+    L1,
+    /// L1 and values.
+    L2,
+    /// L2 and addresses.
+    L3,
+}
+
+fn charset(text: &str) -> Result<Charset, String> {
+    Charset::from_identifier(&text.to_ascii_uppercase())
+        .ok_or_else(|| "use UNOA to UNOL, UNOW, UNOX or UNOY".to_owned())
+}
+
+pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
+    let bytes = read_input(&command.file)?;
+    let now = SystemClock.now();
+    let format = match command.from {
+        Source::Auto => formats::detect(&bytes).ok_or(formats::Error::Format).map_err(failure)?,
+        Source::Json => Format::Json,
+        Source::Wco => Format::Wco,
+        Source::Edifact => Format::Edifact,
+        Source::Coo => Format::Coo,
+    };
+    let context = wco::Context {
+        agreement_id: &command.agreement,
+        sharing_level: match command.sharing_level {
+            Level::L1 => SharingLevel::L1,
+            Level::L2 => SharingLevel::L2,
+            Level::L3 => SharingLevel::L3,
+        },
+        received_at: now,
+        subject: match command.about {
+            About::Exd => DocumentType::Export,
+            About::Imp => DocumentType::Import,
+            About::Coo => DocumentType::Certificate,
+        },
+    };
+    let contents = formats::read(&bytes, format, context).map_err(failure)?;
+    if let Some(control) = &contents.control {
+        reply(command, control, now)?;
+    }
+    let written = contents
+        .documents
+        .iter()
+        .map(|read| Ok((read, write(command, &read.document, now)?)))
+        .collect::<Result<Vec<_>>>()?;
+    if output.json {
+        let rows: Vec<_> = written.iter().map(|(read, written)| row(read, written)).collect();
+        let shown = json!({ "documents": rows, "refused": refused(&contents) });
+        output.print(&shown, |_| String::new())?;
+    } else {
+        for (read, (text, losses)) in &written {
+            output::write(text)?;
+            let told = told(read, losses);
+            stderr().lock().write_all(told.as_bytes()).context("cannot write the losses")?;
+        }
+    }
+    first_refusal(&contents).map_or(Ok(Outcome::Done), Err)
+}
+
+/// Makes a failure of the command of an error of the formats.
+fn failure(error: formats::Error) -> anyhow::Error {
+    Failure::new(error.kind(), error.to_string())
+        .hint("docs/use/formats.md says what each format carries")
+        .into()
+}
+
+fn write(command: &Convert, document: &Document, now: Timestamp) -> Result<(Vec<u8>, Vec<Loss>)> {
+    let reference = reference(command, now)?;
+    let directory = match command.directory {
+        EdifactDirectory::D96b => Directory::D96B,
+        EdifactDirectory::D09a => Directory::D09A,
+    };
+    let envelope = || Envelope {
+        charset: command.charset,
+        sender: &command.sender,
+        recipient: &command.recipient,
+        reference: &reference,
+        prepared_at: now,
+    };
+    let target = match command.to {
+        To::Json => Target::Json,
+        To::Wco => Target::Wco,
+        To::Edifact => Target::Edifact(directory, envelope()),
+        To::Cuscar => Target::Cargo(directory, envelope()),
+        To::Coo => Target::Coo,
+    };
+    formats::write(document, &target).map_err(failure)
+}
+
+/// Returns the reference of the interchange: as given, or the time to the hundredth of a second.
+fn reference(command: &Convert, now: Timestamp) -> Result<String> {
+    for (what, text, max) in [
+        ("--sender", Some(&command.sender), PARTNER_MAX),
+        ("--recipient", Some(&command.recipient), PARTNER_MAX),
+        ("--reference", command.reference.as_ref(), REFERENCE_MAX),
+    ] {
+        let length = text.map_or(1, |text| text.chars().count());
+        if length == 0 || length > max {
+            let text = format!("{what} has {length} characters; give 1 to {max}");
+            return Err(Failure::new(ErrorKind::Invalid, text).into());
+        }
+    }
+    let digits = || now.to_string().chars().filter(char::is_ascii_digit).skip(2).take(14).collect();
+    Ok(command.reference.clone().unwrap_or_else(digits))
+}
+
+/// Writes the answer to an interchange.
+fn reply(command: &Convert, control: &Control, now: Timestamp) -> Result<()> {
+    let Some(file) = &command.reply else { return Ok(()) };
+    let reference = reference(command, now)?;
+    let envelope = Envelope {
+        charset: command.charset,
+        sender: &control.header().recipient,
+        recipient: &control.header().sender,
+        reference: &reference,
+        prepared_at: now,
+    };
+    let bytes =
+        control.write(&envelope).map_err(|error| Failure::new(error.kind(), error.to_string()))?;
+    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Lists the messages of an interchange that were refused.
+fn refused(contents: &Contents) -> Value {
+    let control = contents.control.as_ref();
+    let whole = control
+        .and_then(|control| control.error.as_ref())
+        .map(|error| json!({ "message": null, "error": error.to_string() }));
+    let verdicts = control.map(|control| control.verdicts.as_slice()).unwrap_or_default();
+    let messages = verdicts.iter().filter_map(|verdict| {
+        let error = verdict.error.as_ref()?;
+        Some(json!({ "message": verdict.reference, "error": error.to_string() }))
+    });
+    whole.into_iter().chain(messages).collect()
+}
+
+fn first_refusal(contents: &Contents) -> Option<anyhow::Error> {
+    let control = contents.control.as_ref()?;
+    let refusals = control.verdicts.iter().filter_map(|verdict| verdict.error.as_ref());
+    let all: Vec<_> = control.error.iter().chain(refusals).collect();
+    let first = all.first()?;
+    let text = match all.len() {
+        1 => first.to_string(),
+        count => format!("{count} faults, the first: {first}"),
+    };
+    Some(
+        Failure::new(first.kind(), text)
+            .hint("--reply FILE writes the answer for the sender; docs/use/formats.md explains it")
+            .into(),
+    )
+}
+
+fn row(read: &formats::Read, written: &(Vec<u8>, Vec<Loss>)) -> Value {
+    let (bytes, losses) = written;
+    let rows = |losses: &[Loss]| -> Vec<Value> {
+        losses.iter().map(|loss| json!({ "field": loss.field, "why": loss.why })).collect()
+    };
+    let notes: Vec<Value> =
+        read.notes.iter().map(|note| json!({ "path": note.path, "text": note.text })).collect();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => json!({ "text": text }),
+        // A repertoire other than UTF-8 is shown as bytes.
+        Err(_) => json!({ "bytes": bytes }),
+    };
+    json!({
+        "documentType": read.document.name(),
+        "result": text,
+        "losses": rows(losses),
+        "notCarriedOver": rows(&read.not_carried_over),
+        "notListed": read.not_listed,
+        "notes": notes,
+    })
+}
+
+/// Says what was filled in and what is not carried.
+fn told(read: &formats::Read, losses: &[Loss]) -> String {
+    let mut lines = String::new();
+    for note in &read.notes {
+        let _ = writeln!(lines, "note: {}: {}", note.path, note.text);
+    }
+    for (head, list) in [
+        ("not carried over from the source", read.not_carried_over.as_slice()),
+        ("not carried by the result", losses),
+    ] {
+        if !list.is_empty() {
+            let _ = writeln!(lines, "{head}, {} values:", list.len());
+        }
+        for loss in list {
+            let _ = writeln!(lines, "  {}: {}", loss.field, loss.why);
+        }
+    }
+    if read.not_listed > 0 {
+        let _ = writeln!(lines, "  and {} more", read.not_listed);
+    }
+    lines
+}

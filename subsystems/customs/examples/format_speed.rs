@@ -1,0 +1,103 @@
+//! Prints how many megabytes each format reads in a second, on data that it makes itself.
+//!
+//! `cargo run --release -p karvan-customs --example format_speed [items]`
+
+use std::error::Error;
+use std::io::{Write as _, stdout};
+use std::time::Instant;
+
+use karvan_customs::edifact::{self, Charset, Content, Directory, Envelope};
+use karvan_customs::messages::{ExportDeclaration, Message, SharingLevel};
+use karvan_customs::{messages, uncefact, wco};
+use karvan_types::Timestamp;
+
+/// Items of the declaration that is read, unless given.
+const ITEMS: usize = 2_000;
+/// Times each text is read.
+const ROUNDS: u32 = 20;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let items = std::env::args().nth(1).map_or(Ok(ITEMS), |text| text.parse())?;
+    let export = declaration(items)?;
+    let message = Message::Export(Box::new(export));
+    let now = Timestamp::from_seconds(1_790_000_000);
+    let context = wco::Context {
+        agreement_id: "AZ-PK-PTA",
+        sharing_level: SharingLevel::L2,
+        received_at: now,
+        subject: messages::DocumentType::Export,
+    };
+    let (sender, recipient, reference) = ("AZ", "PK", "1");
+    for charset in [Charset::Y, Charset::C] {
+        let envelope = Envelope { charset, sender, recipient, reference, prepared_at: now };
+        let content = Content::Message(message.clone());
+        let text = edifact::write(&content, Directory::D96B, &envelope)?.bytes;
+        let name = format!("EDIFACT {}, segments", charset.identifier());
+        measure(&name, text.len(), || {
+            let mut reader = edifact::Reader::open(text.as_slice())?;
+            let mut message = edifact::Message::default();
+            let mut count = 0;
+            while reader.next_message(&mut message)? {
+                count += message.segments().count();
+            }
+            Ok(count)
+        })?;
+        let name = format!("EDIFACT {}, canonical", charset.identifier());
+        measure(&name, text.len(), || {
+            Ok(edifact::receive(text.as_slice(), context)?.messages.len())
+        })?;
+    }
+    let xml = wco::write(&message)?.xml;
+    measure("WCO XML, canonical", xml.len(), || {
+        Ok(wco::import(xml.as_bytes(), context)?.not_carried_over.len())
+    })?;
+    let json = message.to_canonical()?;
+    measure("JSON, canonical", json.len(), || {
+        Ok(usize::from(Message::parse("EXD", &json)? == message))
+    })?;
+    let text = include_bytes!("../testdata/uncefact/COO.json");
+    measure("UN/CEFACT certificate", text.len(), || {
+        Ok(uncefact::import(text)?.certificate.items.len())
+    })?;
+    Ok(())
+}
+
+/// Reads a text many times and prints the best round.
+fn measure(
+    name: &str,
+    bytes: usize,
+    mut read: impl FnMut() -> Result<usize, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let mut best = f64::MAX;
+    let mut found = 0;
+    for _ in 0..ROUNDS {
+        let start = Instant::now();
+        found = read()?;
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    let rate = bytes as f64 / best / 1e6;
+    writeln!(stdout(), "{name:28} {bytes:>9} bytes  {rate:>7.1} MB/s  ({found})")?;
+    Ok(())
+}
+
+/// Makes a declaration of many items out of the example.
+fn declaration(items: usize) -> Result<ExportDeclaration, Box<dyn Error>> {
+    let text = include_bytes!("../testdata/messages/EXD.json");
+    let Message::Export(mut export) = Message::parse("EXD", text)? else {
+        return Err("the example is no export declaration".into());
+    };
+    // Every text is one of UNOC, so that both repertoires have the same work.
+    export.exporter.name = Some("Khazar Kabel MMC, Köln".to_owned());
+    export.exporter.address = None;
+    let mut item = export.shipment.items.first().cloned().ok_or("the example has no item")?;
+    item.commodity.description = "Copper wire rod, refined, 8 mm; Spulen für Köln".to_owned();
+    export.shipment.items = (1..=items)
+        .map(|sequence| {
+            let mut item = item.clone();
+            item.sequence = u32::try_from(sequence).unwrap_or(u32::MAX);
+            item
+        })
+        .collect();
+    export.goods_item_quantity = u32::try_from(items)?;
+    Ok(*export)
+}
