@@ -58,6 +58,14 @@ const PYTHON_CRYPTOGRAPHY: Need = Need {
 const PYTHON: Need =
     Need { name: "python3", probe: &["python3", "--version"], packages: &["python3"], hint: "" };
 
+/// Reads TOML with the standard library, as of Python 3.11.
+const PYTHON_TOML: Need = Need {
+    name: "python3 with tomllib",
+    probe: &["python3", "-c", "import tomllib"],
+    packages: &["python3"],
+    hint: "Python 3.11 or later is needed",
+};
+
 const PYTHON_VENV: Need = Need {
     name: "python3 with venv",
     probe: &["python3", "-m", "ensurepip", "--version"],
@@ -157,6 +165,16 @@ pub(super) const STEPS: &[Step] = &[
             "{out}/venv/bin/python tests/foreign/python/crosscheck.py {out}/messages.json",
         ]),
         needs: &[&PYTHON_VENV],
+        ..PLAIN
+    },
+    Step {
+        name: "python-duty",
+        about: "a Python program without our code computes 1,000 random claims to the same unit",
+        act: Act::Run(&[
+            "cargo run --locked -p karvan-customs --example duty_claims -- {out}/claims.json",
+            "python3 -B tests/foreign/python/duty.py {out}/claims.json",
+        ]),
+        needs: &[&PYTHON_TOML],
         ..PLAIN
     },
     Step {

@@ -179,7 +179,8 @@ fn refresh(
     let Some(goods) = claim.item(item.item) else { return Ok(()) };
     let occasion = Occasion { because: "it was about to be decided", now: cx.now };
     let fresh = assess::assess(customs, cx.tx, claim, &item.quote, goods, &occasion)?;
-    if fresh.matched != item.assessment.matched {
+    let assessed = &item.assessment;
+    if fresh.matched != assessed.matched || fresh.duty != assessed.duty {
         item.assessment = fresh;
         assess::keep(cx, item)?;
     }

@@ -94,7 +94,7 @@ impl Exchange {
         };
         let bench = &mut self.side(member.instance()).bench;
         bench.now = bench.now.plus(std::time::Duration::from_mins(1));
-        if matches!(operation, "show" | "list" | "tariff") {
+        if matches!(operation, "show" | "list" | "tariff" | "tariffs" | "quota") {
             return bench.query(&caller, operation, input).await;
         }
         let (output, outgoing) = bench.operate(&caller, operation, input).await?;

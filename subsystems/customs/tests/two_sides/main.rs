@@ -6,4 +6,5 @@ mod ledger;
 mod refusals;
 mod rules;
 mod samples;
+mod tariffs;
 mod words;

@@ -1,0 +1,219 @@
+//! A running side takes new versions of a tariff, and shares out a quota among claims.
+
+use karvan_customs::samples::{Consignment, shipped};
+use karvan_types::{Digest, ErrorKind, MemberId};
+use serde_json::{Value, json};
+
+use crate::exchange::{Exchange, customs_of, issuer_of};
+
+const SHIPPED: &str = include_str!("../../data/tariff/pakistan.toml");
+
+/// The shipped tariff of Pakistan under another name, changed in one place.
+fn version(name: &str, published: &str, from: &str, to: &str) -> String {
+    assert!(SHIPPED.contains(from), "{from}");
+    SHIPPED
+        .replace("version = \"shipped-2026-08\"", &format!("version = \"{name}\""))
+        .replace("published = \"2026-08-01\"", &format!("published = \"{published}\""))
+        .replace(from, to)
+}
+
+async fn import(exchange: &mut Exchange, who: &MemberId, text: &str) -> Value {
+    let input = json!({ "text": text });
+    exchange.act(who, "tariff-import", input).await.expect("imported")
+}
+
+struct Played {
+    exchange: Exchange,
+    consignment: Consignment,
+    pk: MemberId,
+}
+
+async fn sample(id: &str) -> Played {
+    let consignment = shipped().into_iter().find(|c| c.id == id).expect("a shipped sample");
+    let exchange = Exchange::new(consignment.today);
+    let pk = customs_of(consignment.to);
+    Played { exchange, consignment, pk }
+}
+
+#[tokio::test]
+async fn a_new_version_applies_from_then_on_and_the_old_one_stays() {
+    let Played { mut exchange, consignment, pk } = sample("clean-grant").await;
+    let polymers = "{ codes = [\"390110\", \"390120\"], rate = \"2\" }";
+    let halved = version("2026-10", "2026-10-01", polymers, &polymers.replace("\"2\"", "\"1\""));
+    for step in consignment.steps.iter().take(3) {
+        exchange.play(&consignment, step).await.expect("played");
+    }
+    let show = json!({ "claim": "KAPE-HC-00001-02-10-2026" });
+    let before = exchange.act(&pk, "show", show.clone()).await.expect("shown");
+    let duty = &before["items"][0]["duty"];
+    assert_eq!(duty["tariff"]["version"], "shipped-2026-08");
+    assert_eq!(duty["tariff"]["day"], "2026-10-02");
+    assert_eq!(duty["tariff"]["final"], true);
+
+    let imported = import(&mut exchange, &pk, &halved).await;
+    assert_eq!(imported["duplicate"], false);
+    assert_eq!(imported["digest"], Digest::of(halved.as_bytes()).to_string());
+    assert_eq!(import(&mut exchange, &pk, &halved).await["duplicate"], true);
+    // What was shown stays; what is decided now rests on the new version.
+    let decided = exchange.play(&consignment, &consignment.steps[3]).await.expect("decided");
+    assert_eq!(decided["decision"]["duty"]["tariff"]["version"], "2026-10");
+    assert_ne!(decided["decision"]["duty"]["payable"], duty["preferential"]);
+
+    // The old rates answer to their digest.
+    let ask = |digest: Option<&Value>| {
+        let mut ask = json!({ "code": "39011000", "day": "2026-10-02", "value":
+            { "value": "6270000", "currency": "PKR" } });
+        if let Some(digest) = digest {
+            ask["digest"] = digest.clone();
+        }
+        ask
+    };
+    let old = exchange.act(&pk, "tariff", ask(Some(&duty["tariff"]["digest"]))).await;
+    let total = &old.expect("explained")["duty"]["total_preferential"];
+    assert_eq!(*total, duty["preferential"]["value"]);
+    let new = exchange.act(&pk, "tariff", ask(None)).await.expect("explained");
+    let total = &new["duty"]["total_preferential"];
+    assert_eq!(*total, decided["decision"]["duty"]["payable"]["value"]);
+    let listed = exchange.act(&pk, "tariffs", json!({})).await.expect("listed");
+    assert_eq!(listed["versions"][0]["version"], "2026-10");
+    assert_eq!(listed["shipped"]["version"], "shipped-2026-08");
+    let text = json!({ "digest": imported["digest"] });
+    assert_eq!(exchange.act(&pk, "tariffs", text).await.expect("shown")["text"], halved);
+}
+
+#[tokio::test]
+async fn a_bad_version_is_refused() {
+    let Played { mut exchange, consignment, pk } = sample("clean-grant").await;
+    let issuer = issuer_of(consignment.to);
+    let slab = "{ codes = [\"\"], cd_min = \"15\", cd_max = \"15\", rate = \"2\" }";
+    let wide = "{ codes = [\"\"], cd_min = \"15\", cd_max = \"20\", rate = \"2\" }";
+    let digest = Digest::of(b"none");
+    for (who, operation, input, kind, reason) in [
+        (
+            &pk,
+            "tariff-import",
+            json!({ "text": version("x", "2026-10-01", slab, wide) }),
+            ErrorKind::Invalid,
+            "both give ACD for all goods on 2025-07-01",
+        ),
+        (
+            &pk,
+            "tariff-import",
+            json!({ "text": SHIPPED.replace("\"18\"", "\"17\"") }),
+            ErrorKind::Conflict,
+            "give the changed file a new name",
+        ),
+        (
+            &pk,
+            "tariff-import",
+            json!({ "text": version("x", "2026-07-31", slab, slab) }),
+            ErrorKind::Conflict,
+            "before the version in force of 2026-08-01",
+        ),
+        (
+            &pk,
+            "tariff-import",
+            json!({ "text": version("x", "2026-10-01", "country = \"PK\"", "country = \"FR\"") }),
+            ErrorKind::Invalid,
+            "is no side of this exchange",
+        ),
+        (
+            &issuer,
+            "tariff-import",
+            json!({ "text": SHIPPED }),
+            ErrorKind::Forbidden,
+            "your token acts for",
+        ),
+        (&pk, "tariffs", json!({ "digest": digest }), ErrorKind::NotFound, "list the versions"),
+        (&pk, "quota", json!({ "quota": "X" }), ErrorKind::NotFound, "no such quota"),
+    ] {
+        let refusal = exchange.act(who, operation, input).await.expect_err(reason);
+        assert!(refusal.text.contains(reason), "{reason}: {}", refusal.text);
+        assert_eq!(refusal.kind, kind, "{reason}");
+    }
+    let listed = exchange.act(&pk, "tariffs", json!({})).await.expect("listed");
+    assert_eq!(listed["versions"], json!([]), "nothing was kept");
+}
+
+/// The shipped tariff with a quota of 25 tonnes on drill pipe.
+fn with_quota(name: &str, tonnes: &str) -> String {
+    let line = "{ codes = [\"730422\", \"730423\", \"730424\", \"730429\"], rate = \"5\" },\n  { codes = [\"740811\"], rate = \"5\" },\n]\n\n# The ACD targets";
+    let limited = line.replacen("rate = \"5\"", "rate = \"5\", quota = \"PIPE\"", 1);
+    let quota = format!(
+        "[[quotas]]\nid = \"PIPE\"\nagreement = \"AZ-PK-PTA\"\nquantity = \"{tonnes}\"\n\
+         unit = \"TNE\"\nfrom = \"2026-01-01\"\nuntil = \"2026-12-31\"\n\
+         source = \"sro-2053-2024\"\nstatus = \"assumed\"\n\n[[lines]]"
+    );
+    version(name, "2026-10-01", line, &limited).replacen("[[lines]]", &quota, 1)
+}
+
+/// What each request has, in order of acceptance, and what is left.
+async fn quota(exchange: &mut Exchange, who: &MemberId) -> String {
+    let shown = exchange.act(who, "quota", json!({ "quota": "PIPE" })).await.expect("shown");
+    let requests = shown["requests"].as_array().expect("a list").iter();
+    let words = requests.map(|request| {
+        let item = request["claimItem"].as_str().expect("a claim");
+        format!("{}:{}/{} ", &item[..4], request["allocated"], request["asked"])
+    });
+    format!("{}left {}", words.collect::<String>(), shown["balance"]["value"]).replace('"', "")
+}
+
+#[tokio::test]
+async fn a_quota_is_shared_out_in_the_order_of_filing() {
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity").await;
+    import(&mut exchange, &pk, &with_quota("with-quota", "25")).await;
+    for step in [0, 1, 2, 4] {
+        exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
+    }
+    // Two claims of 18 tonnes each; the quota has 25.
+    assert_eq!(quota(&mut exchange, &pk).await, "KAPE:18/18 KAPW:7/18 left 0");
+    let second = "KAPW-HC-00007-09-10-2026";
+    let grant = json!({ "claim": second, "decision": "grant", "reason": "other",
+        "text": "there is enough for all of it" });
+    let refusal = exchange.act(&pk, "decide", grant.clone()).await.expect_err("too much");
+    assert_eq!((refusal.kind, &*refusal.code), (ErrorKind::Conflict, "customs.quota-exceeded"));
+    let shown = exchange.act(&pk, "show", json!({ "claim": second })).await.expect("shown");
+    let proposal = &shown["items"][0]["proposal"];
+    assert_eq!(proposal["reason"], "quota-exceeded", "{proposal:#}");
+    assert_eq!(proposal["quantity"]["value"], "7000");
+    let part = json!({ "claim": second, "decision": "grant-in-part" });
+    let decided = exchange.act(&pk, "decide", part).await.expect("granted in part");
+    assert_eq!(decided["decision"]["debited"]["value"], "7000");
+    assert_eq!(quota(&mut exchange, &pk).await, "KAPE:18/18 KAPW:7/18 left 0");
+
+    // The first is denied: its part is carried back, and the second gets the rest of its own.
+    let deny = json!({ "claim": "KAPE-HC-00007-02-10-2026", "decision": "deny",
+        "reason": "false-papers", "text": "the pipes are not of the partner" });
+    exchange.act(&pk, "decide", deny).await.expect("denied");
+    assert_eq!(quota(&mut exchange, &pk).await, "KAPW:18/18 left 7");
+    let listed = exchange.act(&pk, "list", json!({ "what": "tasks" })).await.expect("listed");
+    assert_eq!(listed["rows"][0]["kind"], "quota-reopened", "{listed:#}");
+    let why = json!({ "claim": second, "text": "the quota was reopened" });
+    exchange.act(&pk, "reopen", why).await.expect("reopened");
+    let decided = exchange.act(&pk, "decide", json!({ "claim": second, "decision": "grant" }));
+    let decided = decided.await.expect("granted");
+    assert_eq!(decided["decision"]["debited"]["value"], "18000");
+    assert_eq!(quota(&mut exchange, &pk).await, "KAPW:18/18 left 7");
+
+    // A smaller quota takes nothing away, and gives nothing more.
+    import(&mut exchange, &pk, &with_quota("smaller", "20")).await;
+    assert_eq!(quota(&mut exchange, &pk).await, "KAPW:18/18 left 2");
+}
+
+#[tokio::test]
+async fn a_used_up_quota_leaves_the_general_rate() {
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity").await;
+    import(&mut exchange, &pk, &with_quota("with-quota", "18")).await;
+    for step in [0, 1, 2, 4] {
+        exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
+    }
+    let show = json!({ "claim": "KAPW-HC-00007-09-10-2026" });
+    let shown = exchange.act(&pk, "show", show.clone()).await.expect("shown");
+    assert_eq!(shown["items"][0]["proposal"]["verdict"], "general-rate");
+    // A larger quota serves who waits, and the claim is matched anew.
+    import(&mut exchange, &pk, &with_quota("larger", "40")).await;
+    assert_eq!(quota(&mut exchange, &pk).await, "KAPE:18/18 KAPW:18/18 left 4");
+    let shown = exchange.act(&pk, "show", show).await.expect("shown");
+    assert_ne!(shown["items"][0]["proposal"]["verdict"], "general-rate");
+    assert_eq!(shown["items"][0]["duty"]["quota"]["allocated"]["value"], "18");
+}
