@@ -306,14 +306,23 @@ impl Engine {
     pub async fn peer_catalog(&self, own: &MemberId, peer: &NodeId) -> Result<Catalog, Error> {
         let address =
             format!("https://{}{}", self.node.authority_of(peer)?, crate::line::BASE_PATH);
-        let audience = format!("{NODE_PREFIX}{peer}");
+        self.catalog_at(own, &address, &format!("{NODE_PREFIX}{peer}")).await
+    }
+
+    /// Asks whoever is at an address for its whole catalog; `audience` is whom the token is for.
+    pub async fn catalog_at(
+        &self,
+        own: &MemberId,
+        address: &str,
+        audience: &str,
+    ) -> Result<Catalog, Error> {
         let mut path = "/catalog/request".to_owned();
         let mut whole = Catalog::default();
         for _ in 0..PAGES_MAX {
             let body = to_vec(&CatalogRequest { id: None, filter: Vec::new() });
-            let answer = self.question(own, &address, &audience, ("POST", &path), body).await?;
+            let answer = self.question(own, address, audience, ("POST", &path), body).await?;
             let link = answer.headers().get(http::header::LINK).and_then(|link| link.to_str().ok());
-            let next = link.and_then(|link| next_path(link, &address));
+            let next = link.and_then(|link| next_path(link, address));
             let page: Catalog = from_slice(answer.body())?;
             if whole.id.is_empty() {
                 whole = page;
@@ -400,4 +409,45 @@ fn next_path(link: &str, address: &str) -> Option<String> {
 pub(crate) fn next_link(address: &str, after: &str) -> String {
     let after = crate::step::escape(Some(after)).replace('&', "%26").replace('+', "%2B");
     format!("<{address}/catalog/request?after={after}>; rel=\"next\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_below_the_peers_base_only() {
+        let base = "https://az.example:8443/dsp/2025-1";
+        let check = |link: &str, expected: Option<&str>| {
+            assert_eq!(next_path(link, base).as_deref(), expected, "{link}");
+        };
+        check(&next_link(base, "a b&c"), Some("/catalog/request?after=a%20b%26c"));
+        check(
+            r#"</dsp/2025-1/catalog/request?after=x>; rel="next""#,
+            Some("/catalog/request?after=x"),
+        );
+        check(r#"<https://evil.example/x>; rel="next""#, None);
+        check(r#"<https://az.example:8443/karvan/v1/list>; rel="next""#, None);
+        check(r#"<x>; rel="previous""#, None);
+    }
+
+    #[test]
+    fn queries_of_edc_are_understood_and_conditions_are_not() {
+        let check = |filter: Value, expected: Option<Stretch>| {
+            let read = Stretch::of_filter(filter.as_array().expect("a list"));
+            assert_eq!(read.ok(), expected, "{filter}");
+        };
+        let stretch = |offset, limit| Some(Stretch { offset, limit });
+        check(json!([]), stretch(0, None));
+        let query = json!({ "@type": "QuerySpec", "limit": 50, "offset": 100, "sortOrder": "ASC",
+                            "filterExpression": [] });
+        check(json!([query]), stretch(100, Some(50)));
+        check(json!([{ "filterExpression": [{ "operandLeft": "id" }] }]), None);
+        check(json!([{ "sortField": "title" }]), None);
+        check(json!([{ "limit": -1 }]), None);
+        check(json!(["text"]), None);
+        check(json!([{}, {}]), None);
+    }
 }

@@ -32,6 +32,16 @@ const TROUBLE_CHARACTERS_MAX: usize = 500;
 /// What stands before the agreement's digest in the outbox row of a withdrawal.
 pub(crate) const WITHDRAWAL_PREFIX: &str = "withdrawal:";
 
+/// A message in the air; dropped when it lands, also by a defect.
+struct Flight(Arc<Engine>, u64);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        self.0.wake.notify_one();
+    }
+}
+
 /// What came of an attempt.
 enum Outcome {
     /// The other side has it; this is its answer.
@@ -83,10 +93,8 @@ impl Engine {
             } else if self.takes_off(message.number) {
                 let engine = Arc::clone(self);
                 tasks.spawn(async move {
-                    let number = message.number;
-                    let done = engine.deliver(message).await;
-                    engine.lands(number);
-                    done
+                    let _flight = Flight(Arc::clone(&engine), message.number);
+                    engine.deliver(message).await
                 });
             }
         }
@@ -108,11 +116,6 @@ impl Engine {
 
     fn takes_off(&self, number: u64) -> bool {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner).insert(number)
-    }
-
-    fn lands(&self, number: u64) {
-        self.flying.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        self.wake.notify_one();
     }
 
     /// Takes the next step of a process that is due.

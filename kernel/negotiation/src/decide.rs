@@ -127,7 +127,8 @@ fn unchanged(process: &Process) -> bool {
     }
 }
 
-/// As [`People`], but agrees at once when a dataset says so and its offer came back unchanged.
+/// As [`People`], but agrees at once when a dataset says so, its offer came back unchanged and the
+/// agreement takes the place of no other.
 pub struct Standing;
 
 impl Decide for Standing {
@@ -137,8 +138,9 @@ impl Decide for Standing {
 
     fn decide(&self, process: &Process, dataset: Option<&Dataset>, visit: u32) -> Decision {
         let asked = matches!(process.stage, Stage::Negotiation(N::Requested));
-        let as_offered =
-            dataset.is_some_and(|dataset| dataset.auto_approve && same(process, dataset));
+        // What ends an older agreement is for a person to decide.
+        let as_offered = process.replaces.is_none()
+            && dataset.is_some_and(|dataset| dataset.auto_approve && same(process, dataset));
         if asked && process.side == Side::Provider && as_offered {
             return Decision::Agree;
         }

@@ -208,3 +208,6 @@ fn check_recipient(atomic: &Atomic, consumer: &MemberId) -> Result<(), Error> {
     let text = format!("the policy is not for {consumer}: its constraint on the recipient fails");
     Err(Error::new(ErrorKind::Forbidden, "policy", text))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! Negotiations and transfers between two nodes over mutual TLS.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use karvan_federation::{AZ, PK, Station, World, until};
+use karvan_federation::{AZ, PK, Settings, Station, TestClock, World, until};
 use karvan_negotiation::decide::{Decision, People};
 use karvan_negotiation::identity::participant_of;
 use karvan_negotiation::records::{Dataset, Kind, Process, Why};
@@ -98,7 +99,7 @@ async fn an_unchanged_offer_is_agreed_and_opens_at_once() {
         entry.agreement.grants[0].quota.map(|q| q.to_string()).as_deref(),
         Some("60/minute")
     );
-    assert!(entry.agreement.valid_from >= now.minus(std::time::Duration::from_secs(1)));
+    assert!(entry.agreement.valid_from >= now.minus(Duration::from_secs(1)));
 
     // Both sides kept the same messages, and logged the same bytes for each.
     let (ours, others) =
@@ -153,6 +154,33 @@ async fn people_counter_accept_and_refuse_with_reasons() {
     az.engine.step(&theirs.pid, Decision::Terminate(why.clone()), "officer").await.expect("ends");
     let ended = wait_for(&pk, &asked.pid, "TERMINATED").await;
     assert_eq!(ended.cause, Some(why));
+    az.stop().await;
+    pk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_decides_ends_at_its_deadline() {
+    let world = World::new(43);
+    let deadline = Duration::from_secs(30);
+    let clock = Arc::new(TestClock::new());
+    let shared = Arc::clone(&clock);
+    let change = |settings: &mut Settings| {
+        settings.clock = shared;
+        settings.decide = Arc::new(People);
+        settings.negotiation.state_deadline = deadline;
+    };
+    let az = world.start_with(AZ, change).await;
+    let pk = world.start(PK).await;
+    az.engine
+        .publish(service("vehicles", &world.nation(AZ).member, true))
+        .await
+        .expect("publishes");
+    let asked = ask(&world, &pk, "vehicles").await;
+    let asked = wait_for(&pk, &asked.pid, "REQUESTED").await;
+    other_side(&az, &asked).await;
+    clock.advance(deadline);
+    let ended = wait_for(&pk, &asked.pid, "TERMINATED").await;
+    assert_eq!(ended.cause.and_then(|cause| cause.code).as_deref(), Some("deadline"));
     az.stop().await;
     pk.stop().await;
 }

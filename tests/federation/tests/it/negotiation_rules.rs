@@ -46,7 +46,7 @@ impl Decide for Nobody {
     }
 }
 
-/// A connector that takes everything, and calls each process of ours `peer-` and our id.
+/// A connector that takes everything but offers in its process `c-4444`, and calls each process of ours `peer-` and our id.
 async fn easy_going() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let at = listener.local_addr().expect("an address");
@@ -54,7 +54,8 @@ async fn easy_going() -> SocketAddr {
         while let Ok((stream, _)) = listener.accept().await {
             let service =
                 hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async {
-                    let transfer = request.uri().path().starts_with("/transfers");
+                    let path = request.uri().path().to_owned();
+                    let transfer = path.starts_with("/transfers");
                     let body = request.into_body().collect().await?.to_bytes();
                     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
                     let own = said["consumerPid"].as_str().unwrap_or_default().to_owned();
@@ -63,7 +64,11 @@ async fn easy_going() -> SocketAddr {
                         "@context": [CONTEXT], "@type": kind, "consumerPid": own,
                         "providerPid": format!("peer-{own}"), "state": "REQUESTED",
                     });
-                    Ok::<_, hyper::Error>(Response::new(answer.to_string()))
+                    let mut answer = Response::new(answer.to_string());
+                    if path.contains("c-4444/offers") {
+                        *answer.status_mut() = StatusCode::BAD_REQUEST;
+                    }
+                    Ok::<_, hyper::Error>(answer)
                 });
             let http = hyper::server::conn::http1::Builder::new();
             tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
@@ -388,6 +393,22 @@ async fn no_sequence_leaves_the_table() {
     drop(case.router);
     case.station.stop().await;
     drop(case.world);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_the_other_side_refuses_is_taken_back() {
+    let case = Case::new(85).await;
+    let process = open(&case, Side::Provider, false, 4444).await;
+    case.step(&process.pid, Decision::Offer(None)).await.expect("is tried");
+    let after = case.settled(&process.pid).await;
+    assert_eq!((after.stage.name(), after.waiting), ("REQUESTED", true));
+    let cause = after.cause.expect("a cause").reasons.concat();
+    assert!(cause.contains("400"), "{cause}");
+    // It can go on from there.
+    case.step(&process.pid, Decision::Agree).await.expect("agrees");
+    assert_eq!(case.state("negotiations", &process.pid).await, "AGREED");
+    drop(case.router);
+    case.station.stop().await;
 }
 
 /// Thinks long about OFFERED, decides nothing, and agrees to what was accepted.
