@@ -12,7 +12,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use karvan_calls::evidence;
-use karvan_calls::records::{Open, Outcome, Received, Sent};
+use karvan_calls::records::{Call, Open, Outcome, Received, Sent};
 use karvan_federation::{AZ, PK, Process, Seen, System, World, open_state, service, until};
 use karvan_store::{Range, Tx};
 use karvan_testkit::Dice;
@@ -198,20 +198,7 @@ async fn kill_amid_calls(seed: u64) {
     for own in [AZ, PK] {
         world.start(own).await.stop().await;
     }
-    let rows = async |own: usize| {
-        let state = open_state(&world.folder(own)).expect("its state");
-        let read = |tx: &mut dyn Tx| {
-            let sent = tx.select::<Sent>(&Range::all(1000))?;
-            let received = tx.select::<Received>(&Range::all(1000))?;
-            let open = tx.select::<Open>(&Range::all(10))?;
-            assert!(open.is_empty(), "{open:?}");
-            let sent = sent.into_iter().map(|row| row.0);
-            let calls = sent.chain(received.into_iter().map(|row| row.0));
-            Ok(calls.map(|call| (call.exchange.to_string(), call)).collect::<BTreeMap<_, _>>())
-        };
-        state.change(read).await
-    };
-    let (sent, received) = (rows(AZ).await, rows(PK).await);
+    let (sent, received) = (ended(&world, AZ).await, ended(&world, PK).await);
     for id in &released {
         let (sent, received) = (&sent[id], &received[id]);
         assert_eq!((sent.outcome, received.outcome), (Outcome::Answered, Outcome::Answered));
@@ -224,4 +211,19 @@ async fn kill_amid_calls(seed: u64) {
     assert_eq!(ids.len(), seen.len());
     let lost: Vec<_> = ids.iter().filter(|id| !received.contains_key(*id)).collect();
     assert!(lost.is_empty(), "{lost:?}");
+}
+
+/// Returns all calls of a stopped node by their ids; none is open.
+async fn ended(world: &World, own: usize) -> BTreeMap<String, Call> {
+    let state = open_state(&world.folder(own)).expect("its state");
+    let read = |tx: &mut dyn Tx| {
+        let sent = tx.select::<Sent>(&Range::all(1000))?;
+        let received = tx.select::<Received>(&Range::all(1000))?;
+        let open = tx.select::<Open>(&Range::all(10))?;
+        assert!(open.is_empty(), "{open:?}");
+        let sent = sent.into_iter().map(|row| row.0);
+        let calls = sent.chain(received.into_iter().map(|row| row.0));
+        Ok(calls.map(|call| (call.exchange.to_string(), call)).collect())
+    };
+    state.change(read).await
 }
