@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::Output;
 
+mod calls;
 mod desks;
 mod evidence;
 mod folder;
@@ -37,6 +38,7 @@ mod signals;
 pub(crate) mod wait;
 mod words;
 
+use calls::Called;
 use desks::Desks;
 use folder::Folder;
 use nations::BOTH;
@@ -84,6 +86,7 @@ struct Report {
     resumed: bool,
     nodes: Vec<NodeReport>,
     consignments: Vec<Row>,
+    calls: Vec<Called>,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<load::Measured>,
     /// Whether every outcome was the expected one and every bundle holds.
@@ -103,21 +106,29 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<bool> {
     let providers = Providers::start(&folder)?;
     services::set(&desks, &providers)?;
     let mut measured = None;
-    let rows = match &options.load {
+    let (rows, calls) = match &options.load {
         Some(load) => {
             measured = Some(load::drive(load, &folder, &mut pair, &stop, progress)?);
-            Vec::new()
+            (Vec::new(), Vec::new())
         }
-        None => play_shipped(&folder, &desks, &mut pair, &stop, progress)?,
+        None => {
+            let rows = play_shipped(&folder, &desks, &mut pair, &stop, progress)?;
+            progress.say("Calling the services of both customs, verifying the evidence …");
+            (rows, calls::play(&folder, &desks)?)
+        }
     };
     let good = match &options.load {
         Some(_) => measured.as_ref().is_some_and(load::Measured::good),
-        None => rows.len() == shipped().len() && rows.iter().all(Row::good),
+        None => {
+            let played = rows.len() == shipped().len() && rows.iter().all(Row::good);
+            played && calls.iter().all(Called::good)
+        }
     };
     let nodes = pair.0.iter().map(NodeProcess::report).collect();
     let load = measured;
+    let folder_shown = options.dir.clone();
     let report =
-        Report { folder: options.dir.clone(), resumed, nodes, consignments: rows, load, good };
+        Report { folder: folder_shown, resumed, nodes, consignments: rows, calls, load, good };
     output.print(&report, words::closing)?;
     if !options.once && !stop.wanted() {
         progress.say(&words::next_steps(&folder));

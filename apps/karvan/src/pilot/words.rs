@@ -72,6 +72,23 @@ pub(super) fn closing(told: &Report) -> String {
          bundles verify offline, from the federation root alone.\n",
         told.consignments.len()
     );
+    text.push_str("\nCalls between the two customs services\n");
+    for call in &told.calls {
+        let outcome = match &call.error {
+            Some(error) => format!("{} with {error}", call.status),
+            None => call.status.to_string(),
+        };
+        let proof = if call.verified { "verifies" } else { "DOES NOT VERIFY" };
+        let _ = writeln!(
+            text,
+            "{} {}: {outcome}; {}, bundle {proof}\n    {}",
+            if call.good() { '✓' } else { '✗' },
+            call.title,
+            call.evidence,
+            call.target
+        );
+    }
+    text.push('\n');
     for node in &told.nodes {
         let _ = writeln!(
             text,
@@ -102,6 +119,10 @@ pub(super) fn next_steps(folder: &Folder) -> String {
          karvan customs show --certificate AZPK-2026-00007 --dir {az}\n\
          karvan customs tariff explain 7408.1100 --date 2026-10-02 --origin AZ\n\
          karvan documents list --dir {az}\n\
+         karvan call AZ/GOV/SCC/customs/certificates/AZPK-2026-00007 --as PK/GOV/FBR/customs \
+         --dir {pk}\n\
+         karvan messages list --dir {az}\n\
+         karvan services list --dir {az}\n\
          karvan status --dir {pk}\n\
          karvan verify {bundles}/clean-grant/01-COO-*.zip --root {root}\n\
          karvan log audit --dir {az}\n"
