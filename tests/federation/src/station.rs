@@ -179,7 +179,8 @@ impl Station {
         let local = listener.local_addr()?;
         let (end, ended) = watch::channel(String::new());
         let mut tasks = JoinSet::new();
-        let routes = node.local_routes().merge(karvan_negotiation::local::routes(&engine));
+        let negotiation = karvan_negotiation::local::routes(&engine);
+        let routes = node.local_routes().merge(negotiation).merge(calls.gateway.local_routes());
         tasks.spawn(serve(listener, routes));
         tasks.spawn(calls.serve());
         let peers = calls.gateway.peer_service();

@@ -2,6 +2,7 @@
 
 mod agreements;
 mod bundles;
+mod call_bundles;
 mod calls;
 mod calls_abuse;
 mod calls_crash;
