@@ -128,9 +128,10 @@ fn preferences(dice: &mut Dice, text: &mut String) {
                 if (place % 2 == 0) != reduces || dice.roll(4) == 0 {
                     continue;
                 }
-                let rate = match reduces {
-                    true => format!("rate = \"{}\"", dice.decimal(100, 1)),
-                    false => rate(dice),
+                let rate = if reduces {
+                    format!("rate = \"{}\"", dice.decimal(100, 1))
+                } else {
+                    rate(dice)
                 };
                 let _ = writeln!(lines, "{{ codes = [\"{code}\"], {rate} }},");
             }

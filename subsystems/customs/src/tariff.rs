@@ -129,8 +129,8 @@ impl Explanation<'_> {
 
     /// Returns the quota that limits the preference, if one does.
     pub fn quota(&self) -> Option<&str> {
-        let used = self.rates.iter().filter_map(|line| line.preferential);
-        used.filter_map(|measure| measure.quota.as_deref()).next()
+        let mut granted = self.rates.iter().filter_map(|line| line.preferential);
+        granted.find_map(|measure| measure.quota.as_deref())
     }
 }
 

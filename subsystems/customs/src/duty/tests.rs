@@ -233,8 +233,8 @@ const BEER: Query<'static> = Query {
 
 #[test]
 fn every_kind_of_rate_makes_an_amount() {
-    let cases: [(&str, &str, &[&str], [&str; 2], Winner); 9] = [
-        ("rate = '15'", "rate = '5'", &["10 HLT"], ["150.00", "50.00"], Winner::Preference),
+    for (general, target, quantities, expected, winner) in [
+        ("rate = '15'", "rate = '5'", &["10 HLT"][..], ["150.00", "50.00"], Winner::Preference),
         // 10 hl are 1000 l; the quantity in the unit itself comes before one to be converted.
         (
             "specific = '0.25', unit = 'LTR'",
@@ -288,8 +288,7 @@ fn every_kind_of_rate_makes_an_amount() {
             Winner::Equal,
         ),
         ("rate = '15'", "rate = '15'", &["10 HLT"], ["150.00", "150.00"], Winner::Equal),
-    ];
-    for (general, target, quantities, expected, winner) in cases {
+    ] {
         let tariff = tariff_with(&general.replace('\'', "\""), &target.replace('\'', "\""));
         let found = assess(&tariff, BEER, &beer("1000 AZN", quantities)).expect("computable");
         let duty = &found.lines[0];

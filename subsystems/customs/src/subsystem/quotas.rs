@@ -106,11 +106,11 @@ pub(super) fn limit(proposal: &mut Proposal, matched: &Match, share: Option<&Quo
     }
     proposal.reason = Reason::QuotaExceeded;
     let amount = proposal.quantity.as_ref().map(|quantity| format!(" for {quantity}"));
-    proposal.text = match amount {
+    let act = match amount {
         Some(amount) => format!("Grant the preference{amount} only"),
         None => "Apply the general rate".to_owned(),
     };
-    proposal.text.push_str(&format!(": {}.", explain::reason(Reason::QuotaExceeded)));
+    proposal.text = format!("{act}: {}.", explain::reason(Reason::QuotaExceeded));
 }
 
 /// What a decision draws on a quota.

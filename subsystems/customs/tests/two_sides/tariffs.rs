@@ -28,7 +28,7 @@ struct Played {
     pk: MemberId,
 }
 
-async fn sample(id: &str) -> Played {
+fn sample(id: &str) -> Played {
     let consignment = shipped().into_iter().find(|c| c.id == id).expect("a shipped sample");
     let exchange = Exchange::new(consignment.today);
     let pk = customs_of(consignment.to);
@@ -37,7 +37,7 @@ async fn sample(id: &str) -> Played {
 
 #[tokio::test]
 async fn a_new_version_applies_from_then_on_and_the_old_one_stays() {
-    let Played { mut exchange, consignment, pk } = sample("clean-grant").await;
+    let Played { mut exchange, consignment, pk } = sample("clean-grant");
     let polymers = "{ codes = [\"390110\", \"390120\"], rate = \"2\" }";
     let halved = version("2026-10", "2026-10-01", polymers, &polymers.replace("\"2\"", "\"1\""));
     for step in consignment.steps.iter().take(3) {
@@ -83,7 +83,7 @@ async fn a_new_version_applies_from_then_on_and_the_old_one_stays() {
 
 #[tokio::test]
 async fn a_bad_version_is_refused() {
-    let Played { mut exchange, consignment, pk } = sample("clean-grant").await;
+    let Played { mut exchange, consignment, pk } = sample("clean-grant");
     let issuer = issuer_of(consignment.to);
     let slab = "{ codes = [\"\"], cd_min = \"15\", cd_max = \"15\", rate = \"2\" }";
     let wide = "{ codes = [\"\"], cd_min = \"15\", cd_max = \"20\", rate = \"2\" }";
@@ -160,7 +160,7 @@ async fn quota(exchange: &mut Exchange, who: &MemberId) -> String {
 
 #[tokio::test]
 async fn a_quota_is_shared_out_in_the_order_of_filing() {
-    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity").await;
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity");
     import(&mut exchange, &pk, &with_quota("with-quota", "25")).await;
     for step in [0, 1, 2, 4] {
         exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
@@ -202,7 +202,7 @@ async fn a_quota_is_shared_out_in_the_order_of_filing() {
 
 #[tokio::test]
 async fn a_used_up_quota_leaves_the_general_rate() {
-    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity").await;
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity");
     import(&mut exchange, &pk, &with_quota("with-quota", "18")).await;
     for step in [0, 1, 2, 4] {
         exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
