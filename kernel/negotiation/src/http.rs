@@ -5,8 +5,9 @@
 //! | `POST /catalog/request`, `GET /catalog/datasets/{id}` | the catalog |
 //! | `POST /negotiations/request`, `/negotiations/offers` | opens a negotiation |
 //! | `GET /negotiations/{pid}` | its state |
-//! | `POST /negotiations/{pid}/request`, `/offers`, `/agreement`, `/agreement/verification` | steps |
-//! | `POST /negotiations/{pid}/events`, `/termination` | steps |
+//! | `POST /negotiations/{pid}/request`, `/offers`, `/agreement` | its steps |
+//! | `POST /negotiations/{pid}/agreement/verification` | its steps |
+//! | `POST /negotiations/{pid}/events`, `/termination` | its steps |
 //! | `POST /transfers/request`, `GET /transfers/{pid}` | opens, shows a transfer |
 //! | `POST /transfers/{pid}/start`, `/suspension`, `/completion`, `/termination` | its steps |
 //!

@@ -25,14 +25,14 @@ fn agreement(policy: &Value) -> policy::Agreement {
     }
 }
 
-fn of(constraints: Value) -> Result<Agreement, Error> {
+fn of(constraints: &Value) -> Result<Agreement, Error> {
     let policy = json!({ "permission": [{ "action": "use", "constraint": constraints }] });
     derive(&agreement(&policy), &Kind::Feed {})
 }
 
 #[test]
 fn what_limits_use_is_taken_out_of_the_words() {
-    let derived = of(json!([
+    let derived = of(&json!([
         constraint("purpose", "eq", "customs-risk-analysis"),
         constraint("legalBasis", "eq", "Customs Act"),
         constraint("quota", "lteq", "60/minute"),
@@ -73,7 +73,7 @@ fn the_kind_says_who_may_do_what() {
 #[test]
 fn what_cannot_be_enforced_is_refused() {
     let check = |constraints: Value, part: &str| {
-        let error = of(constraints).expect_err("refused").to_string();
+        let error = of(&constraints).expect_err("refused").to_string();
         assert!(error.contains(part), "{error}");
     };
     let purpose = |code: &str| constraint("purpose", "eq", code);
