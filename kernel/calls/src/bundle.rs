@@ -2,9 +2,9 @@
 //! operator, also when it was refused or its answer is not known.
 //!
 //! The archive is the one of documents (`karvan_exchange::bundle`) with other files: both signed
-//! messages with their heads, the node's account of the call, root, lists, agreement, and the proofs
-//! of the one entry that both logs have. Bodies are not kept, so none is in it; their digests are,
-//! and whoever has a body gives it to the verification.
+//! messages with their heads, the node's account of the call, root, lists, agreement, and the
+//! proofs of the one entry that both logs have. Bodies are not kept, so none is in it; their
+//! digests are, and whoever has a body gives it to the verification.
 //!
 //! Invariant: any changed byte is found, and the finding names the file.
 //!

@@ -24,12 +24,12 @@ pub(super) fn read(answer: &Response<Bytes>) -> Option<Failure> {
     Some(Failure::new(kind, told).hint(format!("{} {remedy}", whose(code.prefix))))
 }
 
-/// Says who saw the error.
+/// Says where the error is.
 const fn whose(prefix: Prefix) -> &'static str {
     match prefix {
-        Prefix::Client => "your request is at fault:",
-        Prefix::ClientProxy => "your own node says so:",
-        Prefix::ServerProxy => "the provider's node says so:",
+        Prefix::Client => "in your request:",
+        Prefix::ClientProxy => "at your own node:",
+        Prefix::ServerProxy => "on the provider's side:",
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
             assert!(told.contains(part) && told.contains("what happened"), "{told}");
         };
         check("server.serverproxy.access_denied", ErrorKind::Forbidden, "services allow");
-        check("Server.ServerProxy.AccessDenied", ErrorKind::Forbidden, "provider's node");
+        check("Server.ServerProxy.AccessDenied", ErrorKind::Forbidden, "provider's side");
         check("server.clientproxy.network_error", ErrorKind::PeerUnavailable, "was not made");
         check("server.serverproxy.quota_exceeded", ErrorKind::Overloaded, "wait");
         check("client.bad_request", ErrorKind::Invalid, "your request");

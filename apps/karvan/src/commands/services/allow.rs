@@ -84,19 +84,23 @@ pub(crate) fn run(command: &Allow, output: Output) -> Result<Outcome> {
     };
     let name: AgreementRef = cell(&outcome["agreement"]).parse()?;
     let usual = format!("{}-{}.json", name.id, name.version);
-    let missing = outcome["missing"].as_array().cloned().unwrap_or_default();
-    let whole = outcome["installed"] == true && command.document.is_none();
-    // Between members of one nation nobody else has to get it.
-    let file = (!whole || command.out.is_some())
+    let document = outcome["document"].as_str().unwrap_or_default();
+    let handed_in = command.document.as_deref().map(std::fs::read).transpose()?;
+    let known = match &handed_in {
+        // What came signed by all is with the others already.
+        Some(handed_in) => handed_in == document.as_bytes(),
+        // Between members of one nation nobody else has to get it.
+        None => outcome["installed"] == true,
+    };
+    let file = (!known || command.out.is_some())
         .then(|| command.out.clone().unwrap_or_else(|| PathBuf::from(usual)));
     if let Some(file) = &file {
-        let document = outcome["document"].as_str().unwrap_or_default();
         files::write(file, document.as_bytes())?;
     }
     let value = json!({
         "agreement": name,
         "installed": outcome["installed"],
-        "missing": missing,
+        "missing": outcome["missing"],
         "file": file,
     });
     output.print(&value, |value| describe(&name, value, file.as_deref()))?;
