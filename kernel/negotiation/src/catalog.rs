@@ -18,15 +18,17 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::decide::offer_id;
 use crate::engine::Engine;
+use crate::feeds::PULL;
 use crate::identity::{NODE_PREFIX, Participant, participant_of};
 use crate::line::Parcel;
+use crate::push::{PUSH, can_push};
 use crate::records::{Dataset, Kind, Shown};
 use crate::terms;
 
 /// The member of a dataset that says what it is, as JSON in a text.
 pub const KIND_MEMBER: &str = "urn:karvan:dsp:v1:kind";
 /// Formats that are understood here.
-pub const FORMATS: &[&str] = &["HttpData-PULL", "Karvan-CALL", "Karvan-DOCUMENT"];
+pub const FORMATS: &[&str] = &[PULL, PUSH, "Karvan-CALL", "Karvan-DOCUMENT"];
 /// Longest id of a dataset, in bytes.
 const ID_BYTES_MAX: usize = 200;
 /// Longest title or description, in bytes.
@@ -152,11 +154,16 @@ fn check(dataset: &Dataset) -> Result<(), Error> {
     {
         return fail(
             "formats",
-            "names at least one of HttpData-PULL, Karvan-CALL, Karvan-DOCUMENT",
+            "names at least one of HttpData-PULL, HttpData-PUSH, Karvan-CALL, Karvan-DOCUMENT",
         );
     }
-    if matches!(dataset.kind, Kind::Feed {}) != dataset.source.is_some() {
-        return fail("source", "is there for a feed, and for nothing else");
+    let pushes = dataset.formats.iter().any(|format| format == PUSH);
+    let expected = match &dataset.kind {
+        Kind::Feed {} => dataset.source.is_some(),
+        _ => dataset.source.is_some() == pushes && pushes == can_push(dataset),
+    };
+    if !expected {
+        return fail("source", "is there for a feed, and a folder for documents that are pushed");
     }
     if let Some(source) = &dataset.source {
         source.check()?;

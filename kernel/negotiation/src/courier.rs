@@ -20,11 +20,14 @@ use crate::Error;
 use crate::decide::Decision;
 use crate::engine::Engine;
 use crate::line::Parcel;
+use crate::push::is_ours;
 use crate::records::{Message, Process, Side, Stage, Why};
 use crate::step::too_late;
 
 /// Most rows looked at in one round.
-const BATCH_MAX: usize = 64;
+const BATCH_MAX: usize = 256;
+/// After which time a push is looked at again: it is gone only when this node had died.
+const PUSH_LOOK: Duration = Duration::from_mins(1);
 /// How long it sleeps when nothing is due.
 const IDLE: Duration = Duration::from_secs(5);
 /// Longest text of a peer's refusal that is kept, in characters.
@@ -32,8 +35,8 @@ const TROUBLE_CHARACTERS_MAX: usize = 500;
 /// What stands before the agreement's digest in the outbox row of a withdrawal.
 pub(crate) const WITHDRAWAL_PREFIX: &str = "withdrawal:";
 
-/// A message in the air; dropped when it lands, also by a defect.
-struct Flight(Arc<Engine>, u64);
+/// A message or push under way; dropped when it is done, also by a defect.
+struct Flight(Arc<Engine>, String);
 
 impl Drop for Flight {
     fn drop(&mut self) {
@@ -90,10 +93,10 @@ impl Engine {
             let Some(sending) = &message.sending else { continue };
             if sending.due_at > now {
                 later(sending.due_at);
-            } else if self.takes_off(message.number) {
+            } else if let Some(flight) = self.take_off(format!("message {}", message.number)) {
                 let engine = Arc::clone(self);
                 tasks.spawn(async move {
-                    let _flight = Flight(Arc::clone(&engine), message.number);
+                    let _flight = flight;
                     engine.deliver(message).await
                 });
             }
@@ -101,6 +104,16 @@ impl Engine {
         for process in processes {
             match process.due() {
                 Some(at) if at > now => later(at),
+                Some(_) if is_ours(&process) && self.decide.pushes() && now < process.deadline => {
+                    // It may take long, and the others must not wait for it.
+                    if let Some(flight) = self.take_off(process.pid.clone()) {
+                        let engine = Arc::clone(self);
+                        tasks.spawn(async move {
+                            let _flight = flight;
+                            engine.push_and_complete(&process).await
+                        });
+                    }
+                }
                 Some(_) => {
                     if let Err(error) = self.settle(&process, now).await {
                         self.postpone(&process, &error, now).await?;
@@ -114,8 +127,45 @@ impl Engine {
         Ok(next)
     }
 
-    fn takes_off(&self, number: u64) -> bool {
-        self.flying.lock().unwrap_or_else(PoisonError::into_inner).insert(number)
+    /// Returns the only flight of this name, or nothing while there is one.
+    fn take_off(self: &Arc<Self>, name: String) -> Option<Flight> {
+        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        flying.insert(name.clone()).then(|| Flight(Arc::clone(self), name))
+    }
+
+    /// Takes a process that is being pushed out of what is due, until this node might have died.
+    async fn look_again_later(&self, process: &Process) -> Result<(), Error> {
+        let (pid, moves) = (process.pid.clone(), process.moves);
+        let at = self.node.now().plus(PUSH_LOOK);
+        self.node
+            .store()
+            .write(move |tx| -> Result<(), Error> {
+                match tx.find::<Process>(pid)? {
+                    Some(mut process) if process.moves == moves => {
+                        process.decide_at = Some(at);
+                        Ok(tx.save(&process)?)
+                    }
+                    _ => Ok(()),
+                }
+            })
+            .await
+    }
+
+    /// Sends the documents of a transfer, and says that they went.
+    async fn push_and_complete(self: &Arc<Self>, process: &Process) -> Result<(), Error> {
+        let moves = Some(process.moves);
+        let pushed = async {
+            self.look_again_later(process).await?;
+            let dataset = self.dataset(&process.dataset).await?;
+            if self.push(process, dataset.as_ref()).await? {
+                self.step_from(&process.pid, moves, Decision::Complete, "rule:pushed").await?;
+            }
+            Ok::<(), Error>(())
+        };
+        match pushed.await {
+            Ok(()) => Ok(()),
+            Err(error) => self.postpone(process, &error, self.node.now()).await,
+        }
     }
 
     /// Takes the next step of a process that is due.

@@ -83,6 +83,11 @@ pub trait Decide: Send + Sync {
     /// Returns the name under which its decisions are recorded.
     fn name(&self) -> &'static str;
 
+    /// Returns whether data that is to be pushed goes by itself; a script does without.
+    fn pushes(&self) -> bool {
+        true
+    }
+
     /// Returns what to do now that the process has entered its state, for the `visit`th time.
     /// `dataset` is there when it is offered here.
     fn decide(&self, process: &Process, dataset: Option<&Dataset>, visit: u32) -> Decision;

@@ -81,8 +81,8 @@ pub struct Engine {
     pub(crate) decide: Arc<dyn Decide>,
     pub(crate) config: Config,
     pub(crate) wake: Notify,
-    /// Processes with a message in the air; owned by the courier.
-    pub(crate) flying: Mutex<BTreeSet<u64>>,
+    /// Messages and pushes that are under way; owned by the courier.
+    pub(crate) flying: Mutex<BTreeSet<String>>,
 }
 
 /// A process that we begin.

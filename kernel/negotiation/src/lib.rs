@@ -10,6 +10,7 @@ pub mod http;
 pub mod identity;
 pub mod line;
 pub mod local;
+pub mod push;
 mod receive;
 pub mod records;
 pub mod script;

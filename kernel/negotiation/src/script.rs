@@ -18,9 +18,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
-use crate::catalog::FORMATS;
 use crate::decide::{Decide, Decision};
 use crate::engine::{Config, Engine, Opening};
+use crate::feeds::PULL;
 use crate::records::{Dataset, Kind, Process, Side, Stage, Why};
 
 /// What a connector under test does.
@@ -140,6 +140,10 @@ impl Decide for Script {
         "script"
     }
 
+    fn pushes(&self) -> bool {
+        false
+    }
+
     fn decide(&self, process: &Process, _: Option<&Dataset>, visit: u32) -> Decision {
         let actions = self.test_of(process).map(|test| test.actions.as_slice()).unwrap_or_default();
         let state = process.stage.name();
@@ -181,7 +185,7 @@ fn dataset(id: &str, offer: &str, own: &MemberId) -> Dataset {
         source: None,
         policy: json!({ "@type": "Offer", "@id": offer, "permission": [{ "action": "use" }] }),
         visible_to: vec!["*".to_owned()],
-        formats: FORMATS.iter().map(|&format| format.to_owned()).collect(),
+        formats: vec![PULL.to_owned()],
         auto_approve: false,
     }
 }

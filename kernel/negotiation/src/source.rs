@@ -99,7 +99,7 @@ impl Source {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(io::Error::other(e)));
@@ -132,7 +132,7 @@ fn open(path: &Path) -> io::Result<Opened> {
     Ok((file, len, format!("\"{}\"", hasher.finish())))
 }
 
-fn read_block(file: &dyn DiskFile, at: u64, end: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_block(file: &dyn DiskFile, at: u64, end: u64) -> io::Result<Vec<u8>> {
     let size = usize::try_from(end - at).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
     let mut block = vec![0; size];
     file.read_at(at, &mut block)?;

@@ -185,3 +185,40 @@ async fn a_token_dies_with_pause_and_agreement() {
     assert!(reasons.contains("not in force"), "{reasons}");
     case.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_are_pushed_each_once() {
+    let world = World::new(64);
+    let [az, pk] = world.start_both().await;
+    let folder = world.aside("documents");
+    OsDisk.create_dir_all(&folder).expect("a folder");
+    let large = vec![b'x'; 100 * 1024];
+    OsDisk.replace(&folder.join("1.txt"), CONTENT).expect("a file");
+    OsDisk.replace(&folder.join("2.bin"), &large).expect("a file");
+    let source = |path| Source::Folder { path, media_type: "text/plain".to_owned() };
+    let documents = Dataset {
+        kind: Kind::Documents { codes: vec!["PRICE".to_owned()] },
+        source: Some(source(folder)),
+        formats: vec!["HttpData-PUSH".to_owned()],
+        ..service("prices", &world.nation(AZ).member, true)
+    };
+    az.engine.publish(documents).await.expect("publishes");
+    let asked = ask(&world, &pk, "prices").await;
+    let agreed = wait_for(&pk, &asked.pid, "FINALIZED").await;
+    let agreement = agreed.agreement.expect("agreed");
+    for _ in 0..2 {
+        let transfer =
+            pk.engine.request_transfer(&agreement, "HttpData-PUSH", None, "tester").await;
+        wait_for(&pk, &transfer.expect("asks").pid, "COMPLETED").await;
+        for expected in [CONTENT, large.as_slice()] {
+            let lease = pk.agency().wait_for_next().await;
+            let id = lease.document.exchange;
+            let body = pk.agency().get(&format!("/v1/documents/{id}/body")).await;
+            assert_eq!(body.body.as_ref(), expected);
+            pk.agency().acknowledge(id, &lease.lease, None).await;
+        }
+        assert!(pk.agency().next().await.is_none(), "nothing more came");
+    }
+    az.stop().await;
+    pk.stop().await;
+}
