@@ -291,8 +291,8 @@ async fn what_is_not_allowed_is_refused_and_does_not_hold_up_the_stream() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inv_7_and_inv_8_a_repetition_gets_the_same_bytes_and_another_content_a_refusal() {
     let counter = Counter::open(22).await;
-    // The two lists.
-    let mut logged = 2;
+    // The two lists, and the agreements.
+    let mut logged = 2 + counter.station.node.agreements().book().iter().count();
     let mut previous = Digest::default();
     for code in [HANDLED, PLAIN] {
         let sequence = if code == HANDLED { 1 } else { 2 };
