@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Reads a text many times and prints the best round.
+#[expect(clippy::disallowed_methods, reason = "it is real time that is measured")]
 fn measure(
     name: &str,
     bytes: usize,
@@ -90,7 +91,7 @@ fn declaration(items: usize) -> Result<ExportDeclaration, Box<dyn Error>> {
     export.exporter.name = Some("Khazar Kabel MMC, Köln".to_owned());
     export.exporter.address = None;
     let mut item = export.shipment.items.first().cloned().ok_or("the example has no item")?;
-    item.commodity.description = "Copper wire rod, refined, 8 mm; Spulen für Köln".to_owned();
+    "Copper wire rod, refined, 8 mm; Spulen für Köln".clone_into(&mut item.commodity.description);
     export.shipment.items = (1..=items)
         .map(|sequence| {
             let mut item = item.clone();

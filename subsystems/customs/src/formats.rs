@@ -10,6 +10,7 @@
 mod convert;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -82,7 +83,7 @@ fn compare(original: &Value, back: &Value, path: &mut String, found: &mut Vec<(S
         }
         (Value::Array(original), Value::Array(back)) => {
             for (index, value) in original.iter().enumerate() {
-                path.push_str(&format!("[{}]", index + 1));
+                let _ = write!(path, "[{}]", index + 1);
                 compare(value, back.get(index).unwrap_or(&Value::Null), path, found);
                 path.truncate(length);
             }

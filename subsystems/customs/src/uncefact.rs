@@ -11,6 +11,7 @@
 //! Not here: rules on the content (`crate::validate`).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use karvan_types::{ErrorKind, json};
 use serde_json::{Map, Value};
@@ -308,14 +309,14 @@ fn take(
                     return Err(Error::Value { place, value, rule });
                 }
             },
-            Form::Instant => match text.parse::<karvan_types::Timestamp>() {
-                Ok(instant) => Value::String(instant.to_string()),
-                Err(_) => {
+            Form::Instant => {
+                let Ok(instant) = text.parse::<karvan_types::Timestamp>() else {
                     let rule =
                         "write a date and time with offset, such as 2026-10-02T11:30:00+05:00";
                     return Err(Error::Value { place, value: formats::shown(&found), rule });
-                }
-            },
+                };
+                Value::String(instant.to_string())
+            }
         };
         for (end, member, agency) in AGENCIES {
             let at = format!("{}{member}", place.trim_end_matches("content"));
@@ -412,7 +413,7 @@ fn left(value: &Value, place: &mut String, losses: &mut Vec<Loss>) {
         }
         Value::Array(list) => {
             for (index, value) in list.iter().enumerate() {
-                place.push_str(&format!("/{index}"));
+                let _ = write!(place, "/{index}");
                 left(value, place, losses);
                 place.truncate(length);
             }

@@ -98,14 +98,11 @@ impl Charset {
     /// Returns whether a byte can stand for data, alone or as part of a longer character.
     pub(super) const fn is_data(self, byte: u8) -> bool {
         match (self, byte) {
-            (_, ..0x20 | 0x7f) => false,
-            (Self::A, b'a'..=b'z') => false,
+            (_, ..0x20 | 0x7f) | (Self::A, b'a'..=b'z') | (Self::X, 0x80..) => false,
             (Self::A | Self::B, _) => is_basic(byte),
-            (Self::X, 0x80..) => false,
-            (Self::W | Self::Y, _) | (_, ..0x80) => true,
+            (Self::W | Self::Y, _) => true,
             // The second set of control characters of ISO 8859.
-            (_, 0x80..=0x9f) => false,
-            (_, 0xa0..) => true,
+            _ => !matches!(byte, 0x80..=0x9f),
         }
     }
 

@@ -33,13 +33,12 @@ pub enum Content {
 
 impl Content {
     /// Returns the content as a JSON value.
-    pub fn to_value(&self) -> Result<Value, crate::messages::Error> {
-        match self {
-            Self::Message(message) => message.to_value(),
-            Self::Cargo(report) => {
-                serde_json::to_value(report).map_err(|error| json_error("cargo report", error))
-            }
-        }
+    pub fn to_value(&self) -> Result<Value, Unwritable> {
+        let value = match self {
+            Self::Message(message) => message.to_value().map_err(|error| error.to_string()),
+            Self::Cargo(report) => serde_json::to_value(report).map_err(|error| error.to_string()),
+        };
+        value.map_err(Unwritable::Json)
     }
 
     /// Returns the message type and the table.
@@ -53,10 +52,6 @@ impl Content {
             Self::Message(Message::Certificate(_) | Message::Amendment(_)) => return None,
         })
     }
-}
-
-fn json_error(document_type: &'static str, error: serde_json::Error) -> crate::messages::Error {
-    crate::messages::Error::Json { document_type, source: error.into() }
 }
 
 /// A message that was read.
@@ -118,11 +113,7 @@ fn import(raw: &Raw, header: &Header, context: Context<'_>) -> Result<Imported, 
     complete(&mut value, document_type, context, &mut notes);
     let name = document_type.map_or("cargo report", DocumentType::code);
     let content = parse(document_type, value).map_err(|error| {
-        let mut rule = error.to_string();
-        if let Some(source) = std::error::Error::source(&error) {
-            rule = source.to_string();
-        }
-        unh.error(0, 0, Rule::Content { document_type: name, rule })
+        unh.error(0, 0, Rule::Content { document_type: name, rule: error.to_string() })
     })?;
     let (not_carried_over, not_listed) = (builder.losses, builder.unlisted);
     Ok(Imported { content, not_carried_over, not_listed, notes })
@@ -161,7 +152,7 @@ fn which(raw: &Raw) -> Result<(Option<DocumentType>, &'static [Node]), Error> {
 }
 
 fn empty() -> Error {
-    Error { position: super::Position::default(), rule: Rule::Truncated("UNH") }
+    Error { position: Box::default(), rule: Rule::Truncated("UNH") }
 }
 
 /// Fills in what the receiver knows and the message does not say.
@@ -203,17 +194,19 @@ fn complete(
     }
 }
 
-fn parse(
-    document_type: Option<DocumentType>,
-    value: Value,
-) -> Result<Content, crate::messages::Error> {
-    let Some(document_type) = document_type else {
-        let report = serde_json::from_value(value);
-        return report.map(Content::Cargo).map_err(|error| json_error("cargo report", error));
+/// Makes the message of its JSON form; no type is a cargo report.
+fn parse(document_type: Option<DocumentType>, value: Value) -> Result<Content, serde_json::Error> {
+    let message = match document_type {
+        None => return serde_json::from_value(value).map(Content::Cargo),
+        Some(DocumentType::Export) => Message::Export(serde_json::from_value(value)?),
+        Some(DocumentType::Certificate) => Message::Certificate(serde_json::from_value(value)?),
+        Some(DocumentType::Import) => Message::Import(serde_json::from_value(value)?),
+        Some(DocumentType::Utilisation) => Message::Utilisation(serde_json::from_value(value)?),
+        Some(DocumentType::Validation) => Message::Validation(serde_json::from_value(value)?),
+        Some(DocumentType::Amendment) => Message::Amendment(serde_json::from_value(value)?),
+        Some(DocumentType::Cancellation) => Message::Cancellation(serde_json::from_value(value)?),
     };
-    let code = document_type.code();
-    let bytes = serde_json::to_vec(&value).map_err(|error| json_error(code, error))?;
-    Message::parse(code, &bytes).map(Content::Message)
+    Ok(Content::Message(message))
 }
 
 /// An interchange that was written.
@@ -278,7 +271,7 @@ pub fn write(
         let remedy = "write a COO as UN/CEFACT JSON, an AMD as WCO XML or as a new version";
         return Err(Unwritable::Kind("COO or AMD", remedy));
     };
-    let value = content.to_value().map_err(|error| Unwritable::Json(error.to_string()))?;
+    let value = content.to_value()?;
     let mut filler = Filler::new(directory);
     filler.message([HEAD, table], &value);
     let unmappable = |tag: &str, Unmappable(character): Unmappable| {

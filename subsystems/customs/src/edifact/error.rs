@@ -47,7 +47,7 @@ impl fmt::Display for Position {
 #[error("{position}: {rule}")]
 pub struct Error {
     /// Where.
-    pub position: Position,
+    pub position: Box<Position>,
     /// The rule that is broken.
     pub rule: Rule,
 }

@@ -54,7 +54,8 @@ impl ServiceCharacters {
         };
         let all = [component, element, release, repetition, terminator];
         let is_sign = |sign: &u8| sign.is_ascii_punctuation() || *sign == b' ';
-        let is_twice = |sign: &u8| *sign != b' ' && all.iter().filter(|s| *s == sign).count() > 1;
+        let is_twice =
+            |sign: &u8| *sign != b' ' && all.iter().filter(|s| *s == sign).nth(1).is_some();
         let separators = [component, element, terminator];
         if !all.iter().all(is_sign)
             || all.iter().any(is_twice)
@@ -193,7 +194,7 @@ impl<'a> Segment<'a> {
 
     /// Makes the error that a rule is broken at a component.
     pub fn error(self, element: usize, component: usize, rule: Rule) -> Error {
-        Error { position: self.position(element, component), rule }
+        Error { position: Box::new(self.position(element, component)), rule }
     }
 }
 
@@ -294,7 +295,7 @@ impl<R: Read> Scanner<R> {
                     let (first, end) = (before.1, arena.parts.len());
                     arena.segments.push(Span { first, end, byte, number: self.count });
                     self.start += length;
-                    return self.check_tag(arena);
+                    return check_tag(arena);
                 }
                 Ok(None) => {
                     arena.text.truncate(before.0);
@@ -320,16 +321,6 @@ impl<R: Read> Scanner<R> {
                 }
             }
         }
-    }
-
-    fn check_tag(&self, arena: &Arena) -> Result<bool, Error> {
-        let Some(segment) = arena.segment(arena.len().saturating_sub(1)) else { return Ok(false) };
-        let tag = segment.tag();
-        let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-        if tag.len() == 3 && tag.bytes().all(is_letter) {
-            return Ok(true);
-        }
-        Err(segment.error(0, 0, Rule::Tag(tag.chars().take(12).collect())))
     }
 
     /// Takes one segment apart; `None` when its end is not in the buffer yet. The last part pushed
@@ -498,6 +489,17 @@ impl<R: Read> Scanner<R> {
     pub(super) fn error(&self, rule: Rule) -> Error {
         let byte = self.offset + self.start as u64;
         let position = Position { segment: self.count, byte, ..Position::default() };
-        Error { position, rule }
+        Error { position: Box::new(position), rule }
     }
+}
+
+/// Checks the tag of the last segment.
+fn check_tag(arena: &Arena) -> Result<bool, Error> {
+    let Some(segment) = arena.segment(arena.len().saturating_sub(1)) else { return Ok(false) };
+    let tag = segment.tag();
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    if tag.len() == 3 && tag.bytes().all(is_letter) {
+        return Ok(true);
+    }
+    Err(segment.error(0, 0, Rule::Tag(tag.chars().take(12).collect())))
 }

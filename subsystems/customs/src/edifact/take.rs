@@ -3,6 +3,8 @@
 //! A segment belongs to the innermost open part whose table has it; a segment that opens an
 //! occurrence closes the parts that are deeper. What no table has is listed, never dropped.
 
+use std::borrow::Cow;
+
 use karvan_types::amount::parse_decimal;
 use serde_json::{Map, Value, json};
 
@@ -165,12 +167,16 @@ impl Builder {
             *value = Value::Object(Map::new());
         }
         for field in row.fields {
-            let name = join(row.base, field.0);
-            let before = at(value, &name).filter(|value| !value.is_null()).cloned();
+            // Most rows belong to the occurrence itself.
+            let name = match row.base {
+                "" => Cow::Borrowed(field.0),
+                base => Cow::Owned(join(base, field.0)),
+            };
+            let before = at(value, &name).filter(|value| !value.is_null());
             if before.is_some() && !matches!(field.3, Form::Long(..)) {
                 continue;
             }
-            let found = self.field(field, &name, segment, before.as_ref(), &mut used)?;
+            let found = self.field(field, &name, segment, before, &mut used)?;
             if let Some(found) = found
                 && let Some(place) = place(value, &name)
             {
@@ -199,7 +205,7 @@ impl Builder {
         let second = segment.value(element, component + 1);
         let fail = |at: usize, value: &str, rule: &str| {
             let (field, value) = (name.to_owned(), shown(value));
-            Err(segment.error(element, at, Rule::Value { field, value, rule: rule.to_owned() }))
+            segment.error(element, at, Rule::Value { field, value, rule: rule.to_owned() })
         };
         let decimal = |at, text: &str| {
             let plain = self.plain(text);
@@ -224,48 +230,42 @@ impl Builder {
             Form::Text(_) | Form::Long(..) | Form::Commodities => json!(first),
             Form::Number => match first.parse::<u32>() {
                 Ok(number) if first.bytes().all(|byte| byte.is_ascii_digit()) => json!(number),
-                _ => return fail(component, first, "write a whole number in digits"),
+                _ => return Err(fail(component, first, "write a whole number in digits")),
             },
             Form::Decimal => json!(decimal(component, first)?.to_string()),
             Form::Amount => {
                 both(used);
                 if second.is_empty() {
-                    return fail(component, first, "state the currency in the next component");
+                    return Err(fail(component, first, "state the currency in the next component"));
                 }
                 json!({ "value": decimal(component, first)?.to_string(), "currency": second })
             }
             Form::Measure => {
                 both(used);
                 if first.is_empty() {
-                    return fail(component + 1, second, "state the unit before the value");
+                    return Err(fail(component + 1, second, "state the unit before the value"));
                 }
                 json!({ "value": decimal(component + 1, second)?.to_string(), "unit": first })
             }
             Form::Instant => {
                 both(used);
-                match instant_304(first).filter(|_| second == "304") {
-                    Some(instant) => json!(instant.to_string()),
-                    None => {
-                        let rule = "write format 304 with offset, such as 20261002113000+05";
-                        return fail(component, first, rule);
-                    }
-                }
+                let instant = instant_304(first).filter(|_| second == "304");
+                let rule = "write format 304 with offset, such as 20261002113000+05";
+                json!(instant.ok_or_else(|| fail(component, first, rule))?.to_string())
             }
             Form::Date => {
                 both(used);
-                match day(first).filter(|_| second == "102" && first.len() == 8) {
-                    Some(day) => json!(day.to_string()),
-                    None => return fail(component, first, "write format 102, such as 20261002"),
-                }
+                let day = day(first).filter(|_| second == "102" && first.len() == 8);
+                let rule = "write format 102, such as 20261002";
+                json!(day.ok_or_else(|| fail(component, first, rule))?.to_string())
             }
-            Form::Code(codes) => match codes.iter().find(|(code, _)| *code == first) {
-                Some((_, word)) => json!(word),
-                None => {
-                    let known: Vec<_> = codes.iter().map(|(code, _)| *code).collect();
-                    let rule = format!("use one of {}", known.join(", "));
-                    return fail(component, first, &rule);
-                }
-            },
+            Form::Code(codes) => {
+                let word = codes.iter().find(|(code, _)| *code == first).map(|(_, word)| *word);
+                let known = || codes.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(", ");
+                json!(word.ok_or_else(|| {
+                    fail(component, first, &format!("use one of {}", known()))
+                })?)
+            }
         }))
     }
 
@@ -313,7 +313,7 @@ fn long(
             continue;
         }
         used.push((element, index));
-        if length > 0 && length % width != 0 {
+        if !length.is_multiple_of(width) {
             text.push(' ');
             length += 1;
         }

@@ -265,8 +265,10 @@ pub fn write(document: &Document, target: &Target<'_>) -> Result<(Vec<u8>, Vec<L
             let written = edifact::write(&content, *directory, envelope)?;
             Ok((written.bytes, written.losses))
         }
-        (Document::Cargo(report), Target::Edifact(directory, envelope))
-        | (Document::Cargo(report), Target::Cargo(directory, envelope)) => {
+        (
+            Document::Cargo(report),
+            Target::Edifact(directory, envelope) | Target::Cargo(directory, envelope),
+        ) => {
             let written = edifact::write(&Content::Cargo(report.clone()), *directory, envelope)?;
             Ok((written.bytes, written.losses))
         }

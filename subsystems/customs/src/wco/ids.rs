@@ -4,6 +4,7 @@
 //! naming meet in one embedded table.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use crate::messages::Pointer;
@@ -47,7 +48,7 @@ pub(super) fn path(pointers: &[Pointer]) -> Option<String> {
             shown.push_str(name);
         }
         if let Some(sequence) = sequence.filter(|sequence| *sequence > 1) {
-            shown.push_str(&format!("[{sequence}]"));
+            let _ = write!(shown, "[{sequence}]");
         }
         plain = next;
         Some(())

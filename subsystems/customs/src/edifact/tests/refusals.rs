@@ -4,9 +4,7 @@ use super::*;
 
 /// A small interchange; `body` stands between UNH and UNT, which counts `count`.
 fn small(unb: &str, body: &str, count: usize) -> String {
-    format!(
-        "UNB+{unb}+A+B+261002:0600+R1'UNH+1+CUSDEC:D:96B:UN'{body}UNT+{count}+1'UNZ+1+R1'"
-    )
+    format!("UNB+{unb}+A+B+261002:0600+R1'UNH+1+CUSDEC:D:96B:UN'{body}UNT+{count}+1'UNZ+1+R1'")
 }
 
 /// The smallest body that makes an export declaration.
@@ -53,6 +51,7 @@ fn the_smallest_declaration_is_read() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn envelopes_that_do_not_hold_are_refused_with_their_place() {
     let good = small("UNOC:3", BODY, 8);
     let body = BODY;
@@ -68,25 +67,97 @@ fn envelopes_that_do_not_hold_are_refused_with_their_place() {
         (format!("'UNA:+.? '{good}"), "begins with neither", (0, 0, 0, 0), "18", false),
         (small("UNOQ:3", body, 8), "the syntax `UNOQ` is not known", (1, 1, 1, 4), "2", false),
         (small("UNOC:9", body, 8), "version `9` is not known", (1, 1, 2, 9), "2", false),
-        (good.replace("+A+B+", "++B+"), "the sender of the interchange", (1, 2, 1, 11), "13", false),
+        (
+            good.replace("+A+B+", "++B+"),
+            "the sender of the interchange",
+            (1, 2, 1, 11),
+            "13",
+            false,
+        ),
         (good.replace("+A+B+", "+A++"), "the recipient", (1, 3, 1, 13), "13", false),
         (good.replace("0600+R1", "0600"), "the reference of the inter", (1, 5, 1, 0), "13", false),
-        (good.replace("UNZ+1", "UNZ+2"), "the count says `2`, but there are 1", (10, 1, 1, 0), "29", false),
+        (
+            good.replace("UNZ+1", "UNZ+2"),
+            "the count says `2`, but there are 1",
+            (10, 1, 1, 0),
+            "29",
+            false,
+        ),
         (good.replace("UNZ+1", "UNZ+x"), "the count says `x`", (10, 1, 1, 0), "29", false),
-        (good.replace("UNZ+1+R1", "UNZ+1+R2"), "`R2` is not `R1` of UNB", (10, 2, 1, 0), "28", false),
+        (
+            good.replace("UNZ+1+R1", "UNZ+1+R2"),
+            "`R2` is not `R1` of UNB",
+            (10, 2, 1, 0),
+            "28",
+            false,
+        ),
         (good.replace("UNZ+1+R1'", ""), "the text ends before UNZ", (9, 0, 0, 0), "13", false),
-        (good.replace("UNZ+1+R1'", "UNZ+1+R1"), "ends before a terminator", (10, 0, 0, 0), "13", false),
-        (format!("{good}UNB+"), "UNB stands where the end of the text", (10, 0, 0, end), "15", false),
+        (
+            good.replace("UNZ+1+R1'", "UNZ+1+R1"),
+            "ends before a terminator",
+            (10, 0, 0, 0),
+            "13",
+            false,
+        ),
+        (
+            format!("{good}UNB+"),
+            "UNB stands where the end of the text",
+            (10, 0, 0, end),
+            "15",
+            false,
+        ),
         (format!("{unb}UNZ+0+R1'"), "the interchange holds nothing", (2, 0, 0, 30), "32", false),
         (format!("{unb}BGM+830'"), "BGM stands where UNH, UNG", (2, 0, 0, 30), "15", false),
         (format!("{unb}UNE+0+1'"), "UNE stands where UNG before it", (2, 0, 0, 30), "15", false),
-        (format!("{unb}UNG+CUSDEC+A+B+1+G1'UNE+0+G1'"), "the group holds nothing", (3, 0, 0, 50), "32", false),
-        (format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNE+2+G1'UNZ+1+R1'"), "2`, but there are 1 messages in the group", (11, 1, 1, 0), "29", false),
-        (format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNE+1+G2'UNZ+1+R1'"), "`G2` is not `G1` of UNG", (11, 2, 1, 0), "28", false),
-        (format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNZ+1+R1'"), "UNZ stands where UNE", (11, 0, 0, 0), "15", false),
-        (format!("{unb}{twice}UNG+CUSDEC+A+B+1+G1'"), "inside and outside of groups", (10, 0, 0, 0), "30", false),
-        (format!("{unb}{twice}{twice}UNZ+2+R1'"), "reference `1` was used before", (10, 1, 1, 0), "26", true),
-        (good.replace("UNH+1+", "UNH++"), "the message reference is missing", (2, 1, 1, 34), "13", false),
+        (
+            format!("{unb}UNG+CUSDEC+A+B+1+G1'UNE+0+G1'"),
+            "the group holds nothing",
+            (3, 0, 0, 50),
+            "32",
+            false,
+        ),
+        (
+            format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNE+2+G1'UNZ+1+R1'"),
+            "2`, but there are 1 messages in the group",
+            (11, 1, 1, 0),
+            "29",
+            false,
+        ),
+        (
+            format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNE+1+G2'UNZ+1+R1'"),
+            "`G2` is not `G1` of UNG",
+            (11, 2, 1, 0),
+            "28",
+            false,
+        ),
+        (
+            format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNZ+1+R1'"),
+            "UNZ stands where UNE",
+            (11, 0, 0, 0),
+            "15",
+            false,
+        ),
+        (
+            format!("{unb}{twice}UNG+CUSDEC+A+B+1+G1'"),
+            "inside and outside of groups",
+            (10, 0, 0, 0),
+            "30",
+            false,
+        ),
+        (
+            format!("{unb}{twice}{twice}UNZ+2+R1'"),
+            "reference `1` was used before",
+            (10, 1, 1, 0),
+            "26",
+            true,
+        ),
+        (
+            good.replace("UNH+1+", "UNH++"),
+            "the message reference is missing",
+            (2, 1, 1, 34),
+            "13",
+            false,
+        ),
     ] {
         // Bytes far into the text are not counted by hand.
         let (error, _) = fault(text.as_bytes());

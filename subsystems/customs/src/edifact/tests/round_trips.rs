@@ -73,15 +73,26 @@ fn what_does_not_fit_is_listed_and_never_cut() {
     for (pointer, new, d96b, d09a) in [
         ("/FunctionalReferenceID", long.as_str(), &["FunctionalReferenceID"][..], &[][..]),
         (seal, "\"AZ-77812011\"", &["GoodsShipment/Consignment/TransportEquipment[1]/Seal"], &[]),
-        ("/GoodsShipment/Consignment/LoadingLocation", "{\"Name\":\"Alat Free Economic Zone\"}",
-            &["GoodsShipment/Consignment/LoadingLocation"], &[]),
+        (
+            "/GoodsShipment/Consignment/LoadingLocation",
+            "{\"Name\":\"Alat Free Economic Zone\"}",
+            &["GoodsShipment/Consignment/LoadingLocation"],
+            &[],
+        ),
         ("/IssueDateTime", "\"2026-09-11T06:20:00.250Z\"", &["IssueDateTime"], &["IssueDateTime"]),
         ("/InvoiceAmount/value", "\"1234567890123456.123\"", &["InvoiceAmount"], &[]),
-        ("/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/Classification", many.as_str(),
+        (
+            "/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/Classification",
+            many.as_str(),
             &["GoodsShipment/GovernmentAgencyGoodsItem[1]/Commodity/Classification[6]"],
-            &["GoodsShipment/GovernmentAgencyGoodsItem[1]/Commodity/Classification[6]"]),
-        ("/GoodsShipment/Consignee", "{}", &["GoodsShipment/Consignee"],
-            &["GoodsShipment/Consignee"]),
+            &["GoodsShipment/GovernmentAgencyGoodsItem[1]/Commodity/Classification[6]"],
+        ),
+        (
+            "/GoodsShipment/Consignee",
+            "{}",
+            &["GoodsShipment/Consignee"],
+            &["GoodsShipment/Consignee"],
+        ),
     ] {
         let content = with(pointer, new);
         for (directory, expected) in [(Directory::D96B, d96b), (Directory::D09A, d09a)] {
@@ -178,10 +189,14 @@ fn messages_of_other_systems_are_read_and_what_is_left_is_listed() {
         ("/TotalGrossMassMeasure/value", "20800.5"),
         ("/Exporter/Name", "RAVI CABLES LAHORE"),
         ("/BorderTransportMeans/ID", "9074729"),
-        ("/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/Description",
-            "COPPER WIRE 8 MM REFINED"),
-        ("/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/InvoiceLine/ItemChargeAmount/value",
-            "196000.00"),
+        (
+            "/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/Description",
+            "COPPER WIRE 8 MM REFINED",
+        ),
+        (
+            "/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/InvoiceLine/ItemChargeAmount/value",
+            "196000.00",
+        ),
     ] {
         assert_eq!(value.pointer(pointer), Some(&expected.into()), "{pointer}");
     }
