@@ -71,6 +71,7 @@ fn a_consignment_goes_through_the_command_line() {
     check_refusals(&world, &issuer);
     check_replacement(&world, &issuer);
     check_xml(&world);
+    check_tariffs(&world);
     assert_eq!(pilot.end("-TERM"), Some(0));
 }
 
@@ -291,6 +292,46 @@ fn play_with_original(world: &World, standard: &str, cancellation: &Path) -> Str
     "export-cancellation-request.xml after its original and an amendment under function 5: CXL \
      sent; cancelled on both sides, VAL accepted"
         .to_owned()
+}
+
+/// Pakistan's tariff as shipped, under another name and with one rate changed.
+fn changed_tariff() -> String {
+    let shipped = include_str!("../../../../subsystems/customs/data/tariff/pakistan.toml");
+    let wire = "{ codes = [\"740811\"], rate = \"5\" },\n]\n\n# The ACD";
+    assert!(shipped.contains(wire));
+    shipped
+        .replace("version = \"shipped-", "version = \"next-")
+        .replace(wire, &wire.replace("\"5\"", "\"4\""))
+}
+
+fn check_tariffs(world: &World) {
+    let tariff = |rest: &[&str]| world.karvan(&[&["customs", "tariff"], rest].concat());
+    world.write("next.toml", &changed_tariff());
+    tariff(&["import", "next.toml", "--dir", "data/pk"]).check(0, "is in force: 107 measures");
+    tariff(&["import", "next.toml", "--dir", "data/pk"]).check(0, "is here already");
+    tariff(&["versions", "--dir", "data/pk"]).check(0, "next-2026-08");
+    world.write("taken.toml", &changed_tariff().replace("\"18\"", "\"17\""));
+    tariff(&["import", "taken.toml", "--dir", "data/pk"]).check(7, "a new name");
+    tariff(&["quota", "RICE", "--dir", "data/pk"]).check(6, "no such quota");
+}
+
+#[test]
+fn a_tariff_file_is_checked_and_compared() {
+    let world = World::new();
+    let tariff = |rest: &[&str]| world.karvan(&[&["customs", "tariff"], rest].concat());
+    world.write("next.toml", &changed_tariff());
+    tariff(&["validate", "next.toml"]).check(0, "valid: version next-2026-08 of PK");
+    tariff(&["show", "next.toml", "--code", "7408.11"]).check(0, "740811  CD    target-rate  4 %");
+    tariff(&["diff", "PK", "pk"]).check(0, "no measure differs");
+    tariff(&["diff", "PK", "next.toml"]).check(1, "+ 740811  CD  target-rate  4 %");
+    let asked = ["--date", "2026-10-02", "--file", "next.toml"];
+    tariff(&[&["explain", "740811"], &asked[..]].concat()).check(0, "4 %");
+    let overlap = "{ codes = [\"740811\", \"7408\", \"7408\"], rate = \"5\" },\n]\n\n# The ACD";
+    let wrong = changed_tariff()
+        .replace("{ codes = [\"740811\"], rate = \"4\" },\n]\n\n# The ACD", overlap);
+    world.write("wrong.toml", &wrong);
+    tariff(&["validate", "wrong.toml"]).check(3, "both give CD for 7408 on 2024-12-16");
+    tariff(&["validate", "nowhere.toml"]).check(6, "no such file");
 }
 
 #[test]

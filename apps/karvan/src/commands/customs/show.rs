@@ -225,10 +225,29 @@ fn duty(duty: &Value) -> String {
             status(&duty["status"]),
         );
     }
+    let (tariff, quota) = (&duty["tariff"], &duty["quota"]);
+    if !tariff.is_null() {
+        let _ = writeln!(
+            lines,
+            "               tariff {} of {}, SHA-256 {}",
+            text(&tariff["version"]),
+            text(&tariff["day"]),
+            text(&tariff["digest"]),
+        );
+    }
+    if !quota.is_null() {
+        let _ = writeln!(
+            lines,
+            "               quota {}: {} of {} asked for",
+            text(&quota["account"]),
+            measure(&quota["allocated"]),
+            measure(&quota["asked"]),
+        );
+    }
     for line in rows(&duty["breakdown"]["lines"]) {
         let step = |step: &Value| {
-            let (percent, amount) = (text(&step["percent"]), text(&step["amount"]));
-            format!("{percent} % = {amount} ({}, {})", text(&step["status"]), text(&step["source"]))
+            let (rate, amount) = (rate(step), text(&step["amount"]));
+            format!("{rate} = {amount} ({}, {})", text(&step["status"]), text(&step["source"]))
         };
         let _ = writeln!(
             lines,
@@ -239,6 +258,19 @@ fn duty(duty: &Value) -> String {
         );
     }
     lines
+}
+
+/// Says a rate of duty: percent, and what is added per unit and per item.
+fn rate(step: &Value) -> String {
+    let mut rate = format!("{} %", text(&step["percent"]));
+    let specific = &step["specific"];
+    if !specific.is_null() {
+        let _ = write!(rate, " + {} per {}", text(&specific["amount"]), text(&specific["unit"]));
+    }
+    if !step["fixed"].is_null() {
+        let _ = write!(rate, " + {}", text(&step["fixed"]));
+    }
+    rate
 }
 
 fn or_none(value: &Value) -> String {

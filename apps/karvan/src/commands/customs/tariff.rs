@@ -1,8 +1,8 @@
 //! `karvan customs tariff`: the rates of a country as files: explained, checked, compared, and put
 //! into force at a node.
 //!
-//! All but `import` and `versions` answer from a file, or from the data of this program: no node,
-//! no network.
+//! `import`, `versions` and `quota` speak to a node; the others answer from a file, or from the data
+//! of this program: no node, no network.
 
 use std::path::Path;
 
@@ -28,6 +28,7 @@ pub(crate) enum Tariff {
     Diff(versions::Diff),
     Import(versions::Import),
     Versions(versions::Versions),
+    Quota(versions::Quota),
 }
 
 pub(crate) fn run(command: &Tariff, output: Output) -> Result<Outcome> {
@@ -38,6 +39,7 @@ pub(crate) fn run(command: &Tariff, output: Output) -> Result<Outcome> {
         Tariff::Diff(command) => versions::diff(command, output),
         Tariff::Import(command) => versions::import(command, output),
         Tariff::Versions(command) => versions::versions(command, output),
+        Tariff::Quota(command) => versions::quota(command, output),
     }
 }
 

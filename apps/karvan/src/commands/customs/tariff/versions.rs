@@ -8,9 +8,10 @@ use anyhow::Result;
 use clap::Args;
 use karvan_customs::tariff::diff::{Change, diff as compare};
 use karvan_customs::tariff::{Measure, Tariff};
+use karvan_types::Date;
 use serde_json::{Value, json};
 
-use super::super::{operate, rows, text};
+use super::super::{measure, operate, rows, text};
 use super::{open, status, text_of};
 use crate::client::NodeArgs;
 use crate::commands::Outcome;
@@ -68,6 +69,19 @@ pub(crate) struct Versions {
     /// The importing country; the node's own unless given.
     #[arg(long)]
     country: Option<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Show what is left of a quota, and who has asked for it in which order.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  karvan customs tariff quota RICE --date 2026-10-02 --dir pk")]
+pub(crate) struct Quota {
+    /// Its short name in the tariff.
+    quota: String,
+    /// A day of the period; today unless given.
+    #[arg(long)]
+    date: Option<Date>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -201,6 +215,35 @@ pub(super) fn versions(command: &Versions, output: Output) -> Result<Outcome> {
             })
             .collect();
         table(["version", "published", "measures", "imported by", "sha-256"], &rows)
+    })?;
+    Ok(Outcome::Done)
+}
+
+pub(super) fn quota(command: &Quota, output: Output) -> Result<Outcome> {
+    let mut input = json!({ "quota": command.quota });
+    if let Some(date) = command.date {
+        input["day"] = date.to_string().into();
+    }
+    let shown = operate(&command.node, "quota", &input)?;
+    output.print(&shown, |shown| {
+        let quota = &shown["quota"];
+        let word = |name: &str| text(&quota[name]);
+        let rows: Vec<_> = rows(&shown["requests"])
+            .map(|request| {
+                ["number", "claimItem", "asked", "allocated", "at"].map(|name| text(&request[name]))
+            })
+            .collect();
+        format!(
+            "{} {} of quota {} from {} to {}, {} left; {}\n{}",
+            word("quantity"),
+            word("unit"),
+            word("id"),
+            word("from"),
+            word("until"),
+            measure(&shown["balance"]),
+            word("status"),
+            table(["place", "claimed item", "asked", "has", "accepted"], &rows)
+        )
     })?;
     Ok(Outcome::Done)
 }
