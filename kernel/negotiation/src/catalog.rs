@@ -277,8 +277,7 @@ impl Engine {
             access_service: AccessService::Id(service.clone()),
             offers: Vec::new(),
         };
-        let kind = serde_json::to_string(&dataset.kind);
-        let kind = kind.map_err(|error| Error::invalid("dataset", error.to_string()))?;
+        let kind = kind_text(&dataset.kind)?;
         let mut properties = Map::new();
         let mut put = |name: &str, text: String| properties.insert(name.to_owned(), text.into());
         put("title", dataset.title.clone());
@@ -382,6 +381,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Writes what a dataset is, for a member of a message.
+pub(crate) fn kind_text(kind: &Kind) -> Result<String, Error> {
+    serde_json::to_string(kind).map_err(|error| Error::invalid("dataset", error.to_string()))
 }
 
 /// Reads what a dataset is from what its provider's catalog says.

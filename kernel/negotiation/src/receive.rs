@@ -123,7 +123,7 @@ impl Engine {
                 let own = own.ok_or_else(|| {
                     Error::invalid("assignee", "`offer.assignee` must be a member of this node")
                 })?;
-                (own, None)
+                (own, said.dataset_kind.clone())
             }
         };
         let mut process = self.blank(&own, caller.to_owned(), Some(address), side)?;

@@ -21,6 +21,7 @@ use karvan_types::{ErrorKind, Timestamp};
 use serde_json::Value;
 
 use crate::Error;
+use crate::catalog::{KIND_MEMBER, kind_text};
 use crate::decide::{Decision, offer_id, offer_of};
 use crate::engine::{DOCUMENT_MEMBER, Engine, REPLACES_MEMBER, next_sent, own_member};
 use crate::line::Draft;
@@ -273,7 +274,11 @@ impl Engine {
             }
             Side::Provider => {
                 let message = ContractOffer { id, provider_pid: own, thread, offer };
-                letter("/negotiations/offers".to_owned(), message.to_value(), ContractOffer::TYPE)
+                let mut body = message.to_value();
+                if let Some(kind) = &process.kind {
+                    put(&mut body, KIND_MEMBER, &kind_text(kind)?);
+                }
+                letter("/negotiations/offers".to_owned(), body, ContractOffer::TYPE)
             }
         })
     }

@@ -10,12 +10,13 @@ use karvan_dataspace::transfer::{
     TransferTermination,
 };
 use karvan_dataspace::{Message as _, Pids, Thread};
-use karvan_types::AgreementRef;
+use karvan_types::{AgreementRef, json};
 use serde_json::Value;
 
 use crate::Error;
+use crate::catalog::KIND_MEMBER;
 use crate::engine::{DOCUMENT_MEMBER, REPLACES_MEMBER};
-use crate::records::{Act, Side, Why};
+use crate::records::{Act, Kind, Side, Why};
 
 /// What a message says, whatever its type.
 #[derive(Debug, Default)]
@@ -32,6 +33,8 @@ pub(crate) struct Said {
     pub(crate) format: Option<String>,
     pub(crate) data_address: Option<DataAddress>,
     pub(crate) cause: Option<Why>,
+    /// What is offered, in an offer that nobody asked for.
+    pub(crate) dataset_kind: Option<Kind>,
     /// The signed agreement that travels beside it.
     pub(crate) document: Option<String>,
     pub(crate) replaces: Option<AgreementRef>,
@@ -83,6 +86,12 @@ impl Said {
             _ => Self::transfer(route, value)?,
         };
         said.document = text_member(value, DOCUMENT_MEMBER)?;
+        said.dataset_kind = match text_member(value, KIND_MEMBER)? {
+            Some(text) => Some(json::from_slice(text.as_bytes()).map_err(|error| {
+                Error::invalid("malformed", format!("`{KIND_MEMBER}`: {error}"))
+            })?),
+            None => None,
+        };
         said.replaces = match text_member(value, REPLACES_MEMBER)? {
             Some(text) => Some(text.parse().map_err(|error| {
                 Error::invalid("replaces", format!("`{REPLACES_MEMBER}`: {error}"))

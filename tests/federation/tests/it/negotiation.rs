@@ -159,6 +159,36 @@ async fn people_counter_accept_and_refuse_with_reasons() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_that_nobody_asked_for_is_taken() {
+    let world = World::new(44);
+    let [az, pk] = world.start_both().await;
+    let (consumer, provider) = (&world.nation(PK).member, &world.nation(AZ).member);
+    let dataset = service("vehicles", provider, false);
+    az.engine.publish(dataset.clone()).await.expect("publishes");
+    let opening = Opening {
+        own: provider.clone(),
+        counterparty: participant_of(consumer),
+        address: None,
+        dataset: dataset.id,
+        kind: Some(dataset.kind),
+        offer: dataset.policy,
+        replaces: None,
+    };
+    let offered = az.engine.offer(opening, "officer").await.expect("offers");
+    let offered = wait_for(&az, &offered.pid, "OFFERED").await;
+    let theirs = other_side(&pk, &offered).await;
+    pk.engine.step(&theirs.pid, Decision::Accept, "tester").await.expect("accepts");
+    let done = wait_for(&pk, &theirs.pid, "FINALIZED").await;
+    let ours = wait_for(&az, &offered.pid, "FINALIZED").await;
+    assert!(done.concluded.is_some() && done.concluded == ours.concluded);
+    let book = pk.node.agreements().book();
+    let now = pk.node.now();
+    assert!(book.find_service(consumer, provider, "vehicles", now, |_| true).is_ok());
+    az.stop().await;
+    pk.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_decides_ends_at_its_deadline() {
     let world = World::new(43);
     let deadline = Duration::from_secs(30);
