@@ -35,6 +35,8 @@ pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const BUNDLE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most files in a bundle.
 pub const FILES_MAX: usize = 64;
+/// Most nations whose lists are in a bundle for their witnesses only.
+const WITNESSES_MAX: usize = 16;
 /// The format's name, for documents.
 pub const FORMAT: &str = "karvan-bundle/1";
 
@@ -238,7 +240,15 @@ impl Inner {
             Rejection::new(ErrorKind::NotFound, "list-missing", format!("this node has no {what}"))
         };
         files.add(name::ROOT, self.trust.root_document().ok_or_else(|| missing("root"))?);
-        for nation in parties.map(MemberId::instance) {
+        let [one, other] = parties.map(MemberId::instance);
+        let mut nations = vec![one, other];
+        if one == other {
+            // What stays at home is cosigned abroad.
+            let lists = self.lists();
+            let abroad = lists.nations().map(|nation| nation.list.scheme_territory);
+            nations.extend(abroad.filter(|nation| *nation != one).take(WITNESSES_MAX));
+        }
+        for nation in nations {
             let list = self.trust.document(nation).ok_or_else(|| missing("list"))?;
             files.add(&format!("trust/list-{nation}.json"), list);
         }

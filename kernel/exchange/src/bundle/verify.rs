@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use karvan_trust::message::{self, Parts};
-use karvan_types::Digest;
+use karvan_types::{Digest, MemberId};
 
 use super::check::{Deed, Log, Message, Opened, agreement, message as signed_message, statement};
 use super::{FORMAT, check, name};
@@ -35,7 +35,9 @@ pub fn verify(bundle: &[u8], root: Option<&[u8]>, document: Option<&[u8]>) -> Re
     if let Some(jws) = check_handover(&mut report, &opened, &envelope, &signed) {
         statements.insert(evidence::HANDOVER, evidence::document_statement(salt, &jws));
     }
-    for log in Log::all(&opened.lists) {
+    let parties = [&envelope.sender, &envelope.recipient].map(MemberId::instance);
+    let logs = Log::all(&opened.lists);
+    for log in logs.iter().filter(|log| parties.contains(&log.node.instance())) {
         for (kind, statement) in &statements {
             if !log.check(&mut report, &opened.files, kind, *statement) {
                 report.gaps.push(format!("no proof of {kind} from the log of {}", log.node));

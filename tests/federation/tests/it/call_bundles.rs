@@ -221,6 +221,12 @@ async fn refused_and_unanswered_calls_have_bundles() {
     let described = scene.known(id).await;
     check(&described, Outcome::Answered, &["for which no agreement is needed"]).await;
 
+    // Of an answer without a body the reason is in the signed field.
+    let path = format!("/r1/{}/gone/1", scene.world.nation(PK).member);
+    let headless = scene.caller.call("HEAD", &path, &[], "").await;
+    let id = headless.headers["karvan-exchange-id"].to_str().expect("text");
+    check(&scene.known(id).await, Outcome::Refused, &reason).await;
+
     // Another reason than the one that was signed.
     let mut forged = refused[0].clone();
     forged.cause.as_mut().expect("a cause").code = "agreement-missing".to_owned();
@@ -241,7 +247,36 @@ async fn refused_and_unanswered_calls_have_bundles() {
         "{report:#?}"
     );
 
-    let Scene { world, az, pk, .. } = scene;
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_stays_at_home_is_cosigned_abroad() {
+    let scene = Scene::new(607).await;
+    let home = scene.world.nation(AZ).member.clone();
+    scene.az.offer(service(&home, "echo", &scene.system.url())).await;
+    let answer = scene.caller.call("GET", &format!("/r1/{home}/echo"), &[], "").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let id = answer.headers["karvan-exchange-id"].to_str().expect("text");
+    let sides: [Find; 2] = [
+        |view, id| Ok(view.find::<Sent>(id)?.map(|row| row.0)),
+        |view, id| Ok(view.find::<Received>(id)?.map(|row| row.0)),
+    ];
+    for side in sides {
+        let call = find(&scene.az, id, side).await;
+        let bundle = make(&scene.az.node, &call).await.expect("a bundle");
+        let report = verify(&bundle, Some(scene.root()), Bodies::default());
+        assert!(report.holds(), "{report:#?}");
+        assert!(matches!(&*report.gaps, [gap] if gap.contains("withdrawn")), "{report:#?}");
+    }
+
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_without_an_answer_has_a_bundle() {
+    let world = World::new(608);
+    let [az, pk] = world.start_both().await;
     let silent = System::start(|_| None).await;
     let scene = Scene::of(world, az, pk, silent).await;
     let (caller, path) =
