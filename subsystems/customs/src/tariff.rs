@@ -209,7 +209,8 @@ fn shipped_by(digest: Digest) -> Option<&'static Arc<Tariff>> {
 impl Tariff {
     /// Reads a tariff file and refuses gaps, overlaps and dangling names; tells the first problem.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        load::read(text).map_err(|mut problems| problems.swap_remove(0))
+        let unnamed = || Error::File("it was refused".to_owned());
+        load::read(text).map_err(|problems| problems.into_iter().next().unwrap_or_else(unnamed))
     }
 
     /// Reads a tariff file, or tells what is wrong with it, at most [`PROBLEMS_MAX`] problems by

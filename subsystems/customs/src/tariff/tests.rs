@@ -201,7 +201,16 @@ fn bad_files_are_refused_naming_the_lines() {
     let rate = r#"{ codes = ["7408"], rate = "5" },"#;
     let two = |second: &str| block("CD", first, rate) + &block("CD", second, rate);
     let one = |rate: &str| block("CD", first, rate);
+    let slab = |period: &str, from: &str, to: &str| {
+        let rate =
+            format!("{{ codes = [\"\"], cd_min = \"{from}\", cd_max = \"{to}\", rate = \"5\" }},");
+        block("ACD", period, &rate)
+    };
+    let gap = slab(first, "0", "10")
+        + &slab("from = \"2022-07-01\"", "11", "20")
+        + &slab("from = \"2024-01-01\"", "5", "10");
     for (blocks, reason) in [
+        (gap, "lines 23 and 41 of the tariff file leave ACD for all goods without a rate"),
         (two("from = \"2023-06-30\""), "lines 23 and 32 of the tariff file both give CD for 7408"),
         (two("from = \"2023-07-02\""), "lines 23 and 32 of the tariff file leave CD for 7408"),
         (two("from = \"2023-07-02\""), "from 2023-07-01; close the gap"),

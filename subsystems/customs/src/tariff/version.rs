@@ -99,7 +99,7 @@ impl Record for Text {
 #[non_exhaustive]
 pub enum Error {
     /// The file breaks rules.
-    #[error("the tariff file has {} problems, the first: {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    #[error("{}", told(.0))]
     File(Vec<super::Error>),
     /// The name was given to another content.
     #[error("version `{0}` is here with another content; give the changed file a new name")]
@@ -121,6 +121,11 @@ pub enum Error {
     /// Storage failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+fn told(problems: &[super::Error]) -> String {
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    format!("the tariff file has {} problems, the first: {first}", problems.len())
 }
 
 impl Error {

@@ -1,6 +1,7 @@
 //! A running side takes new versions of a tariff, and shares out a quota among claims.
 
 use karvan_customs::samples::{Consignment, shipped};
+use karvan_subsystem::Caller;
 use karvan_types::{Digest, ErrorKind, MemberId};
 use serde_json::{Value, json};
 
@@ -137,7 +138,8 @@ async fn a_bad_version_is_refused() {
 
 /// The shipped tariff with a quota of 25 tonnes on drill pipe.
 fn with_quota(name: &str, tonnes: &str) -> String {
-    let line = "{ codes = [\"730422\", \"730423\", \"730424\", \"730429\"], rate = \"5\" },\n  { codes = [\"740811\"], rate = \"5\" },\n]\n\n# The ACD targets";
+    let line = "{ codes = [\"730422\", \"730423\", \"730424\", \"730429\"], rate = \"5\" },\n  \
+                { codes = [\"740811\"], rate = \"5\" },\n]\n\n# The ACD targets";
     let limited = line.replacen("rate = \"5\"", "rate = \"5\", quota = \"PIPE\"", 1);
     let quota = format!(
         "[[quotas]]\nid = \"PIPE\"\nagreement = \"AZ-PK-PTA\"\nquantity = \"{tonnes}\"\n\
@@ -216,4 +218,29 @@ async fn a_used_up_quota_leaves_the_general_rate() {
     let shown = exchange.act(&pk, "show", show).await.expect("shown");
     assert_ne!(shown["items"][0]["proposal"]["verdict"], "general-rate");
     assert_eq!(shown["items"][0]["duty"]["quota"]["allocated"]["value"], "18");
+}
+
+/// Two offices file at the same moment; together they get what the quota holds and no more.
+#[tokio::test]
+async fn two_offices_share_the_last_tonnes() {
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity");
+    import(&mut exchange, &pk, &with_quota("with-quota", "25")).await;
+    for step in [0, 1] {
+        exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
+    }
+    let caller = Caller {
+        member: pk.clone(),
+        user: "officer-7".to_owned(),
+        permissions: vec!["customs.claim".to_owned()],
+    };
+    let [first, second] = [2, 4].map(|step| consignment.steps[step].input.clone());
+    let mut other = exchange.pk.twin();
+    let (one, two) = tokio::join!(
+        exchange.pk.bench.operate(&caller, "claim", first),
+        other.operate(&caller, "claim", second)
+    );
+    one.and(two).expect("both are filed");
+    let shared = quota(&mut exchange, &pk).await;
+    let orders = ["KAPE:18/18 KAPW:7/18 left 0", "KAPW:18/18 KAPE:7/18 left 0"];
+    assert!(orders.contains(&shared.as_str()), "{shared}");
 }

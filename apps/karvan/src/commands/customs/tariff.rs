@@ -1,8 +1,8 @@
 //! `karvan customs tariff`: the rates of a country as files: explained, checked, compared, and put
 //! into force at a node.
 //!
-//! `import`, `versions` and `quota` speak to a node; the others answer from a file, or from the data
-//! of this program: no node, no network.
+//! `import`, `versions` and `quota` speak to a node; the others answer from a file, or from the
+//! data of this program: no node, no network.
 
 use std::path::Path;
 

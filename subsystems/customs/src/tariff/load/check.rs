@@ -50,9 +50,7 @@ pub(super) fn periods(list: &[Measure], problems: &mut Vec<Error>) {
     };
     for (index, second) in list.iter().enumerate() {
         let rivals = || list.iter().take(index).filter(|first| is_rival(first, second));
-        let overlaps =
-            |first: &&Measure| first.is_valid_on(second.from) && slabs_meet(first, second);
-        if let Some(first) = rivals().find(overlaps) {
+        if let Some(first) = rivals().find(|first| first.is_valid_on(second.from)) {
             let (what, day) = (what(second), second.from);
             problems.push(Error::Overlap { first: first.line, second: second.line, what, day });
             continue;
@@ -75,7 +73,7 @@ fn is_rival(a: &Measure, b: &Measure) -> bool {
         (Some(a), Some(b)) => a == b,
         _ => true,
     };
-    a.agreement == b.agreement && classes_meet
+    a.agreement == b.agreement && classes_meet && slabs_meet(a, b)
 }
 
 fn slabs_meet(a: &Measure, b: &Measure) -> bool {
