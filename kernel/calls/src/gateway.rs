@@ -37,6 +37,7 @@ use karvan_trust::tls::Tls;
 use karvan_types::{Digest, ErrorKind, ExchangeId, NodeId, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::Error;
 use crate::access::{Access, Line};
@@ -188,7 +189,8 @@ impl Gateway {
         let inner = &self.0;
         let service = service_fn(move |request: Request<Incoming>| {
             let inner = Arc::clone(inner);
-            async move { Ok::<_, Infallible>(inner.answer(line, request).await) }
+            let span = trace("client", &request);
+            async move { Ok::<_, Infallible>(inner.answer(line, request).instrument(span).await) }
         });
         let served = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -240,9 +242,26 @@ impl PeerService for Peers {
             if messages::is_proof(request.uri().path()) {
                 return messages::proof(&inner.node, request.uri().path()).await;
             }
-            inner.provide(from, request).await
+            let span = trace("provider", &request);
+            inner.provide(from, request).instrument(span).await
         })
     }
+}
+
+/// Makes the span of a call, for traces; nothing when nobody takes traces. Attributes are named
+/// after OpenTelemetry's semantic conventions for HTTP; the path names no person, the query may.
+fn trace<B>(side: &'static str, request: &Request<B>) -> Span {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    tracing::debug_span!(
+        target: "karvan::trace",
+        "call",
+        side,
+        http.request.method = request.method().as_str(),
+        url.path = request.uri().path(),
+        exchange.id = header("karvan-exchange-id"),
+        message.id = header("x-road-id"),
+        traceparent = header("traceparent"),
+    )
 }
 
 /// Puts a body that arrives into the one type of bodies.

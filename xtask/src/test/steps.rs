@@ -111,6 +111,12 @@ pub(super) const STEPS: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "traces",
+        about: "a program built with the feature `otel` sends its traces to a collector",
+        act: Act::Run(&["cargo test -p karvan --locked --features otel --test it traces"]),
+        ..PLAIN
+    },
+    Step {
         name: "doc",
         about: "the documentation builds without a warning",
         act: Act::Run(&["cargo doc --no-deps --workspace --locked"]),

@@ -65,8 +65,8 @@ where
         .with_batch_exporter(exporter)
         .with_resource(Resource::builder().with_service_name("karvan").build())
         .build();
-    // Only what this program does; spans about the sending of spans would never end.
-    let own = Targets::new().with_target("karvan", Level::INFO);
+    // Only the spans of calls; spans about the sending of spans would never end.
+    let own = Targets::new().with_target("karvan::trace", Level::DEBUG);
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("karvan"));
     Ok((Traces(provider), layer.with_filter(own)))
 }

@@ -5,5 +5,7 @@ mod ceremony;
 mod customs;
 mod pilot;
 mod reference;
+#[cfg(feature = "otel")]
+mod traces;
 mod two_nodes;
 mod world;
