@@ -105,7 +105,8 @@ const PACKAGE: &[Row] = &[
     ("/MarksNumbersID", "/physicalLogisticsShippingMarks/0/marking/0/content", Form::Text),
 ];
 
-/// Who keeps the list of a code, by the end of its place: UN/ECE places and packages, ISO countries.
+/// Who keeps the list of a code, by the end of its place: UN/ECE of places and packages, ISO of
+/// countries.
 const AGENCIES: [(&str, &str, &str); 4] = [
     ("/loadingLogisticsLocation/id/0/content", "schemeAgencyId", "6"),
     ("/unloadingLogisticsLocation/id/0/content", "schemeAgencyId", "6"),

@@ -65,6 +65,8 @@ const OWNED: &[Owned] = &[
     // The network is the gateway's; the binary, tests and measurements act as agencies.
     Owned { library: "hyper", owners: NETWORK },
     Owned { library: "hyper-util", owners: NETWORK },
+    // Character repertoires of EDIFACT; all else is UTF-8.
+    Owned { library: "encoding_rs", owners: &["subsystems/customs"] },
     // Errors of libraries are typed; only a program may lump them together.
     Owned { library: "anyhow", owners: &["apps", "tests", "bench", "xtask"] },
     Owned { library: "clap", owners: &["apps", "bench", "xtask"] },

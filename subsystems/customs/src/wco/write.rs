@@ -319,7 +319,8 @@ fn cancelled(cancellation: &Cancellation) -> Node {
 /// Writes the message in its envelope.
 pub(super) fn document(root: &Node, kind: &str) -> Result<String, Unwritable> {
     let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<md:MetaData xmlns:md=\"{NAMESPACE_METADATA}\">\n  \
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <md:MetaData xmlns:md=\"{NAMESPACE_METADATA}\">\n  \
          <md:WCODataModelVersionCode>{MODEL_VERSION}</md:WCODataModelVersionCode>\n  \
          <md:WCOTypeName>{kind}</md:WCOTypeName>\n"
     );

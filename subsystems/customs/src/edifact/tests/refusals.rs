@@ -50,23 +50,34 @@ fn the_smallest_declaration_is_read() {
     assert_eq!(noted, expected);
 }
 
+/// Text, rule, place (byte 0 is not looked at), code, whether only a message is refused.
+type Case = (String, &'static str, (u64, usize, usize, u64), &'static str, bool);
+
+#[track_caller]
+fn refuse_all(cases: Vec<Case>) {
+    for (text, rule, place, code, message) in cases {
+        // Bytes far into the text are not counted by hand.
+        let (error, _) = fault(text.as_bytes());
+        let byte = if place.3 == 0 { error.position.byte } else { place.3 };
+        refuse(text.as_bytes(), rule, (place.0, place.1, place.2, byte), code, message);
+    }
+}
+
+/// The beginning of an interchange.
+const UNB: &str = "UNB+UNOC:3+A+B+261002:0600+R1'";
+
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
-fn envelopes_that_do_not_hold_are_refused_with_their_place() {
+fn beginnings_that_do_not_hold_are_refused_with_their_place() {
     let good = small("UNOC:3", BODY, 8);
-    let body = BODY;
-    let twice = format!("UNH+1+CUSDEC:D:96B:UN'{body}UNT+8+1'");
-    let unb = "UNB+UNOC:3+A+B+261002:0600+R1'";
-    let end = good.len() as u64;
-    for (text, rule, place, code, message) in [
+    refuse_all(vec![
         (String::new(), "begins with neither UNA nor UNB", (0, 0, 0, 0), "18", false),
         ("{}".to_owned(), "begins with neither", (0, 0, 0, 0), "18", false),
         (format!("UNA::.? '{good}"), "six different signs", (0, 0, 0, 0), "20", false),
         (format!("UNA:+;? '{good}"), "six different signs", (0, 0, 0, 0), "20", false),
         (format!("UNA:+.?{good}"), "six different signs", (0, 0, 0, 0), "20", false),
         (format!("'UNA:+.? '{good}"), "begins with neither", (0, 0, 0, 0), "18", false),
-        (small("UNOQ:3", body, 8), "the syntax `UNOQ` is not known", (1, 1, 1, 4), "2", false),
-        (small("UNOC:9", body, 8), "version `9` is not known", (1, 1, 2, 9), "2", false),
+        (small("UNOQ:3", BODY, 8), "the syntax `UNOQ` is not known", (1, 1, 1, 4), "2", false),
+        (small("UNOC:9", BODY, 8), "version `9` is not known", (1, 1, 2, 9), "2", false),
         (
             good.replace("+A+B+", "++B+"),
             "the sender of the interchange",
@@ -76,6 +87,14 @@ fn envelopes_that_do_not_hold_are_refused_with_their_place() {
         ),
         (good.replace("+A+B+", "+A++"), "the recipient", (1, 3, 1, 13), "13", false),
         (good.replace("0600+R1", "0600"), "the reference of the inter", (1, 5, 1, 0), "13", false),
+    ]);
+}
+
+#[test]
+fn ends_that_do_not_hold_are_refused_with_their_place() {
+    let good = small("UNOC:3", BODY, 8);
+    let end = good.len() as u64;
+    refuse_all(vec![
         (
             good.replace("UNZ+1", "UNZ+2"),
             "the count says `2`, but there are 1",
@@ -106,46 +125,54 @@ fn envelopes_that_do_not_hold_are_refused_with_their_place() {
             "15",
             false,
         ),
-        (format!("{unb}UNZ+0+R1'"), "the interchange holds nothing", (2, 0, 0, 30), "32", false),
-        (format!("{unb}BGM+830'"), "BGM stands where UNH, UNG", (2, 0, 0, 30), "15", false),
-        (format!("{unb}UNE+0+1'"), "UNE stands where UNG before it", (2, 0, 0, 30), "15", false),
+        (format!("{UNB}UNZ+0+R1'"), "the interchange holds nothing", (2, 0, 0, 30), "32", false),
+        (format!("{UNB}BGM+830'"), "BGM stands where UNH, UNG", (2, 0, 0, 30), "15", false),
+        (format!("{UNB}UNE+0+1'"), "UNE stands where UNG before it", (2, 0, 0, 30), "15", false),
+    ]);
+}
+
+#[test]
+fn groups_and_references_that_do_not_hold_are_refused_with_their_place() {
+    let good = small("UNOC:3", BODY, 8);
+    let twice = format!("UNH+1+CUSDEC:D:96B:UN'{BODY}UNT+8+1'");
+    refuse_all(vec![
         (
-            format!("{unb}UNG+CUSDEC+A+B+1+G1'UNE+0+G1'"),
+            format!("{UNB}UNG+CUSDEC+A+B+1+G1'UNE+0+G1'"),
             "the group holds nothing",
             (3, 0, 0, 50),
             "32",
             false,
         ),
         (
-            format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNE+2+G1'UNZ+1+R1'"),
+            format!("{UNB}UNG+CUSDEC+A+B+1+G1'{twice}UNE+2+G1'UNZ+1+R1'"),
             "2`, but there are 1 messages in the group",
             (11, 1, 1, 0),
             "29",
             false,
         ),
         (
-            format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNE+1+G2'UNZ+1+R1'"),
+            format!("{UNB}UNG+CUSDEC+A+B+1+G1'{twice}UNE+1+G2'UNZ+1+R1'"),
             "`G2` is not `G1` of UNG",
             (11, 2, 1, 0),
             "28",
             false,
         ),
         (
-            format!("{unb}UNG+CUSDEC+A+B+1+G1'{twice}UNZ+1+R1'"),
+            format!("{UNB}UNG+CUSDEC+A+B+1+G1'{twice}UNZ+1+R1'"),
             "UNZ stands where UNE",
             (11, 0, 0, 0),
             "15",
             false,
         ),
         (
-            format!("{unb}{twice}UNG+CUSDEC+A+B+1+G1'"),
+            format!("{UNB}{twice}UNG+CUSDEC+A+B+1+G1'"),
             "inside and outside of groups",
             (10, 0, 0, 0),
             "30",
             false,
         ),
         (
-            format!("{unb}{twice}{twice}UNZ+2+R1'"),
+            format!("{UNB}{twice}{twice}UNZ+2+R1'"),
             "reference `1` was used before",
             (10, 1, 1, 0),
             "26",
@@ -158,12 +185,7 @@ fn envelopes_that_do_not_hold_are_refused_with_their_place() {
             "13",
             false,
         ),
-    ] {
-        // Bytes far into the text are not counted by hand.
-        let (error, _) = fault(text.as_bytes());
-        let byte = if place.3 == 0 { error.position.byte } else { place.3 };
-        refuse(text.as_bytes(), rule, (place.0, place.1, place.2, byte), code, message);
-    }
+    ]);
 }
 
 #[test]
