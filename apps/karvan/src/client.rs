@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, IF_RANGE, RANGE};
+use http::{Method, Request, Response, StatusCode, Uri, request, response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Collected, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -176,9 +176,26 @@ impl Client {
 
     /// Reads an answer's body into `out`; returns its length.
     pub(crate) fn download(&self, path: &str, out: &mut dyn Write) -> Result<u64> {
+        self.download_part(path, None, |_| Ok(out))
+    }
+
+    /// Reads an answer's body into what `place` makes of its head; returns the length. With
+    /// `from`, only what lies behind these bytes of the data with this tag, when it is still the
+    /// same data: the status of the head tells (RFC 9110, section 14).
+    pub(crate) fn download_part<W: Write>(
+        &self,
+        path: &str,
+        from: Option<(u64, &str)>,
+        place: impl FnOnce(&response::Parts) -> Result<W>,
+    ) -> Result<u64> {
         self.runtime.block_on(async {
-            let answer = self.call(Method::GET, path, None, full(Vec::new()), 0).await?;
-            let (mut body, mut length) = (answer.into_body(), 0);
+            let mut request = self.request(Method::GET, path);
+            if let Some((bytes, tag)) = from {
+                request = request.header(RANGE, format!("bytes={bytes}-")).header(IF_RANGE, tag);
+            }
+            let answer = self.accepted(request.body(full(Vec::new()))?).await?;
+            let (head, mut body) = answer.into_parts();
+            let (mut out, mut length) = (place(&head)?, 0);
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|error| broken_off(&error))?;
                 if let Some(data) = frame.data_ref() {
@@ -186,6 +203,7 @@ impl Client {
                     length += data.len() as u64;
                 }
             }
+            out.flush()?;
             Ok(length)
         })
     }
@@ -209,16 +227,20 @@ impl Client {
         body: Body,
         length: u64,
     ) -> Result<Response<Incoming>> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, &self.authority)
-            .header(AUTHORIZATION, format!("Bearer {}", self.token))
-            .header(CONTENT_LENGTH, length);
+        let mut request = self.request(method, path).header(CONTENT_LENGTH, length);
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        let request = request.body(body)?;
+        self.accepted(request.body(body)?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> request::Builder {
+        let token = format!("Bearer {}", self.token);
+        let request = Request::builder().method(method).uri(path);
+        request.header(HOST, &self.authority).header(AUTHORIZATION, token)
+    }
+
+    async fn accepted(&self, request: Request<Body>) -> Result<Response<Incoming>> {
         let answer = deliver(&self.authority, request).await?;
         if answer.status().is_success() {
             return Ok(answer);

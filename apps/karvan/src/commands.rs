@@ -13,7 +13,9 @@ use karvan_types::ErrorKind;
 use crate::failure;
 use crate::output::Output;
 
+mod agreements;
 mod call;
+mod catalog;
 mod config;
 pub(crate) mod customs;
 mod documents;
@@ -25,6 +27,7 @@ mod pilot;
 mod reference;
 mod services;
 mod status;
+mod transfers;
 mod verify;
 
 /// Exit code of wrong usage.
@@ -57,6 +60,12 @@ enum Command {
     Config(config::Config),
     #[command(subcommand)]
     Documents(documents::Documents),
+    #[command(subcommand)]
+    Catalog(catalog::Catalog),
+    #[command(subcommand)]
+    Agreements(agreements::Agreements),
+    #[command(subcommand)]
+    Transfers(transfers::Transfers),
     Call(Box<call::Call>),
     #[command(subcommand)]
     Services(services::Services),
@@ -115,6 +124,9 @@ fn run(command: Command, output: Output) -> Result<Outcome> {
         Command::Node(command) => node::run(&command, output),
         Command::Config(command) => config::run(command, output),
         Command::Documents(command) => documents::run(command, output),
+        Command::Catalog(command) => catalog::run(command, output),
+        Command::Agreements(command) => agreements::run(command, output),
+        Command::Transfers(command) => transfers::run(command, output),
         Command::Call(command) => call::run(&command, output),
         Command::Services(command) => services::run(command, output),
         Command::Messages(command) => messages::run(command, output),

@@ -12,7 +12,7 @@ use karvan_dataspace::catalog::{
 use karvan_dataspace::policy::{Offer, Wording};
 use karvan_dataspace::{catalog, from_slice, to_vec};
 use karvan_store::{Range, Read, Tx};
-use karvan_types::{ErrorKind, MemberId, NodeId};
+use karvan_types::{ErrorKind, MemberId};
 use serde_json::{Map, Value};
 
 use crate::Error;
@@ -308,25 +308,15 @@ impl Engine {
         self.describe(&dataset)
     }
 
-    /// Asks a peer for its whole catalog, as `own` sees it, and follows its pages.
-    pub async fn peer_catalog(&self, own: &MemberId, peer: &NodeId) -> Result<Catalog, Error> {
-        let address =
-            format!("https://{}{}", self.node.authority_of(peer)?, crate::line::BASE_PATH);
-        self.catalog_at(own, &address, &format!("{NODE_PREFIX}{peer}")).await
-    }
-
-    /// Asks whoever is at an address for its whole catalog; `audience` is whom the token is for.
-    pub async fn catalog_at(
-        &self,
-        own: &MemberId,
-        address: &str,
-        audience: &str,
-    ) -> Result<Catalog, Error> {
+    /// Asks a participant, or a node by its audience, for its whole catalog as `own` sees it, and
+    /// follows its pages.
+    pub async fn peer_catalog(&self, own: &MemberId, peer: &str) -> Result<Catalog, Error> {
+        let address = &self.line.address_of(peer)?;
         let mut path = "/catalog/request".to_owned();
         let mut whole = Catalog::default();
         for _ in 0..PAGES_MAX {
             let body = to_vec(&CatalogRequest { id: None, filter: Vec::new() });
-            let answer = self.question(own, address, audience, ("POST", &path), body).await?;
+            let answer = self.question(own, address, peer, ("POST", &path), body).await?;
             let link = answer.headers().get(http::header::LINK).and_then(|link| link.to_str().ok());
             let next = link.and_then(|link| next_path(link, address));
             let page: Catalog = from_slice(answer.body())?;
@@ -348,13 +338,12 @@ impl Engine {
     pub async fn peer_dataset(
         &self,
         own: &MemberId,
-        provider: &MemberId,
+        provider: &str,
         id: &str,
     ) -> Result<catalog::Dataset, Error> {
-        let participant = participant_of(provider);
-        let address = self.line.address_of(&participant)?;
+        let address = self.line.address_of(provider)?;
         let path = format!("/catalog/datasets/{}", crate::step::escape(Some(id)));
-        let answer = self.question(own, &address, &participant, ("GET", &path), Vec::new()).await?;
+        let answer = self.question(own, &address, provider, ("GET", &path), Vec::new()).await?;
         Ok(from_slice(answer.body())?)
     }
 

@@ -385,6 +385,8 @@ fn judge(answer: Response<Bytes>) -> Outcome {
         StatusCode::UNAUTHORIZED
             | StatusCode::NOT_FOUND
             | StatusCode::REQUEST_TIMEOUT
+            // Eclipse EDC, of a message that overtook our answer to the one before.
+            | StatusCode::CONFLICT
             | StatusCode::TOO_MANY_REQUESTS
     );
     if status.is_client_error() && !temporary {

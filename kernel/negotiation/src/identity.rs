@@ -54,6 +54,15 @@ pub fn member_of(participant: &str) -> Option<MemberId> {
     participant.strip_prefix(MEMBER_PREFIX)?.parse().ok()
 }
 
+/// Reads how people name a participant: a member, a node, or a participant id as it is.
+pub(crate) fn participant_named(name: &str) -> String {
+    match (name.parse::<NodeId>(), name.parse::<MemberId>()) {
+        (Ok(node), _) => format!("{NODE_PREFIX}{node}"),
+        (_, Ok(member)) => participant_of(&member),
+        _ => name.to_owned(),
+    }
+}
+
 /// Who a request comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Participant {

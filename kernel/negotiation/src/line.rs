@@ -16,7 +16,7 @@ use karvan_trust::message::{self, RequestHead, RequestParts, Tag};
 use karvan_types::{AgreementRef, Digest, ErrorKind, ExchangeId, NodeId, Timestamp};
 
 use crate::Error;
-use crate::identity::{Participant, member_of};
+use crate::identity::{NODE_PREFIX, Participant, member_of};
 
 pub use plain::PlainLine;
 
@@ -83,7 +83,7 @@ pub trait Line: Send + Sync {
     /// Returns our own base, which peers get as `callbackAddress`.
     fn own_address(&self) -> Result<String, Error>;
 
-    /// Returns the base of a participant, for the first message to it.
+    /// Returns the base of a participant, or of a node by its audience, for a first message.
     fn address_of(&self, participant: &str) -> Result<String, Error>;
 
     /// Checks that an address is the caller's own: nothing is ever sent to any other.
@@ -158,8 +158,12 @@ impl Line for NodeLine {
     }
 
     fn address_of(&self, participant: &str) -> Result<String, Error> {
+        if let Some(node) = participant.strip_prefix(NODE_PREFIX).and_then(|id| id.parse().ok()) {
+            return self.base_of(&node);
+        }
         let member = member_of(participant).ok_or_else(|| {
-            Error::invalid("participant", format!("`{participant}` is no member"))
+            let text = format!("`{participant}` is neither a member nor a node; write PK/GOV/…");
+            Error::invalid("participant", text)
         })?;
         self.base_of(&self.node.node_of(&member)?)
     }

@@ -42,7 +42,7 @@ use serde_json::{Value, json as object};
 use crate::catalog::{Stretch, kind_of};
 use crate::decide::{Decision, offer_id};
 use crate::engine::{Engine, Opening};
-use crate::identity::{Participant, member_of, participant_of};
+use crate::identity::{Participant, member_of, participant_named, participant_of};
 use crate::records::{Dataset, Process, Why};
 use crate::{Error, views};
 
@@ -168,14 +168,7 @@ async fn peer_catalog(
     Path(peer): Path<String>,
 ) -> Reply {
     let caller = authorize(&engine, &headers, "agreements.read")?;
-    let node = if let Ok(node) = peer.parse() {
-        node
-    } else {
-        let member = peer.parse::<MemberId>();
-        let member = member.map_err(|error| Error::invalid("peer", error.to_string()))?;
-        engine.node().node_of(&member)?
-    };
-    let catalog = engine.peer_catalog(&caller.member, &node).await?;
+    let catalog = engine.peer_catalog(&caller.member, &participant_named(&peer)).await?;
     Ok(Json(views::catalog(&catalog)).into_response())
 }
 
@@ -269,8 +262,8 @@ async fn show(State(engine): Shared, headers: HeaderMap, Path(pid): Path<String>
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Start {
-    /// Who offers it.
-    provider: MemberId,
+    /// Who offers it: a member; on a line to other connectors their participant id.
+    provider: String,
     /// The dataset.
     dataset: String,
     /// The offer, when it is not the dataset's first.
@@ -287,7 +280,8 @@ struct Start {
 async fn start_negotiation(State(engine): Shared, headers: HeaderMap, request: Request) -> Reply {
     let caller = authorize(&engine, &headers, "agreements.request")?;
     let start: Start = input(request).await?;
-    let dataset = engine.peer_dataset(&caller.member, &start.provider, &start.dataset).await?;
+    let provider = participant_named(&start.provider);
+    let dataset = engine.peer_dataset(&caller.member, &provider, &start.dataset).await?;
     let wanted = start.offer.as_deref();
     let offer = dataset.offers.iter().find(|offer| wanted.is_none_or(|id| offer.id == id));
     let offer = offer.ok_or_else(|| Error::unknown("offer", wanted.unwrap_or("of the dataset")))?;
@@ -297,7 +291,7 @@ async fn start_negotiation(State(engine): Shared, headers: HeaderMap, request: R
     }
     let opening = Opening {
         own: caller.member.clone(),
-        counterparty: participant_of(&start.provider),
+        counterparty: provider,
         address: None,
         kind: kind_of(&dataset),
         dataset: start.dataset,

@@ -40,7 +40,8 @@ async fn main() {
     for _ in 0..ROUNDS {
         let begin = Instant::now();
         let (own, provider) = (&world.nation(PK).member, &world.nation(AZ).member);
-        let shown = pk.engine.peer_dataset(own, provider, "measured").await.expect("shown");
+        let shown = pk.engine.peer_dataset(own, &participant_of(provider), "measured").await;
+        let shown = shown.expect("shown");
         let opening = Opening {
             own: own.clone(),
             counterparty: participant_of(provider),

@@ -5,6 +5,7 @@ mod calls;
 mod clock;
 mod courier;
 mod letter;
+pub mod loopback;
 mod process;
 mod state;
 mod station;

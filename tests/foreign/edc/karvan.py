@@ -33,39 +33,39 @@ class KarvanNode:
 
     def catalog(self, peer):
         """The peer's datasets by their ids, in the shape of the protocol."""
-        catalog = self.ask_node("catalog", "show", "--peer", peer.participant)
+        catalog = self.ask_node("catalog", "list", "--peer", peer.participant)["catalog"]
         return {dataset["@id"]: dataset for dataset in catalog.get("dataset", [])}
 
     def negotiate(self, peer, dataset):
         """Asks for the dataset as it is offered; returns the id of the negotiation."""
         words = ["catalog", "request", dataset["@id"], "--peer", peer.participant]
-        return self.ask_node(*words)["negotiation"]
+        return self.ask_node(*words)["pid"]
 
     def agreement(self, negotiation):
         """The id, the same on both sides, of the agreement that a negotiation has led to."""
-        return self.find("agreements", negotiation=negotiation)["agreement"]
+        return self.find("negotiation", pid=negotiation)["agreement"]
 
     def transfer(self, peer, agreement):
         """Asks for data under an agreement; returns the id of the transfer."""
-        return self.ask_node("transfers", "request", agreement)["transfer"]
+        return self.ask_node("transfers", "request", agreement)["pid"]
 
     def state(self, kind, process):
         """The state of a process; the kind is `negotiation` or `transfer`."""
-        return self.find(LISTS[kind], **{kind: process})["state"]
+        return self.find(kind, pid=process)["state"]
 
     def ask(self, verb, transfer):
         """Suspends, resumes or terminates a transfer."""
-        self.ask_node("transfers", verb, transfer)
+        words = ["start"] if verb == "resume" else [verb, "--reason", "as the test wants"]
+        self.ask_node("transfers", *words, transfer)
 
     def own(self, kind, theirs):
         """The id of a process here, by the id that the peer has given it."""
-        return self.find(LISTS[kind], peer_process=theirs)[kind]
+        return self.find(kind, peerPid=theirs)["pid"]
 
     def find(self, kind, **field):
-        """The one row of a list whose field has a value."""
-        rows = self.ask_node(kind, "list")
+        """The one process of a kind whose field has a value."""
+        if kind == "transfer":
+            rows = self.ask_node("transfers", "list")
+        else:
+            rows = self.ask_node("agreements", "list")["negotiations"]
         return edc.one([row for row in rows if field.items() <= row.items()])
-
-
-# An agreement is in the list from the first message of its negotiation on.
-LISTS = {"negotiation": "agreements", "transfer": "transfers"}

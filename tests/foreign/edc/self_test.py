@@ -16,12 +16,12 @@ import karvan
 
 AFTER = {"suspend": "SUSPENDED", "resume": "STARTED", "terminate": "TERMINATED"}
 STEPS = 14
-# Prints its arguments as a node would print a list of agreements and transfers.
+# Prints what a node would print of its negotiations.
 NODE = """
 import json, sys
-rows = [{"agreement": "a-1", "negotiation": "n-1", "peer_process": "n-2", "state": "FINALIZED"}]
+row = {"agreement": "a-1", "pid": "n-1", "peerPid": "n-2", "state": "FINALIZED"}
 if sys.argv[1:] == ["agreements", "list", "--json"]:
-    print(json.dumps(rows))
+    print(json.dumps({"negotiations": [row], "agreements": []}))
 else:
     sys.exit("no such command")
 """
@@ -118,7 +118,7 @@ class Node(unittest.TestCase):
             self.node.agreement("n-3")
 
     def test_a_command_that_fails_says_why(self):
-        with self.assertRaisesRegex(edc.Refused, "transfers suspend t-1 .*no such command"):
+        with self.assertRaisesRegex(edc.Refused, "transfers suspend .* t-1 .*no such command"):
             self.node.ask("suspend", "t-1")
 
 

@@ -214,6 +214,31 @@ pub(super) const STEPS: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "dsp-tck",
+        about: "the official kit of the Dataspace Protocol passes our node, 65 of 65",
+        fetch: &["mvn -q -B -f tests/foreign/tck/pom.xml dependency:copy-dependencies \
+             -DoutputDirectory={out}/jars"],
+        act: Act::Run(&[
+            "cargo build --locked -p karvan-federation --example dsp_node",
+            "python3 -B tests/foreign/tck/karvan_node.py --jars {out}/jars --out {out}",
+        ]),
+        needs: &[&PYTHON, &MAVEN, &JDK],
+        ..PLAIN
+    },
+    Step {
+        name: "edc-interop",
+        about: "an Eclipse EDC connector and our node exchange, each as consumer and as provider",
+        fetch: &["mvn -q -B -f tests/foreign/edc/pom.xml dependency:copy-dependencies \
+             -DoutputDirectory={out}/jars"],
+        act: Act::Run(&[
+            "cargo build --locked -p karvan --bin karvan",
+            "cargo build --locked -p karvan-federation --example edc_node",
+            "python3 -B tests/foreign/edc/karvan_node.py --jars {out}/jars --out {out}",
+        ]),
+        needs: &[&PYTHON, &MAVEN, &JDK],
+        ..PLAIN
+    },
+    Step {
         name: "deny",
         about: "licences, banned and double crates, and sources",
         act: Act::Run(&["cargo deny --locked check bans licenses sources"]),

@@ -156,7 +156,7 @@ struct List {
 }
 
 #[derive(Args, Debug)]
-struct Agreement {
+pub(super) struct Agreement {
     #[command(flatten)]
     at: Dir,
     /// The draft, or the document that the other side has signed.
@@ -364,7 +364,7 @@ fn renew(command: &Dir, output: Output) -> Result<()> {
     })
 }
 
-fn agreement(command: &Agreement, output: Output) -> Result<()> {
+pub(super) fn agreement(command: &Agreement, output: Output) -> Result<()> {
     let material = Material::open(&command.at.dir)?;
     let draft = setup::read_agreement(&read_document(&command.draft)?)?;
     let text = crate::agreements::describe(&draft.agreement, draft.digest);

@@ -1,5 +1,6 @@
 //! The program as people and scripts meet it: the built binary, in folders of its own.
 
+mod agreements;
 mod calls;
 mod ceremony;
 mod customs;

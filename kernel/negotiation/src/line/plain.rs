@@ -26,6 +26,7 @@ const PLACES_MAX: usize = 64;
 /// A line to connectors on loopback.
 pub struct PlainLine {
     own_address: String,
+    peers: BTreeMap<String, String>,
     pools: Mutex<BTreeMap<SocketAddr, Arc<Pool>>>,
 }
 
@@ -67,7 +68,14 @@ fn locate(address: &str) -> Result<(SocketAddr, &str, &str), Error> {
 impl PlainLine {
     /// Makes a line; `own_address` is where its peers find us.
     pub fn new(own_address: String) -> Self {
-        Self { own_address, pools: Mutex::default() }
+        Self { own_address, peers: BTreeMap::new(), pools: Mutex::default() }
+    }
+
+    /// Adds where a participant is found.
+    #[must_use]
+    pub fn with_peer(mut self, participant: &str, address: &str) -> Self {
+        self.peers.insert(participant.to_owned(), address.to_owned());
+        self
     }
 
     fn pool(&self, at: SocketAddr) -> Arc<Pool> {
@@ -85,8 +93,10 @@ impl Line for PlainLine {
     }
 
     fn address_of(&self, participant: &str) -> Result<String, Error> {
-        let text = format!("nobody knows where `{participant}` is; name its address");
-        Err(Error::new(ErrorKind::NotFound, "address-unknown", text))
+        self.peers.get(participant).cloned().ok_or_else(|| {
+            let text = format!("nobody knows where `{participant}` is; name its address");
+            Error::new(ErrorKind::NotFound, "address-unknown", text)
+        })
     }
 
     fn check_address(&self, _: &Participant, address: &str) -> Result<(), Error> {

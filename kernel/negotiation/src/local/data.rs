@@ -131,9 +131,8 @@ async fn pass(answer: Answer) -> Result<Response, Error> {
         || head.status.is_server_error()
     {
         let limited = http_body_util::Limited::new(body, REFUSAL_BYTES_MAX).collect().await;
-        let text = limited.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
-        let text = format!("the provider answers {}: {}", head.status, text.unwrap_or_default());
-        return Err(Error::new(ErrorKind::Forbidden, "feed-refused", text));
+        let body = limited.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        return Err(refused(head.status, &body));
     }
     // The connection is given back when the last block has gone.
     let state = (body, Some(used));
@@ -164,6 +163,20 @@ async fn pass(answer: Answer) -> Result<Response, Error> {
     Ok(passed)
 }
 
+/// Makes an error of the provider's refusal, in its words.
+fn refused(status: StatusCode, body: &[u8]) -> Error {
+    let told = json::parse(body).unwrap_or_default();
+    let said = told.get("detail").and_then(Value::as_str).map(str::to_owned);
+    let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+    // What is wrong for the state that the transfer is in may be right later.
+    let kind = match status {
+        StatusCode::BAD_REQUEST => ErrorKind::Conflict,
+        StatusCode::NOT_FOUND => ErrorKind::NotFound,
+        _ => ErrorKind::Forbidden,
+    };
+    Error::new(kind, "feed-refused", format!("the provider answers {status}: {said}"))
+}
+
 /// Longest refusal of a provider that is read, in bytes.
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 
@@ -186,8 +199,7 @@ impl Engine {
         };
         let answer = self.line.send(parcel).await?;
         if answer.status() != StatusCode::OK {
-            let text = String::from_utf8_lossy(answer.body()).into_owned();
-            return Err(Error::new(ErrorKind::Forbidden, "feed-refused", text));
+            return Err(refused(answer.status(), answer.body()));
         }
         let address = json::parse(answer.body()).map_err(karvan_dataspace::Error::from)?;
         let pid = process.pid.clone();

@@ -41,7 +41,8 @@ pub(crate) fn service(id: &str, provider: &MemberId, auto_approve: bool) -> Data
 /// Asks as the member of Pakistan for a dataset of the member of Azerbaijan, by the catalog.
 pub(crate) async fn ask(world: &World, pk: &Station, id: &str) -> Process {
     let (own, provider) = (&world.nation(PK).member, &world.nation(AZ).member);
-    let shown = pk.engine.peer_dataset(own, provider, id).await.expect("the dataset is shown");
+    let shown = pk.engine.peer_dataset(own, &participant_of(provider), id).await;
+    let shown = shown.expect("the dataset is shown");
     let opening = Opening {
         own: own.clone(),
         counterparty: participant_of(provider),

@@ -1,0 +1,244 @@
+//! `karvan transfers`: the data of an agreement, from asking for it to its last byte.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use http::StatusCode;
+use http::header::ETAG;
+use karvan_types::AgreementRef;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::agreements::{describe_process, describe_timeline, items, process_id, process_table};
+use super::catalog::segment;
+use crate::client::{Client, NodeArgs};
+use crate::files;
+use crate::output::Output;
+
+/// Longest tag of data, in bytes.
+const TAG_BYTES_MAX: u64 = 4 * 1024;
+
+/// Fetch the data that an agreement gives access to.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Transfers {
+    /// Ask the provider for the data of an agreement; it starts when the provider says so.
+    #[command(after_help = "Example:\n  karvan transfers request \
+        urn:karvan:agreement:dsp-019a…:1 --dir az")]
+    Request(Request),
+    /// List transfers, the newest first.
+    #[command(after_help = "Example:\n  karvan transfers list --dir az")]
+    List(List),
+    /// Show a transfer with every message of both sides and its evidence.
+    #[command(after_help = "Example:\n  karvan transfers show urn:uuid:019a… --dir az")]
+    Show(One),
+    /// Start a transfer that the other side asked for, or resume a suspended one.
+    #[command(after_help = "Example:\n  karvan transfers start urn:uuid:019a… --dir pk")]
+    Start(One),
+    /// Suspend a transfer; nothing can be fetched until it is started again.
+    #[command(after_help = "Example:\n  karvan transfers suspend urn:uuid:019a… \
+        --reason 'maintenance until 14:00 UTC' --dir pk")]
+    Suspend(Reasoned),
+    /// Say that all data went over.
+    #[command(after_help = "Example:\n  karvan transfers complete urn:uuid:019a… --dir az")]
+    Complete(One),
+    /// End a transfer before its time.
+    #[command(after_help = "Example:\n  karvan transfers terminate urn:uuid:019a… \
+        --reason 'the wrong register' --dir az")]
+    Terminate(Reasoned),
+    /// Fetch the data of a started transfer.
+    ///
+    /// What arrives is kept beside FILE as FILE.part; when it breaks off, --resume goes on there if
+    /// the data is still the same, and begins anew if it is not.
+    #[command(after_help = "Examples:\n  karvan transfers get urn:uuid:019a… --out register.json \
+        --dir az\n  karvan transfers get urn:uuid:019a… --out register.json --resume --dir az")]
+    Get(Get),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Request {
+    /// The agreement: its ODRL id, or `id;version;digest`.
+    agreement: String,
+    /// How the data travels, as the catalog says.
+    #[arg(long, value_name = "FORMAT", default_value = "HttpData-PULL")]
+    format: String,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Only those that wait for a decision of ours.
+    #[arg(long)]
+    waiting: bool,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct One {
+    /// Process id of the transfer.
+    id: String,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Reasoned {
+    /// Process id of the transfer.
+    id: String,
+    /// Why; the other side reads it, and it is kept as evidence.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Get {
+    /// Process id of the transfer.
+    id: String,
+    /// One item of a folder; the data itself is then the list of items.
+    #[arg(long, value_name = "NAME")]
+    item: Option<String>,
+    /// Where to write it; standard output unless given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Go on where an earlier attempt broke off.
+    #[arg(long, requires = "out")]
+    resume: bool,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+pub(crate) fn run(command: Transfers, output: Output) -> Result<Outcome> {
+    match command {
+        Transfers::Request(Request { agreement, format, node }) => {
+            let asked = json!({ "agreement": odrl_id(&agreement), "format": format });
+            let process = Client::open(&node)?.post_json("/v1/transfers", &asked)?;
+            output.print(&process, describe_process)?;
+        }
+        Transfers::List(List { waiting, limit, node }) => {
+            let path = format!("/v1/transfers?waiting={waiting}&limit={limit}");
+            let transfers = Client::open(&node)?.get(&path)?;
+            output.print(&transfers, |transfers| {
+                let transfers: Vec<_> = items(transfers).collect();
+                if transfers.is_empty() {
+                    "no transfers; `karvan transfers request --help` shows how\n".to_owned()
+                } else {
+                    process_table(&transfers)
+                }
+            })?;
+        }
+        Transfers::Show(One { id, node }) => {
+            let shown = Client::open(&node)?.get(&path(&id, ""))?;
+            output.print(&shown, describe_timeline)?;
+        }
+        Transfers::Start(One { id, node }) => steer(&node, (&id, "start"), None, output)?,
+        Transfers::Complete(One { id, node }) => steer(&node, (&id, "complete"), None, output)?,
+        Transfers::Suspend(Reasoned { id, reason, node }) => {
+            steer(&node, (&id, "suspend"), Some(&reason), output)?;
+        }
+        Transfers::Terminate(Reasoned { id, reason, node }) => {
+            steer(&node, (&id, "terminate"), Some(&reason), output)?;
+        }
+        Transfers::Get(command) => get(&command, output)?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn path(id: &str, rest: &str) -> String {
+    format!("/v1/transfers/{}{rest}", segment(&process_id(id)))
+}
+
+/// Returns the ODRL id of an agreement that is named as the book names it.
+fn odrl_id(name: &str) -> String {
+    name.parse::<AgreementRef>().map_or_else(
+        |_| name.to_owned(),
+        |known| format!("urn:karvan:agreement:{}:{}", known.id, known.version),
+    )
+}
+
+fn steer(
+    node: &NodeArgs,
+    (id, verb): (&str, &str),
+    reason: Option<&str>,
+    output: Output,
+) -> Result<()> {
+    let said = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+    let process = Client::open(node)?.post_json(&path(id, &format!("/{verb}")), &said)?;
+    output.print(&process, describe_process)
+}
+
+/// The file that grows as data arrives, and the one with the tag of that data.
+struct Partial {
+    data: PathBuf,
+    tag: PathBuf,
+}
+
+impl Partial {
+    fn beside(out: &Path) -> Self {
+        let named = |end: &str| {
+            let mut name = out.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        Self { data: named(".part"), tag: named(".part.tag") }
+    }
+
+    /// Returns how much is here, of which data; nothing when that is not known.
+    fn known(&self) -> Option<(u64, String)> {
+        let length = std::fs::metadata(&self.data).ok()?.len();
+        let tag = files::read(&self.tag, TAG_BYTES_MAX).ok()?;
+        Some((length, String::from_utf8(tag).ok()?)).filter(|(length, _)| *length > 0)
+    }
+
+    /// Opens the file for what an answer brings: the rest, or all of it.
+    fn open(&self, head: &http::response::Parts) -> Result<File> {
+        let what = || format!("cannot write {}", self.data.display());
+        if head.status == StatusCode::PARTIAL_CONTENT {
+            return OpenOptions::new().append(true).open(&self.data).with_context(what);
+        }
+        let file = File::create(&self.data).with_context(what)?;
+        match head.headers.get(ETAG) {
+            Some(tag) => files::write(&self.tag, tag.as_bytes())?,
+            None if self.tag.exists() => std::fs::remove_file(&self.tag).with_context(what)?,
+            None => {}
+        }
+        Ok(file)
+    }
+
+    /// Puts the whole file in its place.
+    fn finish(&self, out: &Path) -> Result<u64> {
+        let what = || format!("cannot write {}", out.display());
+        let file = File::open(&self.data).with_context(what)?;
+        file.sync_all().with_context(what)?;
+        std::fs::rename(&self.data, out).with_context(what)?;
+        let _ = std::fs::remove_file(&self.tag);
+        Ok(file.metadata().with_context(what)?.len())
+    }
+}
+
+fn get(command: &Get, output: Output) -> Result<()> {
+    let client = Client::open(&command.node)?;
+    let item = command.item.as_deref().map(|item| format!("/{}", segment(item)));
+    let path = path(&command.id, &format!("/data{}", item.unwrap_or_default()));
+    let Some(out) = &command.out else {
+        client.download(&path, &mut std::io::stdout().lock())?;
+        return Ok(());
+    };
+    let partial = Partial::beside(out);
+    let known = if command.resume { partial.known() } else { None };
+    let from = known.as_ref().map(|(length, tag)| (*length, tag.as_str()));
+    let fetched = client.download_part(&path, from, |head| partial.open(head))?;
+    let tag = partial.known().map(|(_, tag)| tag);
+    let bytes = partial.finish(out)?;
+    let told = json!({ "file": out, "bytes": bytes, "fetched": fetched, "tag": tag });
+    output.print(&told, |_: &Value| {
+        format!("{} ({bytes} bytes, {fetched} of them now)\n", out.display())
+    })
+}
