@@ -406,3 +406,44 @@ fn published_amendments_apply() {
         assert_eq!(value.pointer(path), Some(&expected), "{amendment}");
     }
 }
+
+proptest! {
+    /// Whatever arrives as a response is read or refused with a place, and never a panic.
+    #[test]
+    fn damaged_responses_never_panic(
+        cut in 0_usize..3000,
+        length in 0_usize..40,
+        insert in prop::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let mut xml = full("11").to_xml().expect("written").into_bytes();
+        let from = cut.min(xml.len());
+        let to = (from + length).min(xml.len());
+        xml.splice(from..to, insert);
+        match import_response(&xml) {
+            Ok(read) => drop(read.response.to_message(context())),
+            Err(error) => prop_assert!(error.byte <= xml.len() && error.line >= 1, "{error}"),
+        }
+    }
+
+    /// Whatever an amendment points at, it is applied or refused, and never a panic.
+    #[test]
+    fn any_pointers_are_applied_or_refused(
+        steps in prop::collection::vec(
+            (
+                prop::sample::select(vec!["42A", "67A", "68A", "02A", "23A", "21A", "31B", "99Z"]),
+                0_u32..5,
+                prop::option::of(prop::sample::select(vec!["145", "D005", "006", "228", "999"])),
+            ),
+            0..5,
+        ),
+        value in "[ -~]{0,12}",
+    ) {
+        let item = "GoodsShipment/GovernmentAgencyGoodsItem/Commodity/Classification/ID";
+        let values = [(item, value.as_str()), ("GoodsItemQuantity", value.as_str())];
+        let amendment = amendment(&steps, &values);
+        match amended(&amendment) {
+            Ok(export) => prop_assert_eq!(export.header.version_id, 2),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}
