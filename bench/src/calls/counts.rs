@@ -1,11 +1,10 @@
 //! Syncs and allocations for each call, counted by the kernel with `perf stat`.
 //!
 //! A sync is a system call `fsync` or `fdatasync`, counted at its tracepoint. An allocation is an
-//! entry to `malloc` and its kin in the C library, counted at a probe there: nothing is built into
-//! the program under test, and the same is counted for a program in another language. Probes cost
-//! time, so this is a run of its own whose time counts for nothing. Counting needs root.
-//!
-//! A program that brings an allocator of its own would be counted wrong; the nodes do not.
+//! entry to `malloc` and its kin, counted at a probe there: nothing is built into the program under
+//! test, and the same is counted for a program in another language. The probes are in the C library
+//! and in the allocator that a node brings along, whose symbols it must therefore still have.
+//! Probes cost time, so this is a run of its own whose time counts for nothing. Counting needs root.
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +22,15 @@ use crate::tools;
 const GROUP: &str = "karvan_bench";
 /// Functions of the C library that give memory.
 const ALLOCATING: &[&str] = &["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"];
+/// The same of the allocator in a node.
+const ALLOCATING_IN_NODE: &[&str] = &[
+    "mi_malloc",
+    "mi_calloc",
+    "mi_realloc",
+    "mi_malloc_aligned",
+    "mi_zalloc_aligned",
+    "mi_realloc_aligned",
+];
 /// System calls that wait for the disk.
 const SYNCING: &[&str] = &["fsync", "fdatasync"];
 /// Connections of the run that counts.
@@ -46,16 +54,16 @@ struct OfProcess {
     allocations: u64,
 }
 
-/// Probes in the C library; they are gone when this is dropped.
+/// Probes in the C library and a node's program; they are gone when this is dropped.
 struct Probes {
     perf: String,
 }
 
 /// Counts for every target that has processes; the error says why that cannot be done here.
-pub(crate) fn count(bench: &Bench<'_>, folder: &Path) -> Result<Vec<Counts>> {
+pub(crate) fn count(bench: &Bench<'_>, node: &Path, folder: &Path) -> Result<Vec<Counts>> {
     ensure!(tools::is_root(), "only root may count system calls and probe the C library");
     let perf = tools::find("perf").context("perf is missing: apt-get install -y linux-perf")?;
-    let probes = Probes::set(perf)?;
+    let probes = Probes::set(perf, node)?;
     let with_processes = bench.targets.iter().filter(|target| !target.pids().is_empty());
     with_processes.map(|target| of_target(bench, *target, &probes, folder)).collect()
 }
@@ -82,16 +90,20 @@ fn of_target(
 }
 
 impl Probes {
-    fn set(perf: String) -> Result<Self> {
+    fn set(perf: String, node: &Path) -> Result<Self> {
         let maps = fs::read_to_string("/proc/self/maps")?;
         let paths = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
         let library = paths.into_iter().find(|path| path.contains("/libc.so"));
         let library = library.context("this program does not use a shared C library")?;
         let probes = Self { perf };
-        for function in ALLOCATING {
-            let mut set = Command::new(&probes.perf);
-            set.args(["probe", "--quiet", "--force", "--exec", library, "--add"]);
-            tools::run(set.arg(format!("{GROUP}:{function}={function}")))?;
+        for (program, functions) in
+            [(library, ALLOCATING), (&*node.to_string_lossy(), ALLOCATING_IN_NODE)]
+        {
+            for function in functions {
+                let mut set = Command::new(&probes.perf);
+                set.args(["probe", "--quiet", "--force", "--exec", program, "--add"]);
+                tools::run(set.arg(format!("{GROUP}:{function}={function}")))?;
+            }
         }
         Ok(probes)
     }
@@ -99,7 +111,7 @@ impl Probes {
     /// Returns a command that counts what the processes do while the command after it runs.
     fn around(&self, pids: &[u32], file: &Path) -> Vec<String> {
         let syscalls = SYNCING.iter().map(|name| format!("syscalls:sys_enter_{name}"));
-        let functions = ALLOCATING.iter().map(|name| format!("{GROUP}:{name}"));
+        let functions = allocating().map(|name| format!("{GROUP}:{name}"));
         let events: Vec<_> = syscalls.chain(functions).collect();
         let mut argv = vec![self.perf.clone()];
         argv.extend(["stat", "--field-separator", ",", "--pid"].map(str::to_owned));
@@ -118,8 +130,8 @@ impl Drop for Probes {
 
 /// Reads `count,unit,event,…`; what never ran is `<not counted>` and stands for none.
 fn parse(text: &str) -> Result<OfProcess> {
-    let sum = |events: &[&str], prefix: &str| {
-        events.iter().try_fold(0, |sum, event| {
+    let sum = |events: &mut dyn Iterator<Item = &str>, prefix: &str| {
+        events.try_fold(0, |sum, event| {
             let event = format!("{prefix}{event}");
             let mut rows = text.lines().map(|line| line.split(','));
             let count = rows.find_map(|mut row| {
@@ -137,9 +149,14 @@ fn parse(text: &str) -> Result<OfProcess> {
         })
     };
     Ok(OfProcess {
-        syncs: sum(SYNCING, "syscalls:sys_enter_")?,
-        allocations: sum(ALLOCATING, &format!("{GROUP}:"))?,
+        syncs: sum(&mut SYNCING.iter().copied(), "syscalls:sys_enter_")?,
+        allocations: sum(&mut allocating(), &format!("{GROUP}:"))?,
     })
+}
+
+/// Returns the functions that give memory, of all programs.
+fn allocating() -> impl Iterator<Item = &'static str> {
+    ALLOCATING.iter().chain(ALLOCATING_IN_NODE).copied()
 }
 
 /// Returns the counts as lines of text.
@@ -174,7 +191,13 @@ mod tests {
                  60,,syscalls:sys_enter_fdatasync,9,100.00,,\n1000,,karvan_bench:malloc,9,100.00,,\n\
                  200,,karvan_bench:calloc,9,100.00,,\n{realloc}\
                  <not counted>,,karvan_bench:posix_memalign,0,100.00,,\n\
-                 0,,karvan_bench:aligned_alloc,9,100.00,,\n"
+                 0,,karvan_bench:aligned_alloc,9,100.00,,\n\
+                 4,,karvan_bench:mi_malloc,9,100.00,,\n\
+                 <not counted>,,karvan_bench:mi_calloc,0,100.00,,\n\
+                 <not counted>,,karvan_bench:mi_realloc,0,100.00,,\n\
+                 <not counted>,,karvan_bench:mi_malloc_aligned,0,100.00,,\n\
+                 <not counted>,,karvan_bench:mi_zalloc_aligned,0,100.00,,\n\
+                 <not counted>,,karvan_bench:mi_realloc_aligned,0,100.00,,\n"
             )
         };
         let check = |realloc: &str, expected: Option<u64>| {
@@ -182,8 +205,8 @@ mod tests {
             let expected = expected.map(|allocations| OfProcess { syncs: 65, allocations });
             assert_eq!(found, expected, "{realloc}");
         };
-        check("30,,karvan_bench:realloc,9,100.00,,\n", Some(1230));
-        check("<not counted>,,karvan_bench:realloc,0,100.00,,\n", Some(1200));
+        check("30,,karvan_bench:realloc,9,100.00,,\n", Some(1234));
+        check("<not counted>,,karvan_bench:realloc,0,100.00,,\n", Some(1204));
         check("<not supported>,,karvan_bench:realloc,0,100.00,,\n", None);
         check("", None);
     }

@@ -6,12 +6,14 @@
 //! compared with a text that only this run's upstream knows. A run in which one call failed is
 //! void.
 //!
-//! To measure something else, implement `Target` and add it to the list in `measure`.
+//! Measured are two nodes, each a process of the release build (`karvan`). To measure something else, implement `Target` and add it to the list in `measure`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a measurement prints its figures")]
 
 mod counts;
+mod crowd;
 mod flame;
+mod karvan;
 mod load;
 mod measure;
 mod nginx;
@@ -28,6 +30,8 @@ use clap::Parser;
 use serde::Serialize;
 
 use counts::Counts;
+use crowd::Crowd;
+use karvan::Nodes;
 use load::Load;
 use measure::{Bench, Run};
 use nginx::{Hops, Upstream};
@@ -54,6 +58,18 @@ struct Options {
     /// the limit.
     #[arg(long)]
     upstream: bool,
+    /// Loads the nodes also without a token.
+    #[arg(long)]
+    plain: bool,
+    /// The program to measure; built from this checkout if not named.
+    #[arg(long, value_name = "FILE")]
+    karvan: Option<PathBuf>,
+    /// Measures memory instead: this many connections that are idle, beside those of --active.
+    #[arg(long, value_name = "N")]
+    idle: Option<u16>,
+    /// Connections that call without pause while others are idle.
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "idle")]
+    active: u16,
     /// Where the figures go as JSON; `calls.json` beside this program if not said.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -108,8 +124,20 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     println!("{}", machine.text());
     let load = Load::new(folder)?;
     let upstream = Upstream::start(folder, runtime)?;
+    let program = karvan::program(options.karvan.as_deref())?;
+    let at = upstream.address();
+    let nodes = Nodes::start(program.clone(), folder, at, &upstream.answer, runtime)?;
+    if let Some(idle) = options.idle {
+        let crowd = Crowd { idle: idle.into(), active: options.active, seconds: options.seconds };
+        println!("{}", crowd.measure(runtime, &load, &nodes)?);
+        return Ok(());
+    }
+    let plain = nodes.plain();
     let hops = Hops::start(folder, &upstream, runtime)?;
-    let mut targets: Vec<&dyn Target> = vec![&hops];
+    let mut targets: Vec<&dyn Target> = vec![&hops, &nodes];
+    if options.plain {
+        targets.push(&plain);
+    }
     if options.upstream {
         targets.push(&upstream);
     }
@@ -129,7 +157,7 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     }
     let summaries = summary::summarize(&runs);
     println!("\n{}", summary::table(&summaries));
-    let counts = match counts::count(&bench, folder) {
+    let counts = match counts::count(&bench, &program, folder) {
         Ok(counts) => Some(counts),
         Err(error) => {
             println!("allocations and syncs were not counted: {error:#}");

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Request, Uri};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -79,7 +80,8 @@ pub(crate) async fn check_answer(target: &dyn Target, expected: &str) -> Result<
 
 /// Returns the body of the answer to a GET.
 pub(crate) async fn get(url: &str, headers: &[(String, String)]) -> Result<String> {
-    timeout(PROBE_MAX, ask(url, headers)).await.context("no answer in time")?
+    let asking = ask(Method::GET, url, headers, Vec::new());
+    timeout(PROBE_MAX, asking).await.context("no answer in time")?
 }
 
 async fn connect(url: &str) -> Result<(TcpStream, Uri)> {
@@ -88,26 +90,42 @@ async fn connect(url: &str) -> Result<(TcpStream, Uri)> {
     Ok((TcpStream::connect(authority.as_str()).await?, uri))
 }
 
-async fn ask(url: &str, headers: &[(String, String)]) -> Result<String> {
+/// Puts a JSON value where an operator does.
+pub(crate) async fn put(url: &str, token: &str, value: &Value) -> Result<()> {
+    let headers = [
+        ("Authorization".to_owned(), format!("Bearer {token}")),
+        ("Content-Type".to_owned(), "application/json".to_owned()),
+    ];
+    let asking = ask(Method::PUT, url, &headers, serde_json::to_vec(value)?);
+    let asked = timeout(PROBE_MAX, asking).await.context("no answer in time")?;
+    asked.with_context(|| format!("PUT {url}")).map(drop)
+}
+
+async fn ask(
+    method: Method,
+    url: &str,
+    headers: &[(String, String)],
+    body: Vec<u8>,
+) -> Result<String> {
     let (stream, uri) = connect(url).await?;
     let (mut line, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let path = uri.path_and_query().context("a URL with a path")?;
-    let mut request = Request::get(path.as_str());
+    let mut request = Request::builder().method(method).uri(path.as_str());
     if let Some(authority) = uri.authority() {
         request = request.header(HOST, authority.as_str());
     }
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let answer = line.send_request(request.body(Empty::<Bytes>::new())?).await?;
+    let answer = line.send_request(request.body(Full::new(Bytes::from(body)))?).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), PROBE_BYTES_MAX).collect().await;
     let Ok(body) = body else { bail!("the answer ended early or is too long") };
     connection.abort();
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-    ensure!(status == 200, "status {status}: {text}");
+    ensure!(status.is_success(), "status {status}: {text}");
     Ok(text)
 }
 
