@@ -36,8 +36,8 @@ use karvan_types::limits::{
     DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, JSON_BYTES_MAX, LIST_BYTES_MAX,
 };
 use karvan_types::{ErrorKind, ExchangeId, MemberId, json};
-use serde::de::DeserializeOwned;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json as object};
 
 use crate::desk::{Direction, DocumentView, ListQuery};
