@@ -105,24 +105,18 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<bool> {
     let desks = Desks::open(&folder)?;
     let providers = Providers::start(&folder)?;
     services::set(&desks, &providers)?;
-    let mut measured = None;
-    let (rows, calls) = match &options.load {
-        Some(load) => {
-            measured = Some(load::drive(load, &folder, &mut pair, &stop, progress)?);
-            (Vec::new(), Vec::new())
-        }
-        None => {
-            let rows = play_shipped(&folder, &desks, &mut pair, &stop, progress)?;
+    let (mut rows, mut calls, mut measured) = (Vec::new(), Vec::new(), None);
+    let good = if let Some(load) = &options.load {
+        let driven = load::drive(load, &folder, &mut pair, &stop, progress)?;
+        measured.insert(driven).good()
+    } else {
+        rows = play_shipped(&folder, &desks, &mut pair, &stop, progress)?;
+        if !stop.wanted() {
             progress.say("Calling the services of both customs, verifying the evidence …");
-            (rows, calls::play(&folder, &desks)?)
+            calls = calls::play(&folder, &desks)?;
         }
-    };
-    let good = match &options.load {
-        Some(_) => measured.as_ref().is_some_and(load::Measured::good),
-        None => {
-            let played = rows.len() == shipped().len() && rows.iter().all(Row::good);
-            played && calls.iter().all(Called::good)
-        }
+        let played = rows.len() == shipped().len() && rows.iter().all(Row::good);
+        played && calls.iter().all(Called::good)
     };
     let nodes = pair.0.iter().map(NodeProcess::report).collect();
     let load = measured;

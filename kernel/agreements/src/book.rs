@@ -146,7 +146,7 @@ impl AgreementBook {
     ) -> Result<Allowed<'_>, Rejection> {
         let mut grants = self.between(client, provider, now);
         grants.find(|allowed| allowed.grant.covers_document(code)).ok_or_else(|| {
-            missing(format!("no agreement in force lets {client} send `{code}` to {provider}"))
+            missing(&format!("no agreement in force lets {client} send `{code}` to {provider}"))
         })
     }
 
@@ -166,7 +166,7 @@ impl AgreementBook {
             let whole = self
                 .between(client, provider, now)
                 .any(|allowed| allowed.grant.service(service).is_some());
-            missing(if whole {
+            missing(&if whole {
                 format!(
                     "the agreement lets {client} call `{service}` of {provider}, but not this \
                      method and path"
@@ -187,7 +187,7 @@ impl AgreementBook {
     ) -> Result<Allowed<'_>, Rejection> {
         let mut grants = self.between(client, provider, now);
         grants.find(|allowed| allowed.grant.covers_feed(dataset)).ok_or_else(|| {
-            missing(format!("no agreement in force lets {client} fetch `{dataset}` of {provider}"))
+            missing(&format!("no agreement in force lets {client} fetch `{dataset}` of {provider}"))
         })
     }
 
@@ -201,7 +201,7 @@ impl AgreementBook {
         now: Timestamp,
     ) -> Result<Allowed<'_>, Rejection> {
         let what = || format!("send `{code}` to");
-        self.check(name, client, provider, now, what, |grant| grant.covers_document(code))
+        self.check(name, (client, provider), now, what, |grant| grant.covers_document(code))
     }
 
     /// Checks that the named agreement is known and in force, and that a grant of it between the
@@ -209,8 +209,7 @@ impl AgreementBook {
     pub fn check(
         &self,
         name: &AgreementRef,
-        client: &MemberId,
-        provider: &MemberId,
+        (client, provider): (&MemberId, &MemberId),
         now: Timestamp,
         what: impl Fn() -> String,
         covers: impl Fn(&Grant) -> bool,
@@ -251,7 +250,7 @@ impl AgreementBook {
     }
 }
 
-fn missing(text: String) -> Rejection {
+fn missing(text: &str) -> Rejection {
     let text = format!("{text}; conclude one or extend an existing one");
     Rejection::new(ErrorKind::Forbidden, "agreement-missing", text)
 }

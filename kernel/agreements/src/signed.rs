@@ -56,7 +56,7 @@ pub fn open(
 /// Returns the nations whose signature is missing.
 pub fn unsigned(agreement: &Agreement, signers: &[KeyId]) -> Vec<Instance> {
     let parties = agreement.parties();
-    let nations: BTreeSet<_> = parties.iter().map(|party| party.instance()).collect();
+    let nations: BTreeSet<_> = parties.iter().map(MemberId::instance).collect();
     let signed = |nation: &Instance| {
         signers.iter().filter_map(KeyId::owner).any(|owner| {
             matches!(owner, Owner::Member(_))

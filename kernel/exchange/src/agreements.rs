@@ -154,7 +154,7 @@ impl Node {
             withdrawn: None,
         };
         let stored = agreed.clone();
-        self.store().write(move |tx| install(tx, stored)).await?;
+        self.store().write(move |tx| install(tx, &stored)).await?;
         let document = agreed.document.into_bytes();
         self.agreements().change(|book| {
             book.add(agreement.clone(), digest, document.clone());
@@ -294,7 +294,7 @@ fn log(tx: &mut dyn Tx, agreed: &Agreed) -> Result<(), karvan_store::Error> {
     tx.save(agreed)
 }
 
-fn install(tx: &mut dyn Tx, agreed: Agreed) -> Result<(), Rejection> {
+fn install(tx: &mut dyn Tx, agreed: &Agreed) -> Result<(), Rejection> {
     if let Some(mut known) = tx.find::<Agreed>(agreed.key())? {
         // Its file may go; from now on the store keeps it.
         if known.source == Source::File {
@@ -316,6 +316,6 @@ fn install(tx: &mut dyn Tx, agreed: Agreed) -> Result<(), Rejection> {
         );
         return Err(Rejection::new(ErrorKind::Conflict, "agreement-exists", text));
     }
-    log(tx, &agreed)?;
+    log(tx, agreed)?;
     Ok(())
 }

@@ -143,7 +143,7 @@ fn await_evidence(desks: &Desks, from: &Nation, exchange: &str) -> Result<String
         let shown = desks.of(from, None)?.get(&format!("/v1/messages/{exchange}"))?;
         let mut views = shown.as_array().into_iter().flatten();
         let own = views.find(|view| view["side"] == "client").unwrap_or(&Value::Null);
-        state = own["evidence"]["state"].as_str().unwrap_or_default().to_owned();
+        own["evidence"]["state"].as_str().unwrap_or_default().clone_into(&mut state);
         Ok(state == "witnessed")
     })?;
     Ok(state)

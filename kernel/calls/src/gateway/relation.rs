@@ -204,7 +204,7 @@ impl Relation {
         let (client, provider) = (&self.client, &self.provider);
         let what = || format!("call this method and path of `{}` of", self.service);
         let found = match named {
-            Some(named) => self.book.check(named, client, provider, now, what, |_| false),
+            Some(named) => self.book.check(named, (client, provider), now, what, |_| false),
             None => self.book.find_service(client, provider, &self.service, now, |_| false),
         };
         found.err().unwrap_or_else(|| {
