@@ -1,6 +1,7 @@
 use super::*;
 use karvan_types::ErrorKind;
 use karvan_types::amount::parse_decimal;
+use proptest::prelude::*;
 
 fn day(text: &str) -> Date {
     text.parse().expect("a date")
@@ -392,5 +393,65 @@ fn the_day_of_the_rates_follows_the_rule() {
         let events = Events { filed, arrived: arrived.map(day), paid: paid.map(day) };
         let found = rule.day(events);
         assert_eq!((found.day, found.is_final), (day(expected), is_final), "{rule:?} {events:?}");
+    }
+}
+
+/// Returns whether periods, as first day and length in days, follow each other without a day
+/// missing or counted twice.
+fn is_seamless(periods: &[(u8, u8)]) -> bool {
+    let mut days = [0_u8; 256];
+    for (first, length) in periods {
+        for day in *first..*first + *length {
+            days[usize::from(day)] += 1;
+        }
+    }
+    let first = days.iter().position(|count| *count > 0).unwrap_or(0);
+    let last = days.iter().rposition(|count| *count > 0).unwrap_or(0);
+    days[first..=last].iter().all(|count| *count == 1)
+}
+
+proptest! {
+    #[test]
+    fn exactly_seamless_periods_are_accepted(
+        mut periods in prop::collection::vec((0_u8..12, 1_u8..6), 1..5),
+        joined in any::<bool>(),
+    ) {
+        if joined {
+            // Random periods hardly ever meet, so half of the cases are made to.
+            let mut next = 0;
+            for (first, length) in &mut periods {
+                *first = next;
+                next += *length;
+            }
+        }
+        let date = |day: u8| {
+            (0..day).fold(Date::constant(2026, 1, 1), |date, _| date.tomorrow().expect("a date"))
+        };
+        let blocks: String = periods.iter().map(|(first, length)| {
+            let period = format!("from = \"{}\"\nuntil = \"{}\"", date(*first),
+                date(first + length - 1));
+            block("CD", &period, "{ codes = [\"7408\"], rate = \"5\" },")
+        }).collect();
+        let found = Tariff::check(&file(&blocks));
+        prop_assert_eq!(found.is_ok(), is_seamless(&periods), "{:?} {:?}", periods, found.err());
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_or_read_and_nothing_else(
+        at in any::<prop::sample::Index>(),
+        with in prop::sample::select(vec!["", "\"", "]", "9", "-", "\n", "é", "= [", "{"]),
+    ) {
+        let text = EMBEDDED[1];
+        let mut at = at.index(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        let mut rest = text[at..].chars();
+        rest.next();
+        let damaged = format!("{}{with}{}", &text[..at], rest.as_str());
+        if let Err(problems) = Tariff::check(&damaged) {
+            prop_assert!((1..=PROBLEMS_MAX).contains(&problems.len()));
+            prop_assert!(problems.iter().all(|problem| !problem.to_string().is_empty()));
+        }
     }
 }
