@@ -122,9 +122,10 @@ impl Builder {
 
     /// Finds the line for a segment in the part of this depth; 0 is the message itself.
     fn find(&self, depth: usize, segment: Segment<'_>) -> Option<&'static Node> {
+        let tag = segment.tag();
         let fits = |node: &&'static Node| match node {
             Node::One(row) | Node::Many(_, [Node::One(row), ..]) => {
-                row.tag == segment.tag()
+                row.tag == tag
                     && row.only.is_none_or(|only| only == self.directory)
                     && row.keys.iter().all(|(e, c, value)| segment.value(*e, *c) == *value)
             }

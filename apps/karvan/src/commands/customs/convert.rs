@@ -142,7 +142,9 @@ pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
     let bytes = read_input(&command.file)?;
     let now = SystemClock.now();
     let format = match command.from {
-        Source::Auto => formats::detect(&bytes).ok_or(formats::Error::Format).map_err(failure)?,
+        Source::Auto => formats::detect(&bytes)
+            .ok_or(formats::Error::Format)
+            .map_err(|error| failure(&error))?,
         Source::Json => Format::Json,
         Source::Wco => Format::Wco,
         Source::Edifact => Format::Edifact,
@@ -162,7 +164,7 @@ pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
             About::Coo => DocumentType::Certificate,
         },
     };
-    let contents = formats::read(&bytes, format, context).map_err(failure)?;
+    let contents = formats::read(&bytes, format, context).map_err(|error| failure(&error))?;
     if let Some(control) = &contents.control {
         reply(command, control, now)?;
     }
@@ -186,7 +188,7 @@ pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
 }
 
 /// Makes a failure of the command of an error of the formats.
-fn failure(error: formats::Error) -> anyhow::Error {
+fn failure(error: &formats::Error) -> anyhow::Error {
     Failure::new(error.kind(), error.to_string())
         .hint("docs/use/formats.md says what each format carries")
         .into()
@@ -212,7 +214,7 @@ fn write(command: &Convert, document: &Document, now: Timestamp) -> Result<(Vec<
         To::Cuscar => Target::Cargo(directory, envelope()),
         To::Coo => Target::Coo,
     };
-    formats::write(document, &target).map_err(failure)
+    formats::write(document, &target).map_err(|error| failure(&error))
 }
 
 /// Returns the reference of the interchange: as given, or the time to the hundredth of a second.
@@ -321,4 +323,52 @@ fn told(read: &formats::Read, losses: &[Loss]) -> String {
         let _ = writeln!(lines, "  and {} more", read.not_listed);
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// The options of the command alone.
+    #[derive(Debug, Parser)]
+    struct Options {
+        #[command(flatten)]
+        convert: Convert,
+    }
+
+    fn options(more: &[&str]) -> Result<Convert, clap::Error> {
+        let base = ["convert", "a.json", "--to", "edifact"];
+        Options::try_parse_from(base.iter().chain(more)).map(|options| options.convert)
+    }
+
+    #[test]
+    fn references_and_partners_have_bounds() {
+        let now = "2026-10-02T06:00:00.125Z".parse().expect("an instant");
+        let long = "x".repeat(PARTNER_MAX + 1);
+        for (more, expected) in [
+            (&[][..], Ok("26100206000012")),
+            (&["--reference", "R1"], Ok("R1")),
+            (&["--reference", ""], Err("--reference has 0 characters")),
+            (&["--reference", "123456789012345"], Err("--reference has 15 characters")),
+            (&["--sender", &long], Err("--sender has 36 characters; give 1 to 35")),
+            (&["--recipient", ""], Err("--recipient has 0 characters")),
+        ] {
+            let found = reference(&options(more).expect("options"), now);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(found), Err(expected)) => {
+                    assert!(found.to_string().starts_with(expected), "{found}");
+                }
+                (found, expected) => panic!("{found:?} {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn repertoires_are_those_of_the_standard() {
+        assert_eq!(options(&["--charset", "unoe"]).expect("options").charset, Charset::E);
+        assert!(options(&["--charset", "UTF-8"]).is_err());
+    }
 }
