@@ -190,18 +190,22 @@ impl Partial {
         Self { data: named(".part"), tag: named(".part.tag") }
     }
 
-    /// Returns how much is here, of which data; nothing when that is not known.
+    /// Returns from which byte on data is to be fetched, and of which data; nothing when that is
+    /// not known. The last byte is fetched again: of a file that is whole there is nothing behind
+    /// it, and that would be refused.
     fn known(&self) -> Option<(u64, String)> {
         let length = std::fs::metadata(&self.data).ok()?.len();
         let tag = files::read(&self.tag, TAG_BYTES_MAX).ok()?;
-        Some((length, String::from_utf8(tag).ok()?)).filter(|(length, _)| *length > 0)
+        Some((length.checked_sub(1)?, String::from_utf8(tag).ok()?))
     }
 
-    /// Opens the file for what an answer brings: the rest, or all of it.
-    fn open(&self, head: &http::response::Parts) -> Result<File> {
+    /// Opens the file for what an answer brings: what is behind these bytes, or all of it.
+    fn open(&self, head: &http::response::Parts, from: u64) -> Result<File> {
         let what = || format!("cannot write {}", self.data.display());
         if head.status == StatusCode::PARTIAL_CONTENT {
-            return OpenOptions::new().append(true).open(&self.data).with_context(what);
+            let file = OpenOptions::new().append(true).open(&self.data).with_context(what)?;
+            file.set_len(from).with_context(what)?;
+            return Ok(file);
         }
         let file = File::create(&self.data).with_context(what)?;
         match head.headers.get(ETAG) {
@@ -233,8 +237,9 @@ fn get(command: &Get, output: Output) -> Result<()> {
     };
     let partial = Partial::beside(out);
     let known = if command.resume { partial.known() } else { None };
-    let from = known.as_ref().map(|(length, tag)| (*length, tag.as_str()));
-    let fetched = client.download_part(&path, from, |head| partial.open(head))?;
+    let from = known.as_ref().map(|(begin, tag)| (*begin, tag.as_str()));
+    let begin = from.map_or(0, |(begin, _)| begin);
+    let fetched = client.download_part(&path, from, |head| partial.open(head, begin))?;
     let tag = partial.known().map(|(_, tag)| tag);
     let bytes = partial.finish(out)?;
     let told = json!({ "file": out, "bytes": bytes, "fetched": fetched, "tag": tag });

@@ -164,9 +164,12 @@ fn data_is_fetched_and_a_fetch_that_broke_off_goes_on() {
     assert_eq!((&whole["bytes"], &whole["fetched"]), (&200_000.into(), &200_000.into()));
     let resume = [&get[..], &["--resume"]].concat();
     // What is here already is not fetched again, unless it is of other data.
-    for (tag, fetched) in [(text(&whole["tag"]), 80_000), ("\"other\"".to_owned(), 200_000)] {
-        world.write("got.txt.part", &data[..120_000]);
-        world.write("got.txt.part.tag", &tag);
+    let (tag, other) = (text(&whole["tag"]), "\"other\"");
+    for (here, tag, fetched) in
+        [(120_000, tag.as_str(), 80_001), (200_000, &tag, 1), (120_000, other, 200_000)]
+    {
+        world.write("got.txt.part", &data[..here]);
+        world.write("got.txt.part.tag", tag);
         let rest = world.json(&resume);
         assert_eq!((&rest["bytes"], &rest["fetched"]), (&200_000.into(), &fetched.into()));
         let got = std::fs::read_to_string(world.path("got.txt")).expect("fetched");
