@@ -182,3 +182,40 @@ pub(crate) fn offer_of(
         wording,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rules(purpose: &str) -> Value {
+        let constraint = json!({ "leftOperand": "urn:karvan:policy:v1:purpose", "operator": "eq",
+                                 "rightOperand": purpose });
+        json!({ "permission": [{ "action": "use", "constraint": [constraint] }] })
+    }
+
+    #[track_caller]
+    fn check(asked: &Value, agreed: &Value, expected: &Decision) {
+        let now = "2027-01-01T00:00:00.000Z";
+        let process = json!({
+            "pid": "urn:uuid:1", "side": "consumer", "own": "we", "counterparty": "they",
+            "address": "", "stage": "negotiation:AGREED", "visits": {}, "moves": 2,
+            "dataset": "vehicles", "waiting": false, "resumed": false, "opened_at": now,
+            "updated_at": now, "deadline": now, "offer": asked, "policy": agreed,
+        });
+        let process: Process = serde_json::from_value(process).expect("a process");
+        assert_eq!(Standing.decide(&process, None, 1), *expected, "{agreed}");
+    }
+
+    #[test]
+    fn an_agreement_in_other_words_than_asked_for_is_left_to_a_person() {
+        check(&rules("transit"), &rules("transit"), &Decision::Verify);
+        // Eclipse EDC agrees to a request with other rules under those of its own offer.
+        check(&rules("transit"), &rules("border-control"), &Decision::WaitForPerson);
+        let more = json!({ "permission": [{ "action": "use" }] });
+        check(&rules("transit"), &more, &Decision::WaitForPerson);
+        check(&more, &rules("transit"), &Decision::WaitForPerson);
+        check(&rules("transit"), &Value::Null, &Decision::WaitForPerson);
+    }
+}
