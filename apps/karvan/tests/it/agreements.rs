@@ -94,7 +94,8 @@ fn a_service_is_offered_asked_for_approved_explained_and_withdrawn() {
     let show = ["agreements", "show", &name, "--dir", "az"];
     world.wait_for(&show, |shown| shown["inForce"] == false);
     explain("az").check(1, "✗ not allowed");
-    world.karvan(&show).check(0, "withdrawn; signed by");
+    world.karvan(&show).check(0, &format!("withdrawn by {PK} at 20"));
+    world.karvan(&show).check(0, "the treaty ends; signed by");
 
     world.good(&["catalog", "withdraw", "certificates", "--dir", "pk"]);
     world.karvan(&list).check(0, "it offers you nothing");
@@ -115,13 +116,17 @@ fn a_document_type_is_refused_with_a_reason_and_agreed_as_offered() {
     // Other rules than those offered are a question to people.
     let refused = ask(&world, "manifests", &["--purpose", "transit"]);
     let asked = question(&world);
-    world.karvan(&["agreements", "show", &asked, "--dir", "pk"]).check(0, "agreements approve");
+    let shown = world.karvan(&["agreements", "show", &asked, "--dir", "pk"]);
+    shown.check(0, "agreements approve");
+    shown.check(0, "\"rightOperand\": \"transit\"");
     let reason = ["--reason", "no legal basis for transit", "--dir", "pk"];
     world.good(&[&["agreements", "refuse", &asked], &reason[..]].concat());
     let ended = wait(&world, "agreements", &refused, "TERMINATED");
     assert_eq!(ended["cause"]["reasons"][0], "no legal basis for transit", "{ended}");
     let shown = world.karvan(&["agreements", "show", &refused, "--dir", "az"]);
     shown.check(0, "said: refused: no legal basis for transit");
+    let list = world.karvan(&["agreements", "list", "--dir", "az"]);
+    list.check(0, "Ended without an agreement");
 
     let done = conclude(&world, "manifests");
     let explain = ["agreements", "explain", "--client", PK, "--provider", AZ, "--document"];

@@ -24,11 +24,14 @@ pub(in crate::commands) fn brief(participant: &Value) -> String {
 pub(super) fn describe_list(all: &Value) -> String {
     let (waiting, rest): (Vec<_>, Vec<_>) =
         items(&all["negotiations"]).partition(|process| process["waitsForPerson"] == true);
-    let under_way: Vec<_> = rest.into_iter().filter(|process| process["final"] != true).collect();
+    let (over, under_way): (Vec<_>, Vec<_>) =
+        rest.into_iter().partition(|process| process["final"] == true);
+    let refused = over.into_iter().filter(|process| process["state"] == "TERMINATED").collect();
     let mut text = String::new();
     for (heading, processes) in [
         ("Waiting for your decision", waiting),
         ("Waiting for the other side, or for a rule", under_way),
+        ("Ended without an agreement; `karvan agreements show` says why", refused),
     ] {
         if !processes.is_empty() {
             let _ = write!(text, "{heading}\n{}\n", process_table(&processes));
@@ -124,7 +127,7 @@ fn cause(cause: &Value) -> String {
 
 /// Describes a process with everything that was said.
 pub(in crate::commands) fn describe_timeline(process: &Value) -> String {
-    let mut text = describe_process(process);
+    let mut text = describe_process(process) + &rules(process);
     for step in items(&process["timeline"]) {
         let who = if step["who"] == "we" { "we  " } else { "they" };
         let kind = cell(&step["type"]);
@@ -153,6 +156,22 @@ pub(in crate::commands) fn describe_timeline(process: &Value) -> String {
         let evidence = &step["evidence"];
         let (index, state) = (cell(&evidence["index"]), cell(&evidence["state"]));
         let _ = writeln!(text, "  {signed}; log entry {index}, {state}");
+    }
+    text
+}
+
+/// Writes the rules on which a person is to decide: those agreed, or else those last offered.
+fn rules(process: &Value) -> String {
+    if process["waitsForPerson"] != true {
+        return String::new();
+    }
+    let rules = [&process["policy"], &process["offer"]].into_iter().find(|rules| !rules.is_null());
+    let mut text = String::new();
+    for name in ["permission", "prohibition", "obligation"] {
+        if let Some(rules) = rules.map(|rules| &rules[name]).filter(|rules| !rules.is_null()) {
+            let written = serde_json::to_string_pretty(rules).unwrap_or_default();
+            let _ = write!(text, "\n{name}: {written}\n");
+        }
     }
     text
 }
@@ -196,7 +215,8 @@ pub(super) fn describe_agreement(shown: &Value) -> String {
     if !withdrawal.is_null() {
         let signers = items(&withdrawal["signed_by"]).count();
         let known = if signers > 1 { "both sides" } else { "one side so far" };
-        let _ = writeln!(text, "  withdrawn; signed by {known}");
+        let [by, at, reason] = ["by", "at", "reason"].map(|name| cell(&withdrawal[name]));
+        let _ = writeln!(text, "  withdrawn by {by} at {at}: {reason}; signed by {known}");
     }
     text
 }
