@@ -13,6 +13,10 @@ mod setup;
 mod subsystems;
 mod telemetry;
 
+/// Calls allocate on one thread and free on another; this allocator halves what that costs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     commands::main()
 }

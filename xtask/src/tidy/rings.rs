@@ -71,6 +71,8 @@ const OWNED: &[Owned] = &[
     Owned { library: "anyhow", owners: &["apps", "tests", "bench", "xtask"] },
     Owned { library: "clap", owners: &["apps", "bench", "xtask"] },
     Owned { library: "indicatif", owners: &["apps"] },
+    // A program chooses its allocator; a library must not.
+    Owned { library: "mimalloc", owners: &["apps"] },
     Owned { library: "tracing-subscriber", owners: &["apps", "tests"] },
     // For tests only.
     Owned { library: "ed25519-dalek", owners: &["tests"] },
