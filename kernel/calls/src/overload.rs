@@ -44,7 +44,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { running_max: 512, waiting_max: 512, share_max: 256 }
+        Self { running_max: 2048, waiting_max: 512, share_max: 1024 }
     }
 }
 

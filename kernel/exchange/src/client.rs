@@ -24,7 +24,7 @@ pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Most idle connections kept; as many calls to one peer go without a handshake.
-const IDLE_MAX: usize = 512;
+const IDLE_MAX: usize = 2048;
 /// How long connecting, with its handshake, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -40,7 +40,7 @@ use crate::wire;
 /// Longest control message, in bytes.
 const CONTROL_BYTES_MAX: usize = 1024 * 1024;
 /// Most connections open at once.
-const CONNECTIONS_MAX: usize = 1024;
+const CONNECTIONS_MAX: usize = 4096;
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request head may take to arrive.

@@ -6,6 +6,7 @@ mod call_bundles;
 mod calls;
 mod calls_abuse;
 mod calls_crash;
+mod calls_crowd;
 mod calls_forged;
 mod calls_liar;
 mod calls_live;
