@@ -11,12 +11,13 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use karvan_agreements::Agreements;
-use karvan_store::Blobs;
+use karvan_store::{Blobs, Read};
 use karvan_subsystem::{Caller, Rejection};
 use karvan_system::{Clock, Entropy};
 use karvan_trust::keys::{KeyId, KeyProvider};
 use karvan_trust::lists::Snapshot;
 use karvan_types::{ErrorKind, MemberId, NodeId, Timestamp};
+use serde_json::Value;
 
 use crate::client::{Body, full};
 use crate::network::Boxed;
@@ -110,6 +111,43 @@ impl Node {
     /// Checks the bearer token of a request to the local interface, and that it has a permission.
     pub fn authorize(&self, headers: &HeaderMap, permission: &str) -> Result<Caller, Rejection> {
         crate::local_api::authorize(&self.0, headers, permission)
+    }
+
+    /// Returns the permission of a sub-system's operation that only reads; refuses one that is
+    /// unknown, and one that writes.
+    pub fn permission_to_read(
+        &self,
+        subsystem: &str,
+        operation: &str,
+    ) -> Result<&'static str, Rejection> {
+        let (_, known) = self.0.operation(subsystem, operation)?;
+        if known.writes {
+            let text = format!("`{operation}` of `{subsystem}` writes; name one that only reads");
+            return Err(Rejection::new(ErrorKind::Invalid, "operation-writes", text));
+        }
+        Ok(known.permission)
+    }
+
+    /// Asks a sub-system in the name of a member that this node serves. The member holds the
+    /// operation's permission for this question, and no other.
+    pub async fn query(
+        &self,
+        member: &MemberId,
+        subsystem: &str,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Rejection> {
+        let permission = self.permission_to_read(subsystem, operation)?;
+        self.member_key(member)?;
+        let (subsystem, _) = self.0.operation(subsystem, operation)?;
+        let caller = Caller {
+            member: member.clone(),
+            user: member.to_string(),
+            permissions: vec![permission.to_owned()],
+        };
+        let (now, operation) = (self.now(), operation.to_owned());
+        let ask = move |view: &dyn Read| subsystem.query(view, now, &caller, &operation, input);
+        self.0.store.read(ask).await
     }
 
     /// Sends a request to a peer and reads the whole answer; the peer's `Host` is filled in. Only

@@ -165,9 +165,6 @@ fn check(dataset: &Dataset) -> Result<(), Error> {
     if !expected {
         return fail("source", "is there for a feed, and a folder for documents that are pushed");
     }
-    if let Some(source) = &dataset.source {
-        source.check()?;
-    }
     if offer_id(&dataset.policy).is_none_or(|id| !plain(id)) {
         return fail("policy", "is an ODRL offer with an `@id`");
     }
@@ -179,6 +176,9 @@ impl Engine {
     pub async fn publish(&self, dataset: Dataset) -> Result<(), Error> {
         check(&dataset)?;
         self.node.member_key(&dataset.provider)?;
+        if let Some(source) = &dataset.source {
+            source.check(&self.node, &dataset.provider).await?;
+        }
         self.node
             .store()
             .write(move |tx| -> Result<(), Error> {

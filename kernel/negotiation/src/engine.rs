@@ -180,13 +180,40 @@ impl Engine {
         address: Option<String>,
         by: &str,
     ) -> Result<Process, Error> {
+        let concluded = self.concluded(agreement, |_| true).await?;
+        self.begin_transfer(concluded, format, address, by).await
+    }
+
+    /// Returns how an agreement was concluded that lets a member of ours fetch; `is_own` accepts
+    /// the member.
+    pub(crate) async fn concluded(
+        &self,
+        agreement: &str,
+        is_own: impl Fn(&MemberId) -> bool,
+    ) -> Result<Process, Error> {
         let range = Range::of("agreement", vec![agreement.into()], AGREEMENT_PROCESSES_MAX);
         let known = self.node.store().read(move |view| view.select::<Process>(&range)).await?;
         let finalized = Stage::Negotiation(negotiation::State::Finalized);
-        let concluded = known
-            .into_iter()
-            .find(|known| known.stage == finalized && known.side == Side::Consumer)
-            .ok_or_else(|| Error::unknown("agreement in force of ours as consumer", agreement))?;
+        let negotiated = known.into_iter().find(|known| {
+            let own = member_of(&known.own);
+            known.stage == finalized
+                && known.side == Side::Consumer
+                && own.is_some_and(|m| is_own(&m))
+        });
+        match negotiated {
+            Some(negotiated) => Ok(negotiated),
+            None => self.granted(agreement, Side::Consumer, None, |grant| is_own(&grant.client)),
+        }
+    }
+
+    /// Begins the transfer of what was concluded.
+    pub(crate) async fn begin_transfer(
+        self: &Arc<Self>,
+        concluded: Process,
+        format: &str,
+        address: Option<String>,
+        by: &str,
+    ) -> Result<Process, Error> {
         let mut process = Process {
             pid: String::new(),
             peer_pid: None,

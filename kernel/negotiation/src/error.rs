@@ -82,12 +82,14 @@ impl Error {
             _ => StatusCode::BAD_REQUEST,
         }
     }
+}
 
-    /// Returns the refusal as the local interface shows it.
-    pub fn into_rejection(self) -> Rejection {
-        match self {
-            Self::Rejected(rejection) => rejection,
-            other => Rejection::new(other.kind(), other.code().to_owned(), other.to_string()),
+/// The refusal as the local interface shows it.
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Rejected(rejection) => rejection,
+            other => Self::new(other.kind(), other.code().to_owned(), other.to_string()),
         }
     }
 }

@@ -194,7 +194,8 @@ async fn fetch(
 ) -> Result<Response, Error> {
     let process = engine.admit(from, pid, headers).await?;
     let dataset = engine.dataset(&process.dataset).await?;
-    let source = dataset.and_then(|dataset| dataset.source);
-    let source = source.ok_or_else(|| Error::unknown("feed", &process.dataset))?;
-    source.serve(item, headers).await
+    let dataset = dataset.filter(|dataset| dataset.is_of(&process.own));
+    let source = dataset.and_then(|dataset| Some((dataset.source?, dataset.provider)));
+    let (source, provider) = source.ok_or_else(|| Error::unknown("feed", &process.dataset))?;
+    source.serve(engine.node(), &provider, item, headers).await
 }

@@ -6,6 +6,7 @@ pub mod decide;
 pub mod engine;
 mod error;
 pub mod feeds;
+mod granted;
 pub mod http;
 pub mod identity;
 pub mod line;

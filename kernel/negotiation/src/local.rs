@@ -22,17 +22,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, Query, Request, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Path, Request, State};
+use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use karvan_exchange::wire;
+use karvan_exchange::local_api::{Params, Reply};
 use karvan_store::{Range, Read};
-use karvan_subsystem::{Caller, Rejection};
+use karvan_subsystem::Caller;
 use karvan_types::limits::JSON_BYTES_MAX;
 use karvan_types::{AgreementRef, ErrorKind, MemberId, json};
 use serde::Deserialize;
@@ -44,6 +43,7 @@ use crate::decide::{Decision, offer_id};
 use crate::engine::{Engine, Opening};
 use crate::identity::{Participant, member_of, participant_named, participant_of};
 use crate::records::{Dataset, Process, Why};
+use crate::source::Source;
 use crate::{Error, views};
 
 mod agreements;
@@ -55,38 +55,6 @@ const LIST_MAX: usize = 1_000;
 const LIST_USUAL: usize = 100;
 
 pub(crate) type Shared = State<Arc<Engine>>;
-pub(crate) type Reply = Result<Response, Refused>;
-
-/// A refusal on its way out.
-pub(crate) struct Refused(Rejection);
-
-impl<E: Into<Error>> From<E> for Refused {
-    fn from(error: E) -> Self {
-        Self(error.into().into_rejection())
-    }
-}
-
-impl axum::response::IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.kind.http_status())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, [(CONTENT_TYPE, wire::PROBLEM_JSON)], wire::problem(&self.0)).into_response()
-    }
-}
-
-/// The query of a request; what does not fit is refused as a problem, like everything else.
-struct Params<T>(T);
-
-impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        let query = Query::<T>::try_from_uri(&parts.uri);
-        let query = query.map_err(|error| Error::invalid("query", error.body_text()))?;
-        Ok(Self(query.0))
-    }
-}
-
 /// Makes the routes for people, to be merged with those of the node.
 pub fn routes(engine: &Arc<Engine>) -> Router {
     Router::new()
@@ -205,6 +173,10 @@ async fn add_offer(State(engine): Shared, headers: HeaderMap, request: Request) 
         return Err(Error::new(ErrorKind::Forbidden, "not-own", text).into());
     }
     let shown = object!({ "id": dataset.id });
+    if let Some(Source::Query { subsystem, operation, .. }) = &dataset.source {
+        // Who may not read it must not let others read it.
+        caller.require(engine.node().permission_to_read(subsystem, operation)?)?;
+    }
     engine.publish(dataset).await?;
     Ok((StatusCode::CREATED, Json(shown)).into_response())
 }
@@ -378,7 +350,15 @@ async fn start_transfer(State(engine): Shared, headers: HeaderMap, request: Requ
     let caller = authorize(&engine, &headers, "agreements.request")?;
     let fetch: Fetch = input(request).await?;
     let (agreement, format) = (fetch.agreement, fetch.format);
-    let process = engine.request_transfer(&agreement, &format, None, &caller.user).await?;
+    let own = engine.concluded(&agreement, |member| *member == caller.member).await;
+    let concluded = match own {
+        // Another subsystem of the caller's member, or whoever it is for an operator.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            engine.concluded(&agreement, |member| covers(&caller, Some(member))).await?
+        }
+        own => own?,
+    };
+    let process = engine.begin_transfer(concluded, &format, None, &caller.user).await?;
     Ok((StatusCode::CREATED, Json(views::process(&process))).into_response())
 }
 

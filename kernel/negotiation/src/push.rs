@@ -103,10 +103,7 @@ fn exchange_of(process: &Process, item: &str) -> ExchangeId {
 
 /// Reads a file: a small one into memory, a larger one into the folder of bodies.
 fn content(path: &Path, blobs: &Blobs) -> std::io::Result<Content> {
-    if !OsDisk.exists(path) {
-        return Err(std::io::ErrorKind::NotFound.into());
-    }
-    let file = OsDisk.open(path)?;
+    let file = OsDisk.open_to_read(path)?;
     let len = file.len()?;
     if len > DOCUMENT_BYTES_MAX {
         return Err(std::io::Error::other(format!(

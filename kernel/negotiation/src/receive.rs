@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use karvan_agreements::signed;
+use karvan_agreements::{Grant, signed};
 use karvan_dataspace::{negotiation, policy, transfer};
 use karvan_store::{Range, Tx};
 use karvan_trust::keys::KeyId;
@@ -14,7 +14,7 @@ use karvan_types::{AgreementRef, ErrorKind, json};
 use crate::Error;
 use crate::engine::{AGREEMENT_PROCESSES_MAX, Engine, check_room, next_received};
 use crate::feeds::address_value;
-use crate::identity::{Participant, member_of};
+use crate::identity::{Participant, member_of, participant_of};
 use crate::line::Seal;
 use crate::records::{Act, Dataset, Direction, Message, Process, Side, Stage};
 use crate::terms;
@@ -165,12 +165,13 @@ impl Engine {
         let concluded = tx.select::<Process>(&range)?.into_iter().find(|known| {
             known.stage == finalized && known.side == Side::Provider && known.counterparty == caller
         });
-        let concluded = concluded.ok_or_else(|| {
-            let text = format!("there is no agreement `{agreement}` with you; negotiate one");
-            Error::invalid("agreement-unknown", text)
-        })?;
+        let concluded = match concluded {
+            Some(concluded) => concluded,
+            None => self.granted_to(caller, agreement, &address)?,
+        };
         let format = said.format.clone().unwrap_or_default();
         let dataset = tx.find::<Dataset>(concluded.dataset.as_str())?;
+        let dataset = dataset.filter(|dataset| dataset.is_of(&concluded.own));
         let formats = dataset.map(|dataset| dataset.formats).unwrap_or_default();
         if !formats.contains(&format) {
             let text = format!("`format` is `{format}`; use one of {}", formats.join(", "));
@@ -188,6 +189,19 @@ impl Engine {
             format: Some(format),
             data_address: None,
             ..blank
+        })
+    }
+
+    /// Finds the agreement with a caller that was written by hand.
+    fn granted_to(&self, caller: &str, agreement: &str, address: &str) -> Result<Process, Error> {
+        let is_ours = |grant: &Grant| participant_of(&grant.client) == caller;
+        let granted = self.granted(agreement, Side::Provider, Some(address.to_owned()), is_ours);
+        granted.map_err(|error| {
+            if error.kind() != ErrorKind::NotFound {
+                return error;
+            }
+            let text = format!("there is no agreement `{agreement}` with you; negotiate one");
+            Error::invalid("agreement-unknown", text)
         })
     }
 

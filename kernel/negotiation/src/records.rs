@@ -14,6 +14,7 @@ use karvan_store::{Index, Migration, Record, Table, Value};
 use karvan_types::{AgreementRef, Digest, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::identity::participant_of;
 use crate::source::Source;
 
 /// The schema of negotiations.
@@ -117,6 +118,13 @@ pub struct Dataset {
     /// Whether an unchanged offer is agreed without asking a person.
     #[serde(default)]
     pub auto_approve: bool,
+}
+
+impl Dataset {
+    /// Returns whether a participant offers it. An id that is given up may come back as another's.
+    pub(crate) fn is_of(&self, participant: &str) -> bool {
+        participant_of(&self.provider) == participant
+    }
 }
 
 impl Record for Dataset {

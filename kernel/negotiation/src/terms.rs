@@ -38,7 +38,7 @@ pub fn odrl_id(id: &str, version: u32) -> String {
 }
 
 /// Takes the ODRL id of an agreement of ours apart.
-fn name_of(odrl_id: &str) -> Result<(String, u32), Error> {
+pub(crate) fn name_of(odrl_id: &str) -> Result<(String, u32), Error> {
     let rest = odrl_id.strip_prefix(AGREEMENT_PREFIX).and_then(|rest| rest.rsplit_once(':'));
     let read = rest.and_then(|(id, version)| Some((id.to_owned(), version.parse().ok()?)));
     read.ok_or_else(|| {

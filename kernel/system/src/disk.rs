@@ -21,6 +21,9 @@ pub trait Disk: Send + Sync {
     /// new file is durable only after [`Disk::sync_dir`].
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Opens a file for reading; one that is missing is an error. Writing to it is one too.
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
     /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
@@ -124,6 +127,15 @@ impl Disk for OsDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         Ok(Box::new(OsFile(options.open(path)?)))
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = File::open(path)?;
+        // A directory opens too, and cannot be read.
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(Box::new(OsFile(file)))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

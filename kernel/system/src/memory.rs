@@ -126,7 +126,18 @@ impl Disk for MemoryDisk {
         };
         let life = world.life;
         drop(world);
-        Ok(Box::new(MemoryFile { disk: self.clone(), id, life }))
+        Ok(Box::new(MemoryFile { disk: self.clone(), id, life, writable: true }))
+    }
+
+    fn open_to_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let world = self.world();
+        let id = match world.node(path)? {
+            Node::File(id) => id,
+            Node::Directory => return Err(io::ErrorKind::IsADirectory.into()),
+        };
+        let life = world.life;
+        drop(world);
+        Ok(Box::new(MemoryFile { disk: self.clone(), id, life, writable: false }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -199,10 +210,14 @@ struct MemoryFile {
     disk: MemoryDisk,
     id: u64,
     life: u64,
+    writable: bool,
 }
 
 impl MemoryFile {
     fn record(&mut self, change: Change) -> io::Result<()> {
+        if !self.writable {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let mut world = self.disk.world();
         world.change()?;
         let content = world.file(self.id, self.life)?;

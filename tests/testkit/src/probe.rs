@@ -1,10 +1,11 @@
 //! The smallest sub-system: it counts how often it gets each document, and refuses or fails on
 //! demand.
 
-use karvan_store::{Index, Migration, Read, Record, Table, Value};
+use karvan_store::{Index, Migration, Range, Read, Record, Table, Value};
 use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
 use karvan_types::{ErrorKind, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 static SEEN: Table = Table {
     name: "probe_seen",
@@ -65,7 +66,20 @@ impl Subsystem for Probe {
     }
 
     fn operations(&self) -> &'static [Operation] {
-        &[]
+        &[
+            Operation {
+                name: "count",
+                permission: "probe.read",
+                writes: false,
+                about: "says how many documents were handed over, and who asks",
+            },
+            Operation {
+                name: "note",
+                permission: "probe.write",
+                writes: true,
+                about: "returns its input",
+            },
+        ]
     }
 
     fn receive(&self, cx: &mut Context<'_>, document: &Document<'_>) -> Result<(), Rejection> {
@@ -95,12 +109,20 @@ impl Subsystem for Probe {
 
     fn query(
         &self,
-        _view: &dyn Read,
+        view: &dyn Read,
         _now: Timestamp,
-        _caller: &Caller,
-        _operation: &str,
+        caller: &Caller,
+        operation: &str,
         input: serde_json::Value,
     ) -> Result<serde_json::Value, Rejection> {
-        Ok(input)
+        caller.require("probe.read")?;
+        // A long text makes a long answer.
+        let Some(label) = input.get("label").and_then(serde_json::Value::as_str) else {
+            let text = format!("`{operation}` needs a text `label`; add it to the input");
+            return Err(Rejection::new(ErrorKind::Invalid, "probe.label", text));
+        };
+        let seen = view.count(&SEEN, &Range::all(1))?;
+        let (member, permissions) = (&caller.member, &caller.permissions);
+        Ok(json!({ "label": label, "seen": seen, "member": member, "permissions": permissions }))
     }
 }

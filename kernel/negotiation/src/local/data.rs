@@ -8,11 +8,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HOST,
-    IF_RANGE, RANGE,
-};
-use http::{HeaderMap, HeaderName, Request, StatusCode};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use karvan_exchange::client::{Answer, full};
 use karvan_types::{ErrorKind, json};
@@ -24,14 +21,11 @@ use crate::engine::Engine;
 use crate::identity::member_of;
 use crate::line::Parcel;
 use crate::records::{Process, Side};
+use crate::source::{PASSED_IN, PASSED_OUT};
 use crate::step::escape;
 
 /// How long the provider's node may take to begin its answer.
 const BEGIN_TIMEOUT: Duration = Duration::from_mins(1);
-/// Header fields that pass through.
-const PASSED_IN: [HeaderName; 2] = [RANGE, IF_RANGE];
-const PASSED_OUT: [HeaderName; 5] =
-    [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_RANGE, ETAG, ACCEPT_RANGES];
 
 pub(super) async fn whole(
     State(engine): Shared,
@@ -172,6 +166,7 @@ fn refused(status: StatusCode, body: &[u8]) -> Error {
     let kind = match status {
         StatusCode::BAD_REQUEST => ErrorKind::Conflict,
         StatusCode::NOT_FOUND => ErrorKind::NotFound,
+        status if status.is_server_error() => ErrorKind::PeerUnavailable,
         _ => ErrorKind::Forbidden,
     };
     Error::new(kind, "feed-refused", format!("the provider answers {status}: {said}"))

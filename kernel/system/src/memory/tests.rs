@@ -77,6 +77,20 @@ fn a_torn_crash_keeps_some_names() {
 }
 
 #[test]
+fn what_is_opened_to_be_read_is_never_made() {
+    let (disk, _) = disk_with("dir/a", b"read");
+    let kind = |path: &str| disk.open_to_read(Path::new(path)).err().map(|error| error.kind());
+    assert_eq!(kind("dir/missing"), Some(io::ErrorKind::NotFound));
+    assert_eq!(kind("dir"), Some(io::ErrorKind::IsADirectory));
+    assert_eq!(disk.files(), [Path::new("dir/a")]);
+    let mut bytes = [0; 4];
+    let mut file = disk.open_to_read(Path::new("dir/a")).expect("opens");
+    assert!(file.write_at(0, b"more").is_err());
+    file.read_at(0, &mut bytes).expect("reads");
+    assert_eq!(&bytes, b"read");
+}
+
+#[test]
 fn a_copy_is_another_disk() {
     let (disk, mut file) = disk_with("dir/a", b"old");
     let copy = disk.copy();

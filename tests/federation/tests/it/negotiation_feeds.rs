@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_RANGE, ETAG, RANGE};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderName, Response};
 use karvan_federation::{AZ, PK, Settings, Station, TestClock, World, until};
 use karvan_negotiation::decide::Decision;
 use karvan_negotiation::records::{Dataset, Kind, Process, Why};
@@ -35,6 +35,37 @@ fn property(process: &Process, name: &str) -> String {
     found["value"].as_str().expect("a text").to_owned()
 }
 
+/// Agrees on a feed that is offered and starts its transfer; returns both processes.
+pub(crate) async fn open(world: &World, pk: &Station, id: &str) -> [Process; 2] {
+    let asked = ask(world, pk, id).await;
+    let agreed = wait_for(pk, &asked.pid, "FINALIZED").await;
+    let agreement = agreed.agreement.clone().expect("agreed");
+    let transfer = pk.engine.request_transfer(&agreement, "HttpData-PULL", None, "tester");
+    let transfer = transfer.await.expect("asks");
+    let transfer = wait_for(pk, &transfer.pid, "STARTED").await;
+    [agreed, transfer]
+}
+
+/// Fetches with the token of a transfer as the consumer's node.
+pub(crate) async fn fetch(
+    world: &World,
+    pk: &Station,
+    transfer: &Process,
+    item: &str,
+    fields: &[(HeaderName, &str)],
+) -> Response<Bytes> {
+    let (url, token) = (property(transfer, "endpoint"), property(transfer, "authorization"));
+    let path = url.find("/feeds/").and_then(|at| url.get(at..)).expect("a path");
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a token"));
+    for (name, text) in fields {
+        headers.insert(name, text.parse().expect("a header field"));
+    }
+    let node = &world.nation(AZ).node;
+    let path = format!("{path}{item}");
+    pk.node.ask(node, "GET", &path, &headers, Bytes::new()).await.expect("an answer")
+}
+
 impl Case {
     /// Agrees on a feed and starts its transfer.
     async fn new(seed: u64, large: usize) -> Self {
@@ -62,28 +93,14 @@ impl Case {
             ..service("prices", &world.nation(AZ).member, true)
         };
         az.engine.publish(feed).await.expect("publishes");
-        let asked = ask(&world, &pk, "prices").await;
-        let agreed = wait_for(&pk, &asked.pid, "FINALIZED").await;
-        let agreement = agreed.agreement.clone().expect("agreed");
-        let transfer = pk.engine.request_transfer(&agreement, "HttpData-PULL", None, "tester");
-        let transfer = transfer.await.expect("asks");
-        let transfer = wait_for(&pk, &transfer.pid, "STARTED").await;
+        let [agreed, transfer] = open(&world, &pk, "prices").await;
         Self { world, az, pk, clock, transfer, agreed }
     }
 
     /// Fetches with the token of the transfer as the consumer's node.
     async fn fetch(&self, item: &str, range: Option<&str>) -> Response<Bytes> {
-        let (url, token) =
-            (property(&self.transfer, "endpoint"), property(&self.transfer, "authorization"));
-        let path = url.find("/feeds/").and_then(|at| url.get(at..)).expect("a path");
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a token"));
-        if let Some(range) = range {
-            headers.insert(RANGE, range.parse().expect("a range"));
-        }
-        let node = &self.world.nation(AZ).node;
-        let path = format!("{path}{item}");
-        self.pk.node.ask(node, "GET", &path, &headers, Bytes::new()).await.expect("an answer")
+        let range: Vec<_> = range.into_iter().map(|range| (RANGE, range)).collect();
+        fetch(&self.world, &self.pk, &self.transfer, item, &range).await
     }
 
     async fn stop(self) {
