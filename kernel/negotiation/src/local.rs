@@ -41,7 +41,7 @@ use serde_json::{Value, json as object};
 use crate::catalog::{Stretch, kind_of};
 use crate::decide::{Decision, offer_id};
 use crate::engine::{Engine, Opening};
-use crate::identity::{Participant, member_of, participant_named, participant_of};
+use crate::identity::{NODE_PREFIX, Participant, member_of, participant_named, participant_of};
 use crate::records::{Dataset, Process, Why};
 use crate::source::Source;
 use crate::{Error, views};
@@ -253,6 +253,10 @@ async fn start_negotiation(State(engine): Shared, headers: HeaderMap, request: R
     let caller = authorize(&engine, &headers, "agreements.request")?;
     let start: Start = input(request).await?;
     let provider = participant_named(&start.provider);
+    if provider.starts_with(NODE_PREFIX) {
+        let text = "`provider` is a node; name the member that offers the dataset";
+        return Err(Error::invalid("provider", text).into());
+    }
     let dataset = engine.peer_dataset(&caller.member, &provider, &start.dataset).await?;
     let wanted = start.offer.as_deref();
     let offer = dataset.offers.iter().find(|offer| wanted.is_none_or(|id| offer.id == id));

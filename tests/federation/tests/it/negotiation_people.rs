@@ -195,6 +195,13 @@ async fn what_is_not_allowed_is_refused_with_a_reason() {
     assert_eq!(post(&az, "/v1/offers", &hidden).await.status, 201);
     let start = json!({ "provider": case.provider(), "dataset": "hidden" });
     assert_eq!(post(&pk, "/v1/negotiations", &start).await.status, 404);
+    // A node offers nothing by itself, and not everybody is known.
+    for (provider, part) in [("AZ/node/baku-1", "name the member"), ("nobody", "neither")] {
+        let start = json!({ "provider": provider, "dataset": "vehicles" });
+        let answer = post(&pk, "/v1/negotiations", &start).await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.status == 422 && text.contains(part), "{}: {text}", answer.status);
+    }
     case.stop().await;
 }
 
