@@ -130,23 +130,21 @@ impl Drop for Probes {
 
 /// Reads `count,unit,event,…`; what never ran is `<not counted>` and stands for none.
 fn parse(text: &str) -> Result<OfProcess> {
-    let sum = |events: &mut dyn Iterator<Item = &str>, prefix: &str| {
-        events.try_fold(0, |sum, event| {
+    let sum = |events: &mut dyn Iterator<Item = &str>, prefix: &str| -> Result<u64> {
+        let mut sum = 0;
+        for event in events {
             let event = format!("{prefix}{event}");
             let mut rows = text.lines().map(|line| line.split(','));
             let count = rows.find_map(|mut row| {
                 let count = row.next()?;
                 (row.nth(1)? == event).then_some(count)
             });
-            match count.with_context(|| format!("perf counted no {event}"))? {
-                "<not counted>" => Ok(sum),
-                count => {
-                    let count: u64 =
-                        count.parse().with_context(|| format!("{event} is `{count}`"))?;
-                    anyhow::Ok(sum + count)
-                }
+            let count = count.with_context(|| format!("perf counted no {event}"))?;
+            if count != "<not counted>" {
+                sum += count.parse::<u64>().with_context(|| format!("{event} is `{count}`"))?;
             }
-        })
+        }
+        Ok(sum)
     };
     Ok(OfProcess {
         syncs: sum(&mut SYNCING.iter().copied(), "syscalls:sys_enter_")?,

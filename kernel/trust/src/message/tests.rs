@@ -246,7 +246,7 @@ fn a_call_is_covered_in_its_place() {
     let world = World::new();
     let digest = content_digest(Digest::of(BODY));
     let parts = RequestParts { call: Some("size=18"), ..parts(&digest) };
-    let lifetime = Duration::from_secs(300);
+    let lifetime = Duration::from_mins(5);
     let signed =
         sign_request(&parts, Tag::Request, CREATED, lifetime, &key(CLIENT_KEY), &world.keys)
             .expect("signed");

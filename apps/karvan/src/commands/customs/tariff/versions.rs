@@ -78,7 +78,8 @@ pub(crate) struct Versions {
 #[command(after_help = "Example:\n  karvan customs tariff quota RICE --date 2026-10-02 --dir pk")]
 pub(crate) struct Quota {
     /// Its short name in the tariff.
-    quota: String,
+    #[arg(value_name = "QUOTA")]
+    name: String,
     /// A day of the period; today unless given.
     #[arg(long)]
     date: Option<Date>,
@@ -220,7 +221,7 @@ pub(super) fn versions(command: &Versions, output: Output) -> Result<Outcome> {
 }
 
 pub(super) fn quota(command: &Quota, output: Output) -> Result<Outcome> {
-    let mut input = json!({ "quota": command.quota });
+    let mut input = json!({ "quota": command.name });
     if let Some(date) = command.date {
         input["day"] = date.to_string().into();
     }
