@@ -1,5 +1,5 @@
 //! Agreements about feeds that no negotiation of this node made: written by hand, signed by their
-//! parties, and in the book. A transfer refers to one by the same form of id as to a negotiated one.
+//! parties, and in the book. A transfer names one by the same form of id as a negotiated one.
 //!
 //! A transfer request of the protocol names an agreement and no dataset. So such an agreement must
 //! grant its client exactly one feed; between several there would be no telling.

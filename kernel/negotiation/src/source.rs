@@ -1,9 +1,9 @@
 //! Where the data of a feed comes from: a file, a folder of files, what a sub-system answers, or a
 //! system that speaks HTTP.
 //!
-//! Files are streamed in blocks, so memory does not grow with their size; the answer of a sub-system
-//! has a bound. The tag of both is the digest of the content, so that a reader who comes back knows
-//! whether it is still the same.
+//! Files are streamed in blocks, so memory does not grow with their size; the answer of a
+//! sub-system has a bound. The tag of both is the digest of the content, so that a reader who comes
+//! back knows whether it is still the same.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Answers that may be asked for in parts: `Range`, `If-Range` and tags (RFC 9110, sections 13, 14).
+//! Answers that may be asked for in parts: `Range`, `If-Range`, tags (RFC 9110, sections 13, 14).
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
