@@ -229,14 +229,12 @@ impl Program {
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
         let told = || fs::read_to_string(&log).unwrap_or_default();
-        let node = match serde_json::from_str(&line) {
-            Ok(ready) => Node { child, _life: life, ready },
-            Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                bail!("the node of {} does not start: {line}{}", nation.code, told());
-            }
+        let Ok(ready) = serde_json::from_str(&line) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("the node of {} does not start: {line}{}", nation.code, told());
         };
+        let node = Node { child, _life: life, ready };
         ensure!(node.ready.calls.starts_with("http://"), "the node takes no calls");
         Ok(node)
     }
