@@ -13,6 +13,7 @@ pub mod journal;
 pub mod matching;
 pub mod messages;
 pub mod origin;
+pub mod paper;
 pub mod relief;
 pub mod samples;
 pub mod subsystem;

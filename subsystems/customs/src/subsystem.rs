@@ -37,6 +37,7 @@ use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::export::{EXPORTS, LINKS};
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
 use crate::matching::{Rules, RulesError};
+use crate::paper::register;
 use crate::tariff::{quota, version};
 
 /// The role, on a nation's list, of members that issue certificates of origin.
@@ -95,6 +96,7 @@ const MIGRATIONS: &[Migration] = &[
             &quota::LINES,
         ],
     },
+    Migration { id: "customs-0003", creates: &[&register::PAPERS] },
 ];
 
 const fn document(code: &'static str, about: &'static str) -> DocumentType {
@@ -149,6 +151,19 @@ const OPERATIONS: &[Operation] = &[
         "customs.decide",
         true,
         "Reopen a decided item, so that it can be decided again.",
+    ),
+    operation(
+        "paper",
+        "customs.issue",
+        true,
+        "Give a certificate of the caller's member its place on the list of statuses, and answer \
+         what goes onto paper.",
+    ),
+    operation(
+        "statuses",
+        "customs.issue",
+        false,
+        "Pack where each printed certificate of the caller's member stands, for signing.",
     ),
     operation("resolve", "customs.decide", true, "Close a task, saying what was done."),
     operation(
@@ -223,6 +238,7 @@ impl Subsystem for Customs {
             "claim" => claiming::claim(self, cx, caller, input),
             "decide" => decide::decide(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
+            "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
             "tariff-import" => tariffs::import(self, cx, caller, input),
             other => Err(unknown_operation(other)),
@@ -233,13 +249,14 @@ impl Subsystem for Customs {
         &self,
         view: &dyn Read,
         now: Timestamp,
-        _caller: &Caller,
+        caller: &Caller,
         operation: &str,
         input: Value,
     ) -> Result<Value, Rejection> {
         match operation {
             "show" => show::show(self, view, now, input),
             "list" => show::list(self, view, now, input),
+            "statuses" => register::statuses(view, now, caller, input),
             "tariff" => tariffs::explain(self, view, now, input),
             "tariffs" => tariffs::versions(self, view, input),
             "quota" => quotas::show(self, view, now, input),

@@ -60,6 +60,12 @@ const OWNED: &[Owned] = &[
     // Roots of agencies' systems are a matter of TLS; figures are the gateway's.
     Owned { library: "rustls-native-certs", owners: &["kernel/trust"] },
     Owned { library: "prometheus-client", owners: &["kernel/calls", "apps"] },
+    // Pages and codes are the printed certificate's; a second sub-system that prints moves them.
+    Owned { library: "krilla", owners: &["subsystems/customs"] },
+    Owned { library: "png", owners: &["subsystems/customs"] },
+    Owned { library: "qrcodegen", owners: &["subsystems/customs"] },
+    Owned { library: "rqrr", owners: &["subsystems/customs"] },
+    Owned { library: "ttf-parser", owners: &["subsystems/customs"] },
     // SQL is a detail of one back end.
     Owned { library: "rusqlite", owners: &["kernel/store"] },
     // The network is the gateway's; the binary, tests and measurements act as agencies.

@@ -1,7 +1,7 @@
 //! `karvan customs`: what customs officers, issuers of certificates and traders do.
 //!
-//! Each command is an operation of the customs sub-system at a running node, except `tariff` and
-//! `origin`, which answer from the data of this program alone.
+//! Each command is an operation of the customs sub-system at a running node, except `tariff`,
+//! `origin` and `check-qr`, which answer from data at hand alone.
 //!
 //! Not here: rules, matching and duties (`karvan_customs`).
 
@@ -21,11 +21,13 @@ use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 
+mod check_qr;
 mod convert;
 mod issue;
 mod list;
 mod officer;
 mod origin;
+mod paper;
 mod show;
 mod tariff;
 
@@ -47,6 +49,9 @@ pub(crate) enum Customs {
     Origin(origin::Origin),
     List(list::List),
     Convert(convert::Convert),
+    Paper(paper::Paper),
+    StatusList(paper::Statuses),
+    CheckQr(check_qr::CheckQr),
 }
 
 pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
@@ -60,6 +65,9 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
         Customs::Convert(command) => convert::run(&command, output),
+        Customs::Paper(command) => paper::paper(&command, output),
+        Customs::StatusList(command) => paper::statuses(&command, output),
+        Customs::CheckQr(command) => check_qr::run(&command, output),
     }
 }
 
