@@ -1,8 +1,12 @@
 //! Papers of the shipped samples, signed with real keys.
 
+use karvan_store::{SqliteStore, Store};
+use karvan_subsystem::testkit::Bench;
+use karvan_subsystem::{Caller, Subsystem as _};
 use karvan_trust::document::{sign_document, verify_document};
 use karvan_trust::keys::{Algorithm, KeyId, KeyPair, KeyProvider as _, MemoryKeys};
 use karvan_types::{Digest, Timestamp, json};
+use serde_json::json;
 
 use super::check::{Question, Report, Signed, Verdict, check};
 use super::form::{Form, Pdf, pdf};
@@ -10,8 +14,9 @@ use super::register::Print;
 use super::status::{Packed, Status, StatusList};
 use super::token::{Claims, StatusReference, compact, is_sample};
 use super::{STATUS_TYP, TOKEN_TYP, qr};
-use crate::messages::{CertificateOfOrigin, Message};
+use crate::messages::{CertificateOfOrigin, Message, SharingLevel};
 use crate::samples;
+use crate::subsystem::{Config, Customs};
 
 const ADDRESS: &str = "https://origin.example.az/status/amcm.jwt";
 const KEY: &str = "AZ/GOV/AMCM#sign-1";
@@ -437,4 +442,51 @@ fn a_spoilt_code_is_an_error_and_never_a_panic() {
         }
     }
     assert!((1..60).contains(&refused), "{refused} of 60");
+}
+
+#[tokio::test]
+async fn a_version_keeps_its_place_and_a_newer_one_replaces_it() {
+    let customs = Customs::new(Config {
+        customs: "AZ/GOV/SCC/customs".parse().expect("a member"),
+        issuers: vec!["AZ/GOV/AMCM".parse().expect("a member")],
+        partner: "PK/GOV/FBR/customs".parse().expect("a member"),
+        agreement: "AZ-PK-PTA".to_owned(),
+        sharing_level: SharingLevel::L2,
+        go_live: "2025-01-01".parse().expect("a date"),
+    })
+    .expect("the shipped rules load");
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(folder.path(), customs.migrations()).expect("a store");
+    let now = at("2026-09-02T00:00:00Z");
+    let mut bench = Bench::new(std::sync::Arc::new(customs), Store::new(store), now);
+    let issuer = Caller {
+        member: "AZ/GOV/AMCM".parse().expect("a member"),
+        user: "test".to_owned(),
+        permissions: vec!["*".to_owned()],
+    };
+    let first = serde_json::to_value(certificate()).expect("JSON");
+    let mut second = first.clone();
+    second["FunctionCode"] = json!("5");
+    second["VersionID"] = json!(2);
+    second["FunctionalReferenceID"] = json!("AZ-COO-00001-03");
+    second["issuePlace"] = json!("Sumqayit");
+    // Each version is printed twice: the place, and whether it was printed before.
+    for (version, expected) in [(first, [(0, false), (0, true)]), (second, [(1, false), (1, true)])]
+    {
+        let input = json!({ "certificate": version });
+        bench.operate(&issuer, "certificate", input).await.expect("issued");
+        for expected in expected {
+            let input = json!({ "certificate": "azpk 2026 00001" });
+            let (printed, _) = bench.operate(&issuer, "paper", input).await.expect("printed");
+            let printed: Print = serde_json::from_value(printed).expect("a print");
+            assert_eq!((printed.place, printed.reprint), expected);
+        }
+    }
+    let told = bench.query(&issuer, "statuses", json!({})).await.expect("statuses");
+    let packed: Packed = serde_json::from_value(told["statuses"].clone()).expect("packed");
+    for (place, expected) in (0..).zip([Some(Status::Replaced), Some(Status::Valid), None]) {
+        assert_eq!(packed.status(place).expect("a list"), expected, "place {place}");
+    }
+    let error = bench.operate(&issuer, "paper", json!({ "certificate": "X-1" })).await;
+    assert_eq!(error.expect_err("unknown").code, "customs.unknown-certificate");
 }
