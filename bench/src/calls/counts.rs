@@ -111,7 +111,7 @@ impl Probes {
     /// Returns a command that counts what the processes do while the command after it runs.
     fn around(&self, pids: &[u32], file: &Path) -> Vec<String> {
         let syscalls = SYNCING.iter().map(|name| format!("syscalls:sys_enter_{name}"));
-        let functions = allocating().map(|name| format!("{GROUP}:{name}"));
+        let functions = allocating().into_iter().map(|name| format!("{GROUP}:{name}"));
         let events: Vec<_> = syscalls.chain(functions).collect();
         let mut argv = vec![self.perf.clone()];
         argv.extend(["stat", "--field-separator", ",", "--pid"].map(str::to_owned));
@@ -130,31 +130,33 @@ impl Drop for Probes {
 
 /// Reads `count,unit,event,…`; what never ran is `<not counted>` and stands for none.
 fn parse(text: &str) -> Result<OfProcess> {
-    let sum = |events: &mut dyn Iterator<Item = &str>, prefix: &str| -> Result<u64> {
-        let mut sum = 0;
-        for event in events {
+    let sum = |events: &[&str], prefix: &str| {
+        events.iter().try_fold(0, |sum, event| {
             let event = format!("{prefix}{event}");
             let mut rows = text.lines().map(|line| line.split(','));
             let count = rows.find_map(|mut row| {
                 let count = row.next()?;
                 (row.nth(1)? == event).then_some(count)
             });
-            let count = count.with_context(|| format!("perf counted no {event}"))?;
-            if count != "<not counted>" {
-                sum += count.parse::<u64>().with_context(|| format!("{event} is `{count}`"))?;
+            match count.with_context(|| format!("perf counted no {event}"))? {
+                "<not counted>" => Ok(sum),
+                count => {
+                    let count: u64 =
+                        count.parse().with_context(|| format!("{event} is `{count}`"))?;
+                    anyhow::Ok(sum + count)
+                }
             }
-        }
-        Ok(sum)
+        })
     };
     Ok(OfProcess {
-        syncs: sum(&mut SYNCING.iter().copied(), "syscalls:sys_enter_")?,
-        allocations: sum(&mut allocating(), &format!("{GROUP}:"))?,
+        syncs: sum(SYNCING, "syscalls:sys_enter_")?,
+        allocations: sum(&allocating(), &format!("{GROUP}:"))?,
     })
 }
 
 /// Returns the functions that give memory, of all programs.
-fn allocating() -> impl Iterator<Item = &'static str> {
-    ALLOCATING.iter().chain(ALLOCATING_IN_NODE).copied()
+fn allocating() -> Vec<&'static str> {
+    [ALLOCATING, ALLOCATING_IN_NODE].concat()
 }
 
 /// Returns the counts as lines of text.
