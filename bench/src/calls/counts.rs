@@ -4,7 +4,8 @@
 //! entry to `malloc` and its kin, counted at a probe there: nothing is built into the program under
 //! test, and the same is counted for a program in another language. The probes are in the C library
 //! and in the allocator that a node brings along, whose symbols it must therefore still have.
-//! Probes cost time, so this is a run of its own whose time counts for nothing. Counting needs root.
+//! Probes cost time, so this is a run of its own whose time counts for nothing. Counting needs
+//! root.
 
 use std::fs;
 use std::path::Path;

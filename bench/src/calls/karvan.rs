@@ -6,8 +6,8 @@
 //! its answer goes on, and logged in both evidence logs, which are checkpointed and cosigned
 //! meanwhile.
 //!
-//! The client calls in plain HTTP, like that of the yardstick, with a token; [`Nodes::plain`] is the
-//! same without one.
+//! The client calls in plain HTTP, like that of the yardstick, with a token; [`Nodes::plain`] is
+//! the same without one.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -6,7 +6,8 @@
 //! compared with a text that only this run's upstream knows. A run in which one call failed is
 //! void.
 //!
-//! Measured are two nodes, each a process of the release build (`karvan`). To measure something else, implement `Target` and add it to the list in `measure`.
+//! Measured are two nodes, each a process of the release build (`karvan`). To measure something
+//! else, implement `Target` and add it to the list in `measure`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a measurement prints its figures")]
 
