@@ -59,7 +59,7 @@ fn conformance() {
             assert!(names.insert(case.name.clone()), "{file}: two cases `{}`", case.name);
             assert!(!case.source.is_empty(), "{file}: `{}` has no source", case.name);
             if case.live {
-                println!("SKIPPED {}: it needs a live node", case.name);
+                // Played between two nodes, in `tests/federation`.
                 check_live(&case);
                 live += 1;
                 continue;

@@ -1,7 +1,7 @@
 //! Reads product rules as the UK Trade Tariff publishes them (`rule_sets` in JSON, MIT licence).
 //!
 //! Such a file has code ranges and sentences written for people. Sentences of a known build become
-//! [`Rule`]s ([`sentence`]); a part that is not understood stays as text inside the rule, so that
+//! [`Rule`]s (`sentence`); a part that is not understood stays as text inside the rule, so that
 //! the parts around it still count: a condition that is not understood can make a met rule a
 //! question, never a failed one, and an exception in the goods' favour likewise.
 //!
