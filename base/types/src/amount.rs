@@ -48,6 +48,10 @@ pub mod decimal_text {
     }
 }
 
+/// Stands for a strict decimal string where the schema of a message is made.
+#[derive(Clone, Copy, Debug)]
+pub enum DecimalText {}
+
 /// An amount of money in one currency.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

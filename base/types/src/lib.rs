@@ -6,6 +6,7 @@ pub mod error;
 pub mod id;
 pub mod json;
 pub mod limits;
+mod schema;
 pub mod time;
 
 pub use amount::{Amount, Decimal, Quantity};

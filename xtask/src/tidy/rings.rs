@@ -29,8 +29,17 @@ const BASE_ORDER: &[&str] =
     &["karvan-types", "karvan-evidence", "karvan-xroad", "karvan-dataspace"];
 
 /// All that base may take from outside: small crates without input, output, clock or randomness.
-const BASE_EXTERNALS: &[&str] =
-    &["base64", "jiff", "rust_decimal", "serde", "serde_json", "sha2", "thiserror", "uuid"];
+const BASE_EXTERNALS: &[&str] = &[
+    "base64",
+    "jiff",
+    "rust_decimal",
+    "schemars",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+    "uuid",
+];
 
 /// All that a sub-system may take from the inner rings.
 const SUBSYSTEM_USES: &[&str] =

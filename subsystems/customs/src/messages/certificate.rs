@@ -1,6 +1,8 @@
 //! The preferential certificate of origin.
 
+use karvan_types::amount::DecimalText;
 use karvan_types::{Amount, Date, Decimal, Quantity};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{
@@ -12,7 +14,7 @@ use super::text::{date, optional_decimal};
 /// COO: a preferential certificate of origin (UN/EDIFACT 1001 code 864).
 ///
 /// `ID` in the header is the certificate number, `IssueDateTime` its date of issue.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateOfOrigin {
     /// Common header; `ID` is the certificate number.
@@ -29,6 +31,7 @@ pub struct CertificateOfOrigin {
     pub issue_place: Option<String>,
     /// Last day on which the certificate may be presented.
     #[serde(rename = "validUntil", with = "date")]
+    #[schemars(with = "Date")]
     pub valid_until: Date,
     /// Where the certificate stands at its issuer.
     #[serde(rename = "status")]
@@ -79,7 +82,7 @@ impl CertificateOfOrigin {
 }
 
 /// An item of a certificate.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateItem {
     /// Item number, counted from 1, n..5 `006`.
@@ -104,6 +107,7 @@ pub struct CertificateItem {
         skip_serializing_if = "Option::is_none",
         with = "optional_decimal"
     )]
+    #[schemars(with = "Option<DecimalText>")]
     pub rvc_percent: Option<Decimal>,
     /// Value of materials without origin.
     #[serde(rename = "nonOriginatingValue", default, skip_serializing_if = "Option::is_none")]
@@ -140,7 +144,7 @@ impl CertificateItem {
 }
 
 /// On which rule the origin of an item rests.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum OriginCriterion {
     /// Wholly obtained or produced.
     #[serde(rename = "WO")]
@@ -160,7 +164,7 @@ pub enum OriginCriterion {
 }
 
 /// Where a certificate stands at its issuer.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CertificateStatus {
     /// Issued and in force.
@@ -174,7 +178,7 @@ pub enum CertificateStatus {
 }
 
 /// A remark of the form that changes how the certificate is read.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CertificateFlag {
     /// Issued retrospectively, after shipment.

@@ -1,6 +1,8 @@
 //! The export declaration and the import claim, which share the shape of the WCO declaration.
 
+use karvan_types::amount::DecimalText;
 use karvan_types::{Amount, Quantity, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CERTIFICATE_TYPE_CODE;
@@ -11,7 +13,7 @@ use super::parts::{
 use super::text::optional_decimal;
 
 /// EXD: what the exporting side's customs accepted for export `42A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExportDeclaration {
     /// Common header; `ID` is the declaration number.
@@ -53,7 +55,7 @@ pub struct ExportDeclaration {
 }
 
 /// IMP: the importer's declaration, whose items quote certificates of origin `42A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportClaim {
     /// Common header; `ID` is the import declaration number.
@@ -102,7 +104,7 @@ impl ImportClaim {
 }
 
 /// The shipment of a declaration `67A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodsShipment {
     /// When the goods left the territory `024`.
@@ -141,7 +143,7 @@ pub struct GoodsShipment {
 }
 
 /// Terms of delivery `22B`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TradeTerms {
     /// Incoterms rule, a3 `090`.
@@ -153,7 +155,7 @@ pub struct TradeTerms {
 }
 
 /// An item of goods `68A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodsItem {
     /// Item number, counted from 1, n..5 `006`.
@@ -199,7 +201,7 @@ impl GoodsItem {
 }
 
 /// What the goods are `23A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commodity {
     /// Description in the original language, an..512 `137`.
@@ -239,7 +241,7 @@ impl Commodity {
 }
 
 /// Masses and quantities of an item `65A`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoodsMeasure {
     /// Gross mass, n..16,6 `126`.
@@ -254,7 +256,7 @@ pub struct GoodsMeasure {
 }
 
 /// Price of an item on the invoice `79A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceLine {
     /// Amount, n..16,3 `112`.
@@ -263,7 +265,7 @@ pub struct InvoiceLine {
 }
 
 /// A duty, tax or fee as declared `50A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DutyTaxFee {
     /// Kind of duty, an..3 `113`.
@@ -279,6 +281,7 @@ pub struct DutyTaxFee {
         skip_serializing_if = "Option::is_none",
         with = "optional_decimal"
     )]
+    #[schemars(with = "Option<DecimalText>")]
     pub rate_percent: Option<karvan_types::Decimal>,
     /// Value on which the duty is taken, n..16,3 `116`.
     #[serde(rename = "AdValoremTaxBaseAmount", default, skip_serializing_if = "Option::is_none")]
@@ -298,7 +301,7 @@ pub struct DutyTaxFee {
 }
 
 /// Assessment and payment of a duty `94A`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
     /// Amount assessed, n..16,3 `120`.
@@ -310,7 +313,7 @@ pub struct Payment {
 }
 
 /// A customs procedure `70A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct GovernmentProcedure {
     /// Procedure requested, an..7 `166`.
@@ -322,7 +325,7 @@ pub struct GovernmentProcedure {
 }
 
 /// How the customs value was found `41A`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomsValuation {
     /// Valuation method, an..3 `122`: 1 is the transaction value.
@@ -337,7 +340,7 @@ pub struct CustomsValuation {
 }
 
 /// A charge added to or deducted from the value `58B`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChargeDeduction {
     /// Kind of charge, an..3 `371`.

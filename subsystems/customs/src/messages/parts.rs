@@ -1,12 +1,13 @@
 //! What every message is made of: the header, parties, places, documents, packages.
 
 use karvan_types::{Amount, Date, Quantity, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{date, optional_date};
 
 /// What a message does to the document it names: `FunctionCode` `017`, UN/EDIFACT 1225.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum FunctionCode {
     /// 9: the first version.
     #[serde(rename = "9")]
@@ -39,7 +40,9 @@ impl FunctionCode {
 }
 
 /// How much the agreement lets the receiver see.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize,
+)]
 pub enum SharingLevel {
     /// Goods, quantities, transport; no values.
     L1,
@@ -50,7 +53,7 @@ pub enum SharingLevel {
 }
 
 /// The fields that open every message.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Header {
     /// Message function `017`.
     #[serde(rename = "FunctionCode")]
@@ -79,7 +82,7 @@ pub struct Header {
 }
 
 /// A trader, agent or authority: exporter `57A`, consignee `27A`, importer `74A` and others.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Party {
     /// Name, an..70 [R031 exporter, R014 consignee, R037 importer].
@@ -94,7 +97,7 @@ pub struct Party {
 }
 
 /// A postal address `04A`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
     /// Street and number, an..70 `239`.
@@ -112,7 +115,7 @@ pub struct Address {
 }
 
 /// A country named by `CountryCode`, such as the destination `465`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Country {
     /// ISO 3166-1 alpha-2.
@@ -121,7 +124,7 @@ pub struct Country {
 }
 
 /// A country named by `ID`, such as the country of exportation `062`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountryId {
     /// ISO 3166-1 alpha-2.
@@ -130,7 +133,7 @@ pub struct CountryId {
 }
 
 /// Origin of the goods `92A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
     /// Country of origin, ISO 3166-1 alpha-2 `063`.
@@ -142,7 +145,7 @@ pub struct Origin {
 }
 
 /// A vehicle, vessel or aircraft [15A border, 46A departure, 10A arrival].
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransportMeans {
     /// Mode of transport, UN/ECE Recommendation 19, n1 `T022`.
@@ -161,7 +164,7 @@ pub struct TransportMeans {
 }
 
 /// A place, by UN/LOCODE or by name [83A loading, L002 terms].
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Location {
     /// UN/LOCODE, an..17 `L010`.
@@ -173,7 +176,7 @@ pub struct Location {
 }
 
 /// The transport of the shipment `28A`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Consignment {
     /// `1` when the goods travel in containers, `0` when not `096`.
@@ -203,7 +206,7 @@ pub struct Consignment {
 }
 
 /// A container or other piece of equipment `31B`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransportEquipment {
     /// Equipment number, ISO 6346 for containers, an..17 `159`.
@@ -215,7 +218,7 @@ pub struct TransportEquipment {
 }
 
 /// A seal `44B`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seal {
     /// Seal number, an..35 `165`.
@@ -224,7 +227,7 @@ pub struct Seal {
 }
 
 /// Unique consignment reference `35B`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ucr {
     /// Unique consignment reference, an..35 `016`.
@@ -240,7 +243,7 @@ pub struct Ucr {
 }
 
 /// An invoice `78A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct InvoiceReference {
     /// Invoice number, an..70 `D016`.
@@ -248,11 +251,12 @@ pub struct InvoiceReference {
     pub id: String,
     /// Invoice date `D015`.
     #[serde(rename = "IssueDateTime", with = "date")]
+    #[schemars(with = "Date")]
     pub issue_date: Date,
 }
 
 /// A document that came before: transport document, earlier declaration `99A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PreviousDocument {
     /// Document category, an..3 `D031`.
@@ -270,7 +274,7 @@ pub struct PreviousDocument {
 }
 
 /// A supporting document of an item `02A`; type 864 quotes the certificate of origin.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdditionalDocument {
     /// Document category, an..3 `D031`.
@@ -289,6 +293,7 @@ pub struct AdditionalDocument {
         skip_serializing_if = "Option::is_none",
         with = "optional_date"
     )]
+    #[schemars(with = "Option<Date>")]
     pub effective_date: Option<Date>,
     /// Item of the document that this item of goods uses.
     #[serde(rename = "LineNumeric", default, skip_serializing_if = "Option::is_none")]
@@ -302,7 +307,7 @@ pub struct AdditionalDocument {
 }
 
 /// A debit of a licence or certificate `22C`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WriteOff {
     /// Quantity debited `502`.
@@ -314,7 +319,7 @@ pub struct WriteOff {
 }
 
 /// Which nomenclature a code is from: `IdentificationTypeCode`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum ClassificationKind {
     /// Harmonized System, 6 digits.
     #[serde(rename = "HS")]
@@ -331,7 +336,7 @@ pub enum ClassificationKind {
 }
 
 /// A commodity code `21A`. Codes are digits only, without dots or spaces.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classification {
     /// The code, an..18 `145`.
@@ -346,7 +351,7 @@ pub struct Classification {
 }
 
 /// Packages of an item `93A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packaging {
     /// Number of packages, n..8 `144`.

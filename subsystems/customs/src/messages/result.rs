@@ -1,13 +1,14 @@
 //! Answers and later changes: utilisation result, validation, amendment, cancellation.
 
 use karvan_types::{Date, Quantity};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{Header, WriteOff};
 use super::text::{date, optional_date};
 
 /// A document that an answer, amendment or cancellation speaks about.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentReference {
     /// Document type code, such as `COO`.
@@ -29,11 +30,12 @@ pub struct DocumentReference {
         skip_serializing_if = "Option::is_none",
         with = "optional_date"
     )]
+    #[schemars(with = "Option<Date>")]
     pub effective_date: Option<Date>,
 }
 
 /// UTL: what the importing side decided about the use of one certificate.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UtilisationResult {
     /// Common header; `ID` is the number of the decision.
@@ -47,6 +49,7 @@ pub struct UtilisationResult {
     pub claim: DocumentReference,
     /// Day of the decision.
     #[serde(rename = "decisionDate", with = "date")]
+    #[schemars(with = "Date")]
     pub decision_date: Date,
     /// The deciding officer, by the importing side's own id, an..17.
     #[serde(rename = "officerID")]
@@ -62,7 +65,7 @@ impl UtilisationResult {
 }
 
 /// The decision about one item.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UtilisationItem {
     /// Item of the import claim `006`.
@@ -89,7 +92,7 @@ pub struct UtilisationItem {
 }
 
 /// What was decided about a claimed preference.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 pub enum Decision {
     /// The preference is granted for the whole quantity.
     #[serde(rename = "granted")]
@@ -106,7 +109,7 @@ pub enum Decision {
 }
 
 /// VAL: the receiver's promise to process a document, or its refusal with pointers.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
     /// Common header; `ID` is the number of the validation.
@@ -129,7 +132,7 @@ impl Validation {
 }
 
 /// Whether a document was accepted.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// It will be processed.
@@ -139,7 +142,7 @@ pub enum Outcome {
 }
 
 /// One thing to change in a refused document.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValidationError {
     /// Path of the field, such as `GoodsShipment/GovernmentAgencyGoodsItem[2]/Commodity`.
@@ -154,7 +157,7 @@ pub struct ValidationError {
 }
 
 /// AMD: changes to an earlier document. `FunctionCode` is 4 (change) or 5 (replace).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Amendment {
     /// Common header; `ID` is the number of the amended document.
@@ -180,7 +183,7 @@ impl Amendment {
 }
 
 /// One change, its reason and where it is `06A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmendmentReason {
     /// Reason of the change, an..3 `099`.
@@ -192,7 +195,7 @@ pub struct AmendmentReason {
 }
 
 /// One step of a path to a field `97A`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pointer {
     /// Which occurrence of the class, counted from 1 `006`.
@@ -207,7 +210,7 @@ pub struct Pointer {
 }
 
 /// A new value of one field.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AmendedValue {
     /// Path of the field in element names, occurrences counted from 1.
@@ -219,7 +222,7 @@ pub struct AmendedValue {
 }
 
 /// CXL: withdraws an earlier document. `FunctionCode` is 1.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancellation {
     /// Common header; `ID` is the number of the cancelled document.
