@@ -2,6 +2,7 @@
 //! about the log.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -375,6 +376,7 @@ impl Inner {
             "evidence": { "queued": queued, "log": self.log_status() },
             "peers": peers,
             "lists": lists,
+            "dueWorkFailed": self.due_failed.load(Ordering::Relaxed),
             "subsystems": self.subsystems.iter().map(|s| s.name()).collect::<Vec<_>>(),
         }))
     }

@@ -20,7 +20,7 @@ use crate::node::Inner;
 use crate::records::{
     Alarm, BODY, LeafRef, ReceiptOut, Received, ReceivedState, Sent, StreamRecord,
 };
-use crate::submit::{NewDocument, body_key};
+use crate::submit::body_key;
 
 /// Most documents handed over in one transaction; the rest follow in the next.
 pub(crate) const ADVANCE_MAX: usize = 64;
@@ -188,10 +188,8 @@ impl Inner {
                 let mut ids = || ExchangeId::new(now, self.entropy.array());
                 let mut cx = Context::new(&mut *tx, now, &mut ids);
                 subsystem.receive(&mut cx, &document)?;
-                let outgoing = cx.finish();
-                for (id, document) in outgoing {
-                    self.accept(tx, NewDocument::from_outgoing(id, document), now)?;
-                }
+                let wanted = cx.finish();
+                self.fulfil(tx, wanted, Some(received), now)?;
                 Ok(())
             }));
             outcome = result.unwrap_or_else(|_| {

@@ -6,6 +6,7 @@ pub mod client;
 mod control;
 pub mod delivery;
 pub mod desk;
+mod due;
 mod error;
 pub mod evidence;
 pub mod handover;

@@ -395,11 +395,9 @@ async fn operation(
             let mut ids = || ExchangeId::new(now, shared.entropy.array());
             let mut cx = Context::new(&mut *tx, now, &mut ids);
             let mut output = subsystem.operate(&mut cx, &caller, &operation, input)?;
-            let mut sent = Vec::new();
-            for (id, document) in cx.finish() {
-                shared.accept(tx, NewDocument::from_outgoing(id, document), now)?;
-                sent.push(id.to_string());
-            }
+            let wanted = cx.finish();
+            let sent: Vec<_> = wanted.documents.iter().map(|(id, _)| id.to_string()).collect();
+            shared.fulfil(tx, wanted, None, now)?;
             if let Value::Object(members) = &mut output {
                 members.insert("exchanges".to_owned(), object!(sent));
             }

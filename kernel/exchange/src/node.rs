@@ -1,7 +1,7 @@
 //! A node: its parts, its peers, and the tasks that run it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -134,6 +134,8 @@ pub(crate) struct Inner {
     /// Held while the book of agreements is changed.
     pub(crate) agreeing: tokio::sync::Mutex<()>,
     pub(crate) started: Timestamp,
+    /// Batches of due work that failed since the start.
+    pub(crate) due_failed: AtomicU64,
 }
 
 /// The node's state, with each transaction followed by waking whoever it gave work.
@@ -416,6 +418,7 @@ impl Node {
             wake,
             agreeing: tokio::sync::Mutex::default(),
             started,
+            due_failed: AtomicU64::default(),
         }));
         let files = node.agreements().book();
         node.load_agreements(AgreementBook::clone(&files)).await?;
@@ -452,6 +455,9 @@ impl Node {
         tasks.spawn(Arc::clone(inner).run_streams());
         tasks.spawn(Arc::clone(inner).run_push());
         tasks.spawn(Arc::clone(inner).run_lists());
+        for subsystem in &inner.subsystems {
+            tasks.spawn(Arc::clone(inner).run_due(Arc::clone(subsystem)));
+        }
         let shared = Arc::clone(inner);
         tasks.spawn(async move { shared.run_evidence().await });
         let mut served = BTreeSet::new();

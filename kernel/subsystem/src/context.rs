@@ -35,34 +35,55 @@ impl Caller {
     }
 }
 
+/// What an operator must look at, raised by a sub-system.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Warning {
+    /// Stable code, such as `customs.waits-too-long`.
+    pub code: &'static str,
+    /// What is the matter and what to do, in plain words, without personal data.
+    pub text: String,
+}
+
+/// What an act asks the kernel for; it commits with the act or not at all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Wanted {
+    /// Documents to send, each with the id under which it travels.
+    pub documents: Vec<(ExchangeId, Outgoing)>,
+    /// Alarms to raise.
+    pub warnings: Vec<Warning>,
+}
+
 /// The transaction in hand, the instant, and the documents to send with it.
 pub struct Context<'a> {
     /// The transaction. Everything written through it commits with the receipt.
     pub tx: &'a mut dyn Tx,
     /// The instant of this act.
     pub now: Timestamp,
-    outgoing: Vec<Outgoing>,
+    wanted: Wanted,
     ids: &'a mut dyn FnMut() -> ExchangeId,
-    sent: Vec<ExchangeId>,
 }
 
 impl<'a> Context<'a> {
     /// Makes a context. `ids` supplies a fresh exchange id for each document sent.
     pub fn new(tx: &'a mut dyn Tx, now: Timestamp, ids: &'a mut dyn FnMut() -> ExchangeId) -> Self {
-        Self { tx, now, outgoing: Vec::new(), ids, sent: Vec::new() }
+        Self { tx, now, wanted: Wanted::default(), ids }
     }
 
     /// Hands a document over for sending; it is signed, logged and queued in this transaction.
     /// Returns the id under which it will travel.
     pub fn send(&mut self, document: Outgoing) -> ExchangeId {
         let id = (self.ids)();
-        self.sent.push(id);
-        self.outgoing.push(document);
+        self.wanted.documents.push((id, document));
         id
     }
 
-    /// Ends the act and returns the documents to send, each with its id.
-    pub fn finish(self) -> Vec<(ExchangeId, Outgoing)> {
-        self.sent.into_iter().zip(self.outgoing).collect()
+    /// Raises an alarm for the operators of this node, with an entry in the evidence log.
+    pub fn warn(&mut self, code: &'static str, text: impl Into<String>) {
+        self.wanted.warnings.push(Warning { code, text: text.into() });
+    }
+
+    /// Ends the act and returns what it asks for.
+    pub fn finish(self) -> Wanted {
+        self.wanted
     }
 }

@@ -5,7 +5,7 @@ mod document;
 mod rejection;
 pub mod testkit;
 
-pub use context::{Caller, Context};
+pub use context::{Caller, Context, Wanted, Warning};
 pub use document::{Document, DocumentType, Outgoing};
 pub use rejection::{Pointer, Rejection};
 
@@ -67,4 +67,25 @@ pub trait Subsystem: Send + Sync {
         operation: &str,
         input: serde_json::Value,
     ) -> Result<serde_json::Value, Rejection>;
+
+    /// Tells whether something waits that is due at `now`. Asked about once a second, so it must
+    /// be one cheap look; nothing is due unless a sub-system says so.
+    fn due(&self, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
+        let _ = (view, now);
+        Ok(false)
+    }
+
+    /// Does one bounded batch of what is due; its effect and the documents that it sends commit
+    /// together. Called again while [`Subsystem::due`] says so.
+    fn run_due(&self, cx: &mut Context<'_>) -> Result<(), Rejection> {
+        let _ = cx;
+        Ok(())
+    }
+
+    /// Is told, in a transaction of its own, that the last batch failed and was undone, so that
+    /// what cannot be done now is put off and does not hold up the rest.
+    fn put_off(&self, cx: &mut Context<'_>, cause: &Rejection) -> Result<(), Rejection> {
+        let _ = (cx, cause);
+        Ok(())
+    }
 }

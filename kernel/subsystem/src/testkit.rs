@@ -5,7 +5,10 @@ use std::sync::Arc;
 use karvan_store::Store;
 use karvan_types::{AgreementRef, Digest, ExchangeId, MemberId, Timestamp};
 
-use crate::{Caller, Context, Document, Outgoing, Rejection, Subsystem};
+use crate::{Caller, Context, Document, Outgoing, Rejection, Subsystem, Wanted, Warning};
+
+/// Most batches of due work that one call runs.
+const BATCHES_MAX: usize = 1000;
 
 /// A sub-system over a store, with a clock that the test moves.
 pub struct Bench {
@@ -13,13 +16,15 @@ pub struct Bench {
     store: Store,
     /// The instant of the next act.
     pub now: Timestamp,
+    /// The alarms raised so far.
+    pub warnings: Vec<Warning>,
     counter: u64,
 }
 
 impl Bench {
     /// Puts a sub-system on a store that has its migrations applied.
     pub fn new(subsystem: Arc<dyn Subsystem>, store: Store, now: Timestamp) -> Self {
-        Self { subsystem, store, now, counter: 0 }
+        Self { subsystem, store, now, warnings: Vec::new(), counter: 0 }
     }
 
     fn ids(&mut self) -> impl FnMut() -> ExchangeId + Send + 'static {
@@ -49,7 +54,8 @@ impl Bench {
         let (code, body) = (code.to_owned(), body.to_vec());
         let roles: Vec<String> = sender_roles.iter().map(|&role| role.to_owned()).collect();
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
-        self.store
+        let wanted = self
+            .store
             .write(move |tx| {
                 let agreement =
                     AgreementRef { id: "test".to_owned(), version: 1, digest: Digest::of(b"test") };
@@ -65,9 +71,10 @@ impl Bench {
                 };
                 let mut cx = Context::new(tx, now, &mut ids);
                 subsystem.receive(&mut cx, &document)?;
-                Ok(cx.finish().into_iter().map(|(_, outgoing)| outgoing).collect())
+                Ok::<_, Rejection>(cx.finish())
             })
-            .await
+            .await?;
+        Ok(self.keep(wanted))
     }
 
     /// Calls an operation that writes; returns its result and the documents sent.
@@ -79,13 +86,56 @@ impl Bench {
     ) -> Result<(serde_json::Value, Vec<Outgoing>), Rejection> {
         let (caller, operation) = (caller.clone(), operation.to_owned());
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
-        self.store
+        let (output, wanted) = self
+            .store
             .write(move |tx| {
                 let mut cx = Context::new(tx, now, &mut ids);
                 let output = subsystem.operate(&mut cx, &caller, &operation, input)?;
-                Ok((output, cx.finish().into_iter().map(|(_, outgoing)| outgoing).collect()))
+                Ok::<_, Rejection>((output, cx.finish()))
             })
-            .await
+            .await?;
+        Ok((output, self.keep(wanted)))
+    }
+
+    /// Does all that is due, batch by batch; returns the documents sent. The first failure ends
+    /// it, after the sub-system was told to put it off.
+    pub async fn run_due(&mut self) -> Result<Vec<Outgoing>, Rejection> {
+        let mut sent = Vec::new();
+        for _ in 0..BATCHES_MAX {
+            let (subsystem, now) = (Arc::clone(&self.subsystem), self.now);
+            if !self.store.read(move |view| subsystem.due(view, now)).await? {
+                return Ok(sent);
+            }
+            let done = self.batch(|subsystem, cx| subsystem.run_due(cx)).await;
+            if let Err(cause) = done {
+                let told = cause.clone();
+                self.batch(move |subsystem, cx| subsystem.put_off(cx, &told)).await?;
+                return Err(cause);
+            }
+            sent.extend(done?);
+        }
+        Ok(sent)
+    }
+
+    async fn batch(
+        &mut self,
+        work: impl FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
+    ) -> Result<Vec<Outgoing>, Rejection> {
+        let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
+        let wanted = self
+            .store
+            .write(move |tx| {
+                let mut cx = Context::new(tx, now, &mut ids);
+                work(&*subsystem, &mut cx)?;
+                Ok::<_, Rejection>(cx.finish())
+            })
+            .await?;
+        Ok(self.keep(wanted))
+    }
+
+    fn keep(&mut self, wanted: Wanted) -> Vec<Outgoing> {
+        self.warnings.extend(wanted.warnings);
+        wanted.documents.into_iter().map(|(_, outgoing)| outgoing).collect()
     }
 
     /// Calls an operation that only reads.

@@ -1,9 +1,13 @@
 //! The smallest sub-system: it counts how often it gets each document, and refuses or fails on
-//! demand.
+//! demand, and sends what is due.
+
+use std::time::Duration;
 
 use karvan_store::{Index, Migration, Range, Read, Record, Table, Value};
-use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
-use karvan_types::{ErrorKind, Timestamp};
+use karvan_subsystem::{
+    Caller, Context, Document, DocumentType, Operation, Outgoing, Rejection, Subsystem,
+};
+use karvan_types::{ErrorKind, MemberId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,13 +17,52 @@ static SEEN: Table = Table {
     indexes: &[Index { name: "order", columns: &["order"], unique: true }],
 };
 
-/// A body that the handler refuses.
+static DUE: Table = Table {
+    name: "probe_due",
+    columns: &["at"],
+    indexes: &[Index { name: "by_at", columns: &["at"], unique: false }],
+};
+
+/// A body that the handler refuses, and that due work fails on.
 pub const REFUSE: &[u8] = b"refuse";
-/// A body on which the handler panics.
+/// A body on which the handler, and due work, panics.
 pub const DEFECT: &[u8] = b"defect";
+/// How far what fails is put off.
+const PUT_OFF: Duration = Duration::from_hours(1000);
 
 /// Schema of the probe.
-pub const MIGRATIONS: &[Migration] = &[Migration { id: "probe-0001", creates: &[&SEEN] }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { id: "probe-0001", creates: &[&SEEN] },
+    Migration { id: "probe-0002", creates: &[&DUE] },
+];
+
+/// A document to send later.
+#[derive(Debug, Deserialize, Serialize)]
+struct Due {
+    #[serde(default)]
+    number: u64,
+    at: Timestamp,
+    sender: MemberId,
+    recipient: MemberId,
+    body: String,
+}
+
+impl Record for Due {
+    const TABLE: &'static Table = &DUE;
+
+    fn key(&self) -> Value {
+        self.number.into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.at.as_millis().into()]
+    }
+}
+
+fn first_due(view: &dyn Read, now: Timestamp) -> Result<Option<Due>, Rejection> {
+    let range = Range::of("by_at", Vec::new(), 1).to(now.as_millis());
+    Ok(view.select(&range)?.pop())
+}
 
 /// One hand-over.
 #[derive(Debug, Deserialize, Serialize)]
@@ -79,6 +122,12 @@ impl Subsystem for Probe {
                 writes: true,
                 about: "returns its input",
             },
+            Operation {
+                name: "later",
+                permission: "probe.write",
+                writes: true,
+                about: "sends a document at an instant",
+            },
         ]
     }
 
@@ -99,11 +148,18 @@ impl Subsystem for Probe {
 
     fn operate(
         &self,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
         _caller: &Caller,
-        _operation: &str,
+        operation: &str,
         input: serde_json::Value,
     ) -> Result<serde_json::Value, Rejection> {
+        if operation == "later" {
+            let mut due: Due = serde_json::from_value(input.clone()).map_err(|error| {
+                Rejection::new(ErrorKind::Invalid, "probe.later", error.to_string())
+            })?;
+            due.number = cx.tx.next(DUE.name)?;
+            cx.tx.add(&due)?;
+        }
         Ok(input)
     }
 
@@ -124,5 +180,35 @@ impl Subsystem for Probe {
         let seen = view.count(&SEEN, &Range::all(1))?;
         let (member, permissions) = (&caller.member, &caller.permissions);
         Ok(json!({ "label": label, "seen": seen, "member": member, "permissions": permissions }))
+    }
+
+    fn due(&self, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
+        Ok(first_due(view, now)?.is_some())
+    }
+
+    fn run_due(&self, cx: &mut Context<'_>) -> Result<(), Rejection> {
+        let Some(due) = first_due(cx.tx, cx.now)? else { return Ok(()) };
+        // Written first: a refusal and a panic must undo it.
+        cx.tx.remove::<Due>(due.number)?;
+        assert!(due.body.as_bytes() != DEFECT, "the probe fails on demand");
+        if due.body.as_bytes() == REFUSE {
+            let text = "the probe refuses on demand";
+            return Err(Rejection::new(ErrorKind::Invalid, "probe.refused", text));
+        }
+        cx.warn("probe-due", format!("sent what was due at {}", due.at));
+        cx.send(Outgoing {
+            sender: due.sender,
+            recipient: due.recipient,
+            code: crate::HANDLED,
+            content_type: "application/octet-stream",
+            body: due.body.into_bytes(),
+        });
+        Ok(())
+    }
+
+    fn put_off(&self, cx: &mut Context<'_>, _cause: &Rejection) -> Result<(), Rejection> {
+        let Some(mut due) = first_due(cx.tx, cx.now)? else { return Ok(()) };
+        due.at = cx.now.plus(PUT_OFF);
+        Ok(cx.tx.save(&due)?)
     }
 }

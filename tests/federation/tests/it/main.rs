@@ -13,6 +13,7 @@ mod calls_live;
 mod crash;
 mod dead_letters;
 mod documents;
+mod due;
 mod large;
 mod negotiation;
 mod negotiation_catalog;

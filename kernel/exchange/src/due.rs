@@ -1,0 +1,129 @@
+//! What a sub-system does by the clock: it is asked about once a second, and works in batches.
+//!
+//! Each batch is one transaction that also holds the documents it sends and the alarms it raises.
+//! A batch that fails is undone; the sub-system is told, so that it puts off what cannot be done,
+//! the first failure of a row is alarmed, and the next look waits longer each time. Failures never
+//! stop the node.
+//!
+//! Timers are tokio's and the instant is the node's clock, so that a simulation turns both.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use karvan_store::Tx;
+use karvan_subsystem::{Context, Rejection, Subsystem, Wanted};
+use karvan_types::{ErrorKind, ExchangeId, Timestamp};
+
+use crate::node::Inner;
+use crate::records::Received;
+use crate::submit::NewDocument;
+
+/// How often a sub-system is asked whether something is due.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Most batches between two looks; the rest follows after the next one.
+const BATCHES_MAX: usize = 32;
+
+impl Inner {
+    /// Sends and raises what an act asked for, in its transaction.
+    pub(crate) fn fulfil(
+        &self,
+        tx: &mut dyn Tx,
+        wanted: Wanted,
+        about: Option<&Received>,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        for (id, document) in wanted.documents {
+            self.accept(tx, NewDocument::from_outgoing(id, document), now)?;
+        }
+        for warning in wanted.warnings {
+            self.alarm(tx, warning.code, warning.text, about, now)?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due in one sub-system, until the node stops.
+    pub(crate) async fn run_due(
+        self: Arc<Self>,
+        subsystem: Arc<dyn Subsystem>,
+    ) -> Result<(), crate::Error> {
+        let mut failures = 0;
+        loop {
+            tokio::time::sleep(match failures {
+                0 => LOOK_EVERY,
+                _ => LOOK_EVERY.max(self.config.retry.pause(failures, &*self.entropy)),
+            })
+            .await;
+            match self.do_due(&subsystem).await {
+                Ok(()) => failures = 0,
+                Err(cause) => {
+                    self.due_failed.fetch_add(1, Ordering::Relaxed);
+                    self.put_off(&subsystem, cause, failures == 0).await;
+                    failures = failures.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    async fn do_due(self: &Arc<Self>, subsystem: &Arc<dyn Subsystem>) -> Result<(), Rejection> {
+        for _ in 0..BATCHES_MAX {
+            let (asked, now) = (Arc::clone(subsystem), self.clock.now());
+            if !self.store.read(move |view| asked.due(view, now)).await? {
+                break;
+            }
+            self.batch(subsystem, |subsystem, cx| subsystem.run_due(cx)).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the sub-system and, when this is news, the operators.
+    async fn put_off(
+        self: &Arc<Self>,
+        subsystem: &Arc<dyn Subsystem>,
+        cause: Rejection,
+        is_news: bool,
+    ) {
+        let name = subsystem.name();
+        tracing::warn!(subsystem = name, failure.code = cause.code, "due work failed: {cause}");
+        let told = self
+            .batch(subsystem, move |subsystem, cx| {
+                if is_news {
+                    let text = format!(
+                        "what is due in {name} could not be done and is tried again: {} ({})",
+                        cause.text, cause.code
+                    );
+                    cx.warn("due-work-failed", text);
+                }
+                subsystem.put_off(cx, &cause)
+            })
+            .await;
+        if let Err(error) = told {
+            tracing::warn!(subsystem = name, "due work could not be put off: {error}");
+        }
+    }
+
+    /// Runs a part of a sub-system in a transaction; a defect in it is a failure like any other.
+    async fn batch(
+        self: &Arc<Self>,
+        subsystem: &Arc<dyn Subsystem>,
+        work: impl FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
+    ) -> Result<(), Rejection> {
+        let (inner, subsystem, now) = (Arc::clone(self), Arc::clone(subsystem), self.clock.now());
+        self.store
+            .write(move |tx| {
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    let mut ids = || ExchangeId::new(now, inner.entropy.array());
+                    let mut cx = Context::new(&mut *tx, now, &mut ids);
+                    work(&*subsystem, &mut cx)?;
+                    let wanted = cx.finish();
+                    inner.fulfil(tx, wanted, None, now)
+                }));
+                result.unwrap_or_else(|_| {
+                    let text = "the sub-system failed on what is due; report this";
+                    Err(Rejection::new(ErrorKind::Internal, "due-work-defect", text))
+                })
+            })
+            .await
+    }
+}
