@@ -73,29 +73,56 @@ impl Step {
             (Some(code), _, Ok(_)) => Err(format!("expected the refusal {code}, but it was done")),
             (Some(code), _, Err(found)) => Err(format!("expected the refusal {code}, got {found}")),
             (None, _, Err(found)) => Err(format!("refused with {found}")),
-            (None, Some(expected), Ok(found)) => contains(expected, found, ""),
+            (None, Some(expected), Ok(found)) => contains(expected, found),
             (None, None, Ok(_)) => Ok(()),
         }
     }
 }
 
 /// Checks that `found` contains `expected`: all its members, and lists of the same length.
-fn contains(expected: &Value, found: &Value, path: &str) -> Result<(), String> {
+///
+/// An expected object of one member may ask for less: `{"$has": "text"}` of a text that it has this
+/// part, `{"$some": [...]}` of a list that each of these is contained in one of its elements, and
+/// `{"$none": [...]}` that none of these is.
+pub fn contains(expected: &Value, found: &Value) -> Result<(), String> {
+    compare(expected, found, "")
+}
+
+fn compare(expected: &Value, found: &Value, path: &str) -> Result<(), String> {
+    if let Some(verdict) = asks_for_less(expected, found) {
+        let wrong = || format!("at {path}: expected {expected}, found {found}");
+        return if verdict { Ok(()) } else { Err(wrong()) };
+    }
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => {
             expected.iter().try_for_each(|(name, value)| {
                 let found = found.get(name).unwrap_or(&Value::Null);
-                contains(value, found, &format!("{path}/{name}"))
+                compare(value, found, &format!("{path}/{name}"))
             })
         }
         (Value::Array(expected), Value::Array(found)) if expected.len() == found.len() => {
             let pairs = expected.iter().zip(found).enumerate();
             pairs.into_iter().try_for_each(|(index, (expected, found))| {
-                contains(expected, found, &format!("{path}/{index}"))
+                compare(expected, found, &format!("{path}/{index}"))
             })
         }
         _ if expected == found => Ok(()),
         _ => Err(format!("at {path}: expected {expected}, found {found}")),
+    }
+}
+
+/// Answers an expectation that asks for less; `None` when this one does not.
+fn asks_for_less(expected: &Value, found: &Value) -> Option<bool> {
+    let members = expected.as_object().filter(|members| members.len() == 1)?;
+    let (name, wanted) = members.iter().next()?;
+    let is_in = |wanted: &Value| {
+        found.as_array().is_some_and(|all| all.iter().any(|one| compare(wanted, one, "").is_ok()))
+    };
+    match (name.as_str(), wanted) {
+        ("$has", Value::String(part)) => Some(found.as_str().is_some_and(|t| t.contains(part))),
+        ("$some", Value::Array(wanted)) => Some(wanted.iter().all(is_in)),
+        ("$none", Value::Array(wanted)) => Some(found.is_array() && !wanted.iter().any(is_in)),
+        _ => None,
     }
 }
 
@@ -162,13 +189,21 @@ mod tests {
             expect,
             refusal: refusal.map(str::to_owned),
         };
-        let found = json!({"a": [{"b": 1, "c": 2}], "d": null});
+        let found = json!({"a": [{"b": 1, "c": 2}], "d": null, "t": "hello"});
         for (expected, trouble) in [
             (json!({}), None),
             (json!({"a": [{"b": 1}]}), None),
             (json!({"a": [{"b": 2}]}), Some("/a/0/b")),
             (json!({"a": []}), Some("/a")),
             (json!({"e": 1}), Some("/e")),
+            (json!({"a": {"$some": [{"b": 1}]}}), None),
+            (json!({"a": {"$some": [{"b": 1}, {"b": 2}]}}), Some("/a")),
+            (json!({"a": {"$none": [{"b": 2}]}}), None),
+            (json!({"a": {"$none": [{"c": 2}]}}), Some("/a")),
+            (json!({"d": {"$none": [1]}}), Some("/d")),
+            (json!({"t": {"$has": "ell"}}), None),
+            (json!({"t": {"$has": "elf"}}), Some("/t")),
+            (json!({"d": {"$has": ""}}), Some("/d")),
         ] {
             let result = step(Some(expected), None).check(Ok(&found));
             match (result, trouble) {
