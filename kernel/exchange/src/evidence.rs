@@ -19,6 +19,8 @@ use crate::records::{EVIDENCE_QUEUE, LeafRef, Signed};
 
 /// Most entries moved from the queue to the log at once.
 const BATCH_MAX: usize = 1024;
+/// How long entries gather after the first: one move of many costs hardly more than one of one.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the queue is left alone when nobody says that it has something.
 const IDLE: Duration = Duration::from_secs(1);
 /// Version of the entry format.
@@ -89,6 +91,7 @@ impl Inner {
         loop {
             while self.move_entries().await? == BATCH_MAX {}
             let _ = tokio::time::timeout(IDLE, self.wake.evidence.notified()).await;
+            tokio::time::sleep(GATHER).await;
         }
     }
 

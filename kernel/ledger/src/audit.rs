@@ -63,6 +63,10 @@ pub struct Report {
     pub witnessed: Option<Checkpoint>,
     /// What is wrong, in the order of the log; empty for a good log.
     pub findings: Vec<Finding>,
+    /// A last write that does not read back and that no checkpoint covers. A loss of power leaves
+    /// it, so may a hand; a node that opens the log clears it and writes its entries again from
+    /// its database. A log is good when this is empty too.
+    pub unfinished: Option<Finding>,
 }
 
 /// Verifies a stored log. An error means that a file could not be read at all.
@@ -112,6 +116,13 @@ struct Audit {
     group: Option<Group>,
     /// Sizes that something was signed for, and the rebuilt root at each.
     roots: BTreeMap<u64, Option<Digest>>,
+}
+
+impl Report {
+    /// Returns whether nothing is wrong and nothing is unfinished.
+    pub fn is_good(&self) -> bool {
+        self.findings.is_empty() && self.unfinished.is_none()
+    }
 }
 
 impl Audit {

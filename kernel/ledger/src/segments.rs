@@ -28,7 +28,7 @@ use crate::segment::{FRAME_BYTES, HEADER_BYTES, Header, Item, Scanner, last_used
 use spare::Spare;
 
 /// Longest single write, in bytes: two full batches with their frames.
-const WRITE_BYTES_MAX: usize = 2_304 * 1024;
+pub(crate) const WRITE_BYTES_MAX: usize = 2_304 * 1024;
 /// Queue numbers whose index is kept in memory; older ones are looked up in their segment.
 const RECENT_QUEUE_MAX: usize = 64 * 1024;
 const EXTENSION: &str = ".segment";

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use karvan_exchange::records::{Alarm, LeafRef, Received, Sent, SentState};
-use karvan_ledger::{AuditKeys, Ledger, audit};
+use karvan_ledger::{AuditKeys, Finding, Ledger, audit};
 use karvan_store::{Error, JournalStore, Range, Store};
 use karvan_system::{Disk, SystemClock};
 use karvan_testkit::Seen;
@@ -31,26 +31,34 @@ struct State {
 /// Re-verifies each machine's whole stored log.
 pub(crate) fn logs(machines: &[Machine], outcome: &mut Outcome) {
     for machine in machines {
-        let config = machine.log_config();
-        let keys = AuditKeys {
-            log: &*config.verifier,
-            witnesses: &config.witnesses,
-            signed_size_file: None,
-        };
-        let host = machine.nation().host;
-        match audit(Arc::new(machine.disk.clone()), Path::new(LOG), &keys) {
-            Ok(report) => {
-                for finding in report.findings {
-                    outcome.violations.push(format!("log of {host}: {finding:?}"));
-                }
-            }
-            Err(error) => outcome.violations.push(format!("log of {host}: {error}")),
-        }
-        let conflicts = Path::new(WITNESS).join("conflicts");
-        for proof in machine.disk.list(&conflicts).unwrap_or_default() {
-            outcome.violations.push(format!("the witness of {host} kept a conflict: {proof}"));
+        if let Some(unfinished) = log(machine, outcome) {
+            outcome.violations.push(format!("log of {}: {unfinished:?}", machine.nation().host));
         }
     }
+}
+
+/// Re-verifies the stored log of a machine that just lost its power; returns what may be left of
+/// its last write.
+pub(crate) fn log(machine: &Machine, outcome: &mut Outcome) -> Option<Finding> {
+    let mut unfinished = None;
+    let config = machine.log_config();
+    let keys =
+        AuditKeys { log: &*config.verifier, witnesses: &config.witnesses, signed_size_file: None };
+    let host = machine.nation().host;
+    match audit(Arc::new(machine.disk.clone()), Path::new(LOG), &keys) {
+        Ok(report) => {
+            unfinished = report.unfinished;
+            for finding in report.findings {
+                outcome.violations.push(format!("log of {host}: {finding:?}"));
+            }
+        }
+        Err(error) => outcome.violations.push(format!("log of {host}: {error}")),
+    }
+    let conflicts = Path::new(WITNESS).join("conflicts");
+    for proof in machine.disk.list(&conflicts).unwrap_or_default() {
+        outcome.violations.push(format!("the witness of {host} kept a conflict: {proof}"));
+    }
+    unfinished
 }
 
 /// Returns whether every promised document has arrived with both receipts.

@@ -127,7 +127,7 @@ fn run_audit(command: &Audit, output: Output) -> Result<Outcome> {
     bar.enable_steady_tick(TICK);
     let report = audit_still(&data, &keys)?;
     bar.finish_and_clear();
-    let good = report.findings.is_empty();
+    let good = report.is_good();
     output.print(&as_json(&report), |_| describe(&report))?;
     if signed_size.is_none() && !output.json {
         write(b"Not checked: whether the log was rolled back; give --signed-size.\n")?;
@@ -142,7 +142,7 @@ fn audit_still(data: &Path, keys: &AuditKeys<'_>) -> Result<Report> {
     for _ in 0..LIVE_TRIES_MAX {
         let before = offline::checkpoint(data).ok();
         let report = audit(Arc::new(OsDisk), &data.join("log"), keys);
-        if report.as_ref().is_ok_and(|report| report.findings.is_empty()) || !is_running(data) {
+        if report.as_ref().is_ok_and(Report::is_good) || !is_running(data) {
             return Ok(report?);
         }
         std::thread::sleep(LIVE_PAUSE);
@@ -163,11 +163,12 @@ fn is_running(data: &Path) -> bool {
 
 fn as_json(report: &Report) -> Value {
     json!({
-        "good": report.findings.is_empty(),
+        "good": report.is_good(),
         "entries": report.entries,
         "checkpoint": report.checkpoint.as_ref().map(|checkpoint| checkpoint.size),
         "witnessed": report.witnessed.as_ref().map(|checkpoint| checkpoint.size),
         "findings": report.findings.iter().map(finding_as_json).collect::<Vec<_>>(),
+        "unfinished": report.unfinished.as_ref().map(finding_as_json),
     })
 }
 
@@ -177,7 +178,7 @@ fn finding_as_json(finding: &Finding) -> Value {
 
 fn describe(report: &Report) -> String {
     let mut text = String::new();
-    for Finding { file, entry, problem } in &report.findings {
+    for Finding { file, entry, problem } in report.findings.iter().chain(&report.unfinished) {
         let at = entry.map(|entry| format!(", entry {entry}")).unwrap_or_default();
         let _ = writeln!(text, "✗ {}{at}: {problem}", file.display());
     }
@@ -185,9 +186,10 @@ fn describe(report: &Report) -> String {
         checkpoint.as_ref().map_or("nothing".to_owned(), |checkpoint| checkpoint.size.to_string())
     };
     let (signed, cosigned) = (size(&report.checkpoint), size(&report.witnessed));
-    let verdict = match report.findings.len() {
-        0 => "the log is whole and as it was signed".to_owned(),
-        count => format!("the log was altered: {count} findings"),
+    let verdict = match (report.findings.len(), &report.unfinished) {
+        (0, None) => "the log is whole and as it was signed".to_owned(),
+        (0, Some(_)) => "the log is as it was signed, but its last write is cut short".to_owned(),
+        (count, _) => format!("the log was altered: {count} findings"),
     };
     text + &format!(
         "{} entries, signed up to {signed}, cosigned up to {cosigned}: {verdict}\n",

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use super::Audit;
+use karvan_system::DiskFile;
+
+use super::{Audit, Finding};
 use crate::Error;
 use crate::error::disk;
 use crate::segment::{HEADER_BYTES, Header, Item, Scanner, last_used};
-use crate::segments::{firsts, segment_path};
+use crate::segments::{WRITE_BYTES_MAX, firsts, segment_path};
 use crate::site::SEGMENTS;
 
 impl Audit {
@@ -73,6 +75,9 @@ impl Audit {
                 }
                 Item::End => break,
                 Item::Bad => {
+                    if end.is_none() && self.cut_short(path, &*file, &scanner)? {
+                        return Ok(());
+                    }
                     self.find(path, Some(index), "the frame does not have its checksum");
                     // The bundle tells how long the entry was, and so where the next frame is.
                     let Some(length) = self.bundled_length(index)? else { return Ok(()) };
@@ -85,9 +90,37 @@ impl Audit {
             }
         }
         let (offset, index) = (scanner.offset(), scanner.index());
-        if last_used(&*file, offset).map_err(disk("read", path))? > offset {
+        if last_used(&*file, offset).map_err(disk("read", path))? > offset
+            && !(end.is_none() && self.cut_short(path, &*file, &scanner)?)
+        {
             self.find(path, Some(index), "there are bytes after the last entry");
         }
         Ok(())
+    }
+
+    /// Returns whether what follows the last good frame of the last segment is what one interrupted
+    /// write leaves, by the rule by which opening the log clears it; and says so.
+    fn cut_short(
+        &mut self,
+        path: &Path,
+        file: &dyn DiskFile,
+        scanner: &Scanner<'_>,
+    ) -> Result<bool, Error> {
+        let (offset, index) = (scanner.offset(), scanner.index());
+        // Bundles are written for entries that were synced.
+        if index < self.covered || self.bundled_length(index)?.is_some() {
+            return Ok(false);
+        }
+        let used = last_used(file, offset).map_err(disk("read", path))?;
+        let torn = used - offset <= WRITE_BYTES_MAX as u64;
+        if torn {
+            let problem = "the last write does not read back and no checkpoint covers it: the \
+                           power was lost, or a hand was there; start the node, which writes its \
+                           entries again from its database, and audit again"
+                .to_owned();
+            self.report.unfinished =
+                Some(Finding { file: path.to_owned(), entry: Some(index), problem });
+        }
+        Ok(torn)
     }
 }

@@ -97,3 +97,35 @@ async fn missing_files_are_named() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_was_cut_short_is_told_from_damage() {
+    let (disk, world) = stored_log().await;
+    let segments = world.dir.join("segments");
+    let last = disk.files().into_iter().rfind(|file| {
+        file.starts_with(&segments) && file.extension().is_some_and(|kind| kind == "segment")
+    });
+    let last = last.expect("a segment");
+    let end = disk.read(&last).expect("readable");
+    let end = end.iter().rposition(|byte| *byte != 0).expect("entries");
+    // In the last entry, which no checkpoint covers, and in the zeros after it.
+    for at in [end - 3, end + 40] {
+        flip(&disk, &last, at, 2);
+        let report = world.audit();
+        assert_eq!(report.findings, [], "byte {at}");
+        let unfinished = report.unfinished.clone().expect("told");
+        assert_eq!(unfinished.file, last);
+        assert!(unfinished.problem.contains("start the node"), "{}", unfinished.problem);
+        assert!(!report.is_good());
+        flip(&disk, &last, at, 2);
+    }
+    // An entry that a checkpoint covers is damaged, whatever segment it is in.
+    flip(&disk, &last, 64 + 16 + 3, 2);
+    let report = world.audit();
+    assert_eq!(report.unfinished, None);
+    assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    flip(&disk, &last, 64 + 16 + 3, 2);
+    flip(&disk, &last, end - 3, 2);
+    world.open().expect("opens").stop().await.expect("stops");
+    world.verify();
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use karvan_evidence::cosignature::Cosigner;
 use karvan_evidence::note::{Ed25519Verifier, Verifier};
-use karvan_ledger::{AuditKeys, Config, Error, Finding, Ledger, audit};
+use karvan_ledger::{AuditKeys, Config, Error, Finding, Ledger, Report, audit};
 use karvan_system::{Clock, Disk};
 use karvan_types::Timestamp;
 use tokio::task::JoinHandle;
@@ -69,7 +69,7 @@ impl World {
         Ok(Running { ledger, task, stop })
     }
 
-    pub(crate) fn findings(&self) -> Vec<Finding> {
+    pub(crate) fn audit(&self) -> Report {
         let (_, log) = keys::log(ORIGIN, 1);
         let witnesses = [witness_verifier()];
         let keys = AuditKeys {
@@ -77,7 +77,13 @@ impl World {
             witnesses: &witnesses,
             signed_size_file: Some(&self.signed_size_file),
         };
-        audit(Arc::clone(&self.disk), &self.dir, &keys).expect("readable").findings
+        audit(Arc::clone(&self.disk), &self.dir, &keys).expect("readable")
+    }
+
+    /// Returns all that is not as it should be.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let report = self.audit();
+        report.findings.into_iter().chain(report.unfinished).collect()
     }
 
     pub(crate) fn verify(&self) {

@@ -234,7 +234,7 @@ fn check_log(world: &World, own: usize) -> Result<()> {
         signed_size_file: Some(&settings.log.signed_size_file),
     };
     let report = audit(Arc::new(OsDisk), &settings.log.dir, &keys)?;
-    ensure!(report.findings.is_empty(), "log of {}: {:?}", nation.host, report.findings);
+    ensure!(report.is_good(), "log of {}: {report:?}", nation.host);
 
     let witness = world.folder(1 - own).join("witness");
     ensure!(
