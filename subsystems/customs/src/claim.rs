@@ -34,6 +34,24 @@ pub struct Claim {
     pub importer_class: ImporterClass,
     /// Its versions, oldest first; never empty.
     pub versions: Vec<Version<ImportClaim>>,
+    /// How it was withdrawn, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<Withdrawal>,
+}
+
+/// How a claim was withdrawn before anything was decided.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Withdrawal {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Reference of the cancellation.
+    pub reference: String,
+    /// Its reason as a code.
+    pub code: String,
+    /// Its reason in words.
+    pub reason: String,
 }
 
 /// Where claims are kept.

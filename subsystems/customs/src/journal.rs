@@ -218,6 +218,8 @@ pub enum TaskKind {
     RefusedByPartner,
     /// A quota has more for an item that was decided when it was short.
     QuotaReopened,
+    /// The national customs system wants something done about a declaration.
+    NationalResponse,
 }
 
 impl TaskKind {
@@ -232,6 +234,7 @@ impl TaskKind {
             Self::Overdrawn => "overdrawn",
             Self::RefusedByPartner => "refused-by-partner",
             Self::QuotaReopened => "quota-reopened",
+            Self::NationalResponse => "national-response",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod formats;
 pub mod journal;
 pub mod matching;
 pub mod messages;
+pub mod national;
 pub mod origin;
 pub mod paper;
 pub mod relief;

@@ -11,15 +11,18 @@
 //!
 //! Not here: transport, signatures, agreements and the permissions on tokens (the kernel).
 
+mod amending;
 mod answer;
 mod apply;
 mod assess;
 mod claiming;
 mod config;
 mod decide;
+mod interchanges;
 mod operate;
 mod quotas;
 mod receive;
+mod responses;
 mod show;
 mod tariffs;
 mod xml;
@@ -37,6 +40,7 @@ use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::export::{EXPORTS, LINKS};
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
 use crate::matching::{Rules, RulesError};
+use crate::national;
 use crate::paper::register;
 use crate::tariff::{quota, version};
 
@@ -97,6 +101,7 @@ const MIGRATIONS: &[Migration] = &[
         ],
     },
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
+    Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
 ];
 
 const fn document(code: &'static str, about: &'static str) -> DocumentType {
@@ -127,6 +132,13 @@ const OPERATIONS: &[Operation] = &[
         true,
         "Submit, change or cancel an export declaration and send it to the partner; an import \
          declaration is filed as a claim, which needs customs.claim too.",
+    ),
+    operation(
+        "interchange",
+        "customs.submit",
+        true,
+        "Take the declarations of an EDIFACT interchange, and answer it; an import declaration \
+         needs customs.claim too.",
     ),
     operation(
         "certificate",
@@ -234,6 +246,7 @@ impl Subsystem for Customs {
     ) -> Result<Value, Rejection> {
         match operation {
             "submit" => operate::submit(self, cx, caller, input),
+            "interchange" => interchanges::take(self, cx, caller, input),
             "certificate" => operate::certificate(self, cx, caller, input),
             "claim" => claiming::claim(self, cx, caller, input),
             "decide" => decide::decide(self, cx, caller, input),

@@ -34,7 +34,7 @@ pub use read::{
 };
 pub use response::{
     Answered, AnsweredCommodity, AnsweredItem, AnsweredShipment, Bank, Due, DuePayment, FUNCTIONS,
-    ImportedResponse, Response, ResponseError, Statement, Status, import_response,
+    ImportedResponse, Response, ResponseError, Statement, Status, import_response, is_response,
 };
 pub use take::LOSSES_MAX;
 pub(crate) use take::{day, instant_304};

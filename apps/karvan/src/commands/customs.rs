@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
+use karvan_customs::formats::{self, Format};
 use karvan_types::limits::JSON_BYTES_MAX;
 use karvan_types::{ErrorKind, json};
 use serde_json::Value;
@@ -23,6 +24,7 @@ use crate::output::Output;
 
 mod check_qr;
 mod convert;
+mod handed;
 mod issue;
 mod list;
 mod officer;
@@ -105,6 +107,8 @@ fn read_json(file: &Path) -> Result<Value> {
 enum Declaration {
     /// WCO Data Model XML, which the node reads.
     Xml(String),
+    /// A UN/EDIFACT interchange.
+    Edifact(Vec<u8>),
     /// Canonical JSON.
     Json(Value),
 }
@@ -120,8 +124,11 @@ fn read_declaration(file: &Path) -> Result<Declaration> {
         })?;
         return Ok(Declaration::Xml(xml));
     }
+    if formats::detect(&bytes) == Some(Format::Edifact) {
+        return Ok(Declaration::Edifact(bytes));
+    }
     let document = json::parse(&bytes).map_err(|error| {
-        let text = format!("{} is neither XML nor strict JSON: {error}", file.display());
+        let text = format!("{} is neither XML, EDIFACT nor strict JSON: {error}", file.display());
         Failure::new(ErrorKind::Invalid, text)
             .hint("docs/use/customs.md shows a declaration of both kinds")
     })?;
@@ -145,8 +152,11 @@ fn reading(handed_in: &Value) -> String {
         let _ = writeln!(lines, "Not carried over, {} values:", losses.len());
     }
     for loss in losses {
-        let (path, line) = (text(&loss["path"]), text(&loss["line"]));
-        let _ = writeln!(lines, "  line {line}: {path} = {}", text(&loss["value"]));
+        let (path, value) = (text(&loss["path"]), text(&loss["value"]));
+        let _ = match loss["line"].as_u64() {
+            Some(line) => writeln!(lines, "  line {line}: {path} = {value}"),
+            None => writeln!(lines, "  {path}: {value}"),
+        };
     }
     lines
 }

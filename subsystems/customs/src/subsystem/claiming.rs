@@ -10,7 +10,7 @@ use super::assess::{self, Occasion, claim_subject};
 use super::operate::{invalid, message, must_act_for, read, signed_by, unexpected};
 use super::receive::refusals;
 use super::xml::{Read, read_xml};
-use super::{Customs, quotas, show};
+use super::{Customs, amending, quotas, show};
 use crate::certificate::{CertificateNumber, Version};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key};
 use crate::explain;
@@ -46,8 +46,15 @@ pub(super) fn claim(
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
-    let Message::Import(content) = message else { return Err(unexpected("IMP", &message)) };
-    Ok(show::merge(file(customs, cx, caller, content, input.importer_class)?, told))
+    let output = match message {
+        Message::Import(content) => file(customs, cx, caller, content, input.importer_class)?,
+        Message::Amendment(content) => amending::amend(customs, cx, caller, *content)?,
+        Message::Cancellation(content) if content.document.document_type == "IMP" => {
+            amending::withdraw(customs, cx, caller, &content)?
+        }
+        message => return Err(unexpected("IMP", &message)),
+    };
+    Ok(show::merge(output, told))
 }
 
 /// Files an import declaration. One that claims no preference is kept all the same: the general
@@ -101,6 +108,7 @@ fn merge(
             by: signed_by(caller),
             importer_class,
             versions: Vec::new(),
+            withdrawn: None,
         },
         None => {
             let text = format!("there is no claim {key} to change; file the original first");
@@ -111,16 +119,11 @@ fn merge(
             return Err(refuse(ErrorKind::Conflict, "claim-exists", text));
         }
         Some(claim) => {
-            let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
-            if let Some(decided) = items.iter().find(|item| item.state != ItemState::Open) {
-                let text = format!(
-                    "item {} of claim {key} is {}; a claim can be changed only before the first \
-                     decision",
-                    decided.item,
-                    decided.state.name()
-                );
-                return Err(refuse(ErrorKind::Conflict, "claim-decided", text));
+            if claim.withdrawn.is_some() {
+                return Err(withdrawn(&key));
             }
+            let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
+            must_be_open(&items, &key)?;
             Claim { filed, importer_class, ..claim }
         }
     };
@@ -134,6 +137,25 @@ fn merge(
     let function = header.function_code;
     claim.versions.push(Version { exchange: None, at: cx.now, function, digest, content });
     Ok(claim)
+}
+
+/// Refuses when an item of a claim is decided or queried.
+pub(super) fn must_be_open(items: &[ClaimItem], key: &str) -> Result<(), Rejection> {
+    let Some(decided) = items.iter().find(|item| item.state != ItemState::Open) else {
+        return Ok(());
+    };
+    let text = format!(
+        "item {} of claim {key} is {}; a claim can be changed only before the first decision",
+        decided.item,
+        decided.state.name()
+    );
+    Err(refuse(ErrorKind::Conflict, "claim-decided", text))
+}
+
+/// Refuses what comes after a withdrawal.
+pub(super) fn withdrawn(key: &str) -> Rejection {
+    let text = format!("claim {key} was withdrawn and stays so; file it under a new number");
+    refuse(ErrorKind::Conflict, "claim-withdrawn", text)
 }
 
 fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result<(), Rejection> {

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming};
 use super::receive::{refusals, subject_of};
-use super::xml::{Read, read_xml};
-use super::{Customs, claiming, show};
+use super::xml::{Read, read_response, read_xml};
+use super::{Customs, amending, claiming, responses, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
 use crate::messages::{DocumentType, IMPORT_TYPE_CODE, Message, ValidationError};
@@ -62,7 +62,10 @@ pub(super) fn submit(
             let is_import = declaration.get("TypeCode").is_some_and(|c| c == IMPORT_TYPE_CODE);
             Read::of(message(if is_import { "IMP" } else { "EXD" }, &declaration)?)
         }
-        (None, Some(xml), None) => read_xml(customs, cx, &xml, DocumentType::Export)?,
+        (None, Some(xml), None) => match read_response(&xml)? {
+            Some(response) => return responses::take(customs, cx, caller, &xml, response),
+            None => read_xml(customs, cx, &xml, DocumentType::Export)?,
+        },
         (None, None, Some(cancellation)) => Read::of(message("CXL", &cancellation)?),
         _ => {
             let text = "give exactly one of `declaration`, `xml` and `cancellation`";
@@ -73,6 +76,10 @@ pub(super) fn submit(
         Message::Import(content) => {
             caller.require("customs.claim")?;
             claiming::file(customs, cx, caller, content, None)?
+        }
+        Message::Amendment(content) => amending::amend(customs, cx, caller, *content)?,
+        Message::Cancellation(content) if content.document.document_type == "IMP" => {
+            amending::withdraw(customs, cx, caller, &content)?
         }
         message => {
             must_be_about(&message, "EXD")?;
@@ -160,7 +167,7 @@ pub(super) fn invalid(errors: Vec<ValidationError>) -> Rejection {
 }
 
 /// Stores our own copy of a document and sends it to the partner's customs.
-fn publish(
+pub(super) fn publish(
     customs: &Customs,
     cx: &mut Context<'_>,
     caller: &Caller,

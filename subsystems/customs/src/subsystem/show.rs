@@ -6,11 +6,11 @@ use karvan_types::{Date, ErrorKind, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Customs;
 use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
 use super::operate::read;
+use super::{Customs, responses};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
@@ -197,8 +197,13 @@ fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value
     };
     let versions: Vec<Value> =
         export.versions.iter().map(|v| version(v, Message::Export)).collect();
-    let shown = json!({ "export": export_summary(&export), "versions": versions });
-    Ok(merge(shown, papers(view, &export_subject(&export.id()))?))
+    let subject = export_subject(&export.id());
+    let shown = json!({
+        "export": export_summary(&export),
+        "versions": versions,
+        "responses": responses::about(view, &subject)?,
+    });
+    Ok(merge(shown, papers(view, &subject)?))
 }
 
 fn export_summary(export: &Export) -> Value {
@@ -242,6 +247,7 @@ fn show_claim(view: &dyn Read, key: &str) -> Result<Value, Rejection> {
         "decisions": json_of(&rows::<DecisionRecord>(view, "by_claim", key)?),
         "assessments": json_of(&rows::<AssessmentRecord>(view, "by_claim", key)?),
         "related": related,
+        "responses": responses::about(view, &claim_subject(key))?,
     });
     Ok(merge(merge(shown, extra), papers(view, &claim_subject(key))?))
 }
@@ -263,7 +269,8 @@ pub(super) fn claim_by_key(
         .last()
         .map(|latest| flags(&Message::Import(Box::new(latest.content.clone())), latest.at));
     // Each item has its own proposal; a declaration without claimed items has one as a whole.
-    let proposal = items.is_empty().then(
+    let is_general = items.is_empty() && claim.withdrawn.is_none();
+    let proposal = is_general.then(
         || json!({ "verdict": json_of(&Verdict::GeneralRate), "text": explain::NO_PREFERENCE }),
     );
     Ok(json!({
@@ -274,6 +281,7 @@ pub(super) fn claim_by_key(
         "importerClass": json_of(&claim.importer_class),
         "importer": content.map(|content| json_of(&content.shipment.importer)),
         "duplicate": duplicate,
+        "withdrawn": claim.withdrawn.as_ref().map(json_of),
         "flags": flags,
         "proposal": proposal,
         "items": items.iter().map(item_view).collect::<Vec<_>>(),

@@ -6,8 +6,8 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::Customs;
 use super::answer::{self, refuse};
+use super::{Customs, amending};
 use crate::claim::{Claim, claim_key};
 use crate::journal::{Direction, MessageRecord};
 use crate::messages::{DocumentType, Message};
@@ -24,6 +24,15 @@ impl Read {
     pub(super) fn of(message: Message) -> Self {
         Self { message, told: json!({}) }
     }
+}
+
+/// Reads a response; `None` when the XML is something else.
+pub(super) fn read_response(xml: &str) -> Result<Option<wco::ImportedResponse>, Rejection> {
+    if !wco::is_response(xml.as_bytes()) {
+        return Ok(None);
+    }
+    let read = wco::import_response(xml.as_bytes());
+    read.map(Some).map_err(|error| refuse(error.kind(), "unreadable", error.to_string()))
 }
 
 /// Reads a declaration, and says what of it was not carried over. An amendment or a cancellation
@@ -47,11 +56,17 @@ pub(super) fn read_xml(
         })
     };
     let mut imported = import(cx.now)?;
+    if subject == DocumentType::Export {
+        amending::name_subject(customs, cx, &mut imported.message)?;
+    }
     if imported.notes.iter().any(|note| note.path == "IssueDateTime")
         && let Some(at) = received_before(customs, cx, &imported.message)?
     {
         // The same text handed in again must become the same message.
         imported = import(at)?;
+        if subject == DocumentType::Export {
+            amending::name_subject(customs, cx, &mut imported.message)?;
+        }
     }
     let losses: Vec<Value> = (imported.not_carried_over.iter())
         .map(|loss| json!({ "path": loss.path, "line": loss.line, "value": loss.value }))
@@ -77,6 +92,9 @@ fn received_before(
         let mut headers = versions.map(|version| version.content.header);
         let same = headers.find(|before| before.functional_reference_id == *reference);
         return Ok(same.map(|before| before.issue_date_time));
+    }
+    if matches!(message, Message::Amendment(_)) {
+        return amending::made_before(customs, cx, message);
     }
     let sent = MessageRecord::of_reference(cx.tx, &customs.config.customs, reference)?;
     let code = message.document_type().code();

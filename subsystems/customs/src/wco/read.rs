@@ -110,6 +110,35 @@ pub(super) fn tree(bytes: &[u8]) -> Result<Element, Error> {
     }
 }
 
+/// Returns whether the message in the envelope, or without one, has this name.
+pub(super) fn is_message(bytes: &[u8], name: &str) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut reader = NsReader::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut depth = 0;
+    loop {
+        let (tag, is_open) = match reader.read_event() {
+            Ok(Event::Start(tag)) => (tag, true),
+            Ok(Event::Empty(tag)) => (tag, false),
+            Ok(Event::End(_)) => {
+                depth -= 1;
+                continue;
+            }
+            Ok(Event::Eof) | Err(_) => return false,
+            Ok(_) => continue,
+        };
+        let local = tag.local_name();
+        let is_message = match depth {
+            0 => local.as_ref() != "MetaData",
+            1 => matches!(local.as_ref(), "Declaration" | "Response"),
+            _ => false,
+        };
+        if is_message {
+            return local.as_ref() == name;
+        }
+        depth += i32::from(is_open);
+    }
+}
+
 /// Returns the namespace, or the unknown prefix.
 fn namespace(resolved: &ResolveResult<'_>) -> Result<String, String> {
     match resolved {

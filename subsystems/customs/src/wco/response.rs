@@ -241,6 +241,11 @@ pub(super) fn meaning(function: &str) -> &'static str {
     FUNCTIONS.iter().find(|(code, _)| *code == function).map_or("unknown", |(_, meaning)| meaning)
 }
 
+/// Returns whether the XML is a response and no declaration; reads no further than needed to tell.
+pub fn is_response(xml: &[u8]) -> bool {
+    super::read::is_message(xml, "Response")
+}
+
 /// Reads a response, with or without its envelope.
 pub fn import_response(xml: &[u8]) -> Result<ImportedResponse, Error> {
     let mut taker = Taker::new();

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod exchange;
+mod handed_in;
 mod later;
 mod ledger;
 mod refusals;

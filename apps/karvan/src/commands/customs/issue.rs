@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{CUSTOMS, Declaration, read_declaration, read_json, reading, rows, show, text};
+use super::{CUSTOMS, Declaration, handed, read_declaration, read_json, reading, rows, show, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::failure::{self, Failure};
@@ -19,15 +19,22 @@ use crate::pilot::wait;
 /// Submit, change or cancel an export declaration, and send it to the partner.
 ///
 /// The file is a canonical JSON declaration (function 9, 4 or 5), a JSON cancellation (function
-/// 1), or a declaration in WCO Data Model XML. Of XML it is said what was not carried over. An
-/// import declaration is filed at this side, as `karvan customs claim` does.
+/// 1), a declaration, amendment (COR), cancellation (INV) or response in WCO Data Model XML, or an
+/// EDIFACT interchange. Of XML and EDIFACT it is said what was not carried over. An amendment is
+/// applied to the declaration that it names and sent as a new version. An import declaration is
+/// filed at this side, as `karvan customs claim` does.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  karvan customs submit declaration.json --dir az\n  \
     karvan customs submit - --dir az < declaration.xml\n  \
+    karvan customs submit amendment.xml --dir az\n  \
+    karvan customs submit cusdec.edi --reply contrl.edi --dir az\n  \
     karvan customs submit import.xml --dir pk")]
 pub(crate) struct Submit {
     /// The declaration; `-` is standard input.
     file: PathBuf,
+    /// Where to write the answer to an EDIFACT interchange (CONTRL), also when it is refused.
+    #[arg(long, value_name = "FILE")]
+    reply: Option<PathBuf>,
     #[command(flatten)]
     sending: Sending,
 }
@@ -68,6 +75,10 @@ pub(crate) struct Act {
 
 pub(crate) fn submit(command: &Submit, output: Output) -> Result<Outcome> {
     let input = match read_declaration(&command.file)? {
+        Declaration::Edifact(bytes) => {
+            let client = Client::open(&command.sending.node)?;
+            return handed::interchange(&client, &bytes, command.reply.as_deref(), output);
+        }
         Declaration::Xml(xml) => json!({ "xml": xml }),
         Declaration::Json(document) if is_cancellation(&document) => {
             json!({ "cancellation": document })
@@ -113,6 +124,10 @@ fn send(sending: &Sending, operation: &str, input: &Value, output: Output) -> Re
     let mut sent = client.operate(CUSTOMS, operation, input)?;
     if !sent["claim"].is_null() {
         output.print(&sent, show::claim)?;
+        return Ok(Outcome::Done);
+    }
+    if sent["document"] == "RES" {
+        output.print(&sent, handed::response)?;
         return Ok(Outcome::Done);
     }
     let answer = await_answer(&client, &sent, operation, Duration::from_secs(sending.wait))?;
@@ -183,5 +198,5 @@ fn describe(sent: &Value) -> String {
             text(&error["remedy"])
         );
     }
-    lines + &reading(sent)
+    lines + &handed::amended(sent) + &reading(sent)
 }

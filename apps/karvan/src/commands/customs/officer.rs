@@ -96,6 +96,10 @@ pub(crate) fn claim(command: &Claim, output: Output) -> Result<Outcome> {
     let mut input = Map::new();
     let (member, declaration) = match read_declaration(&command.file)? {
         Declaration::Xml(xml) => ("xml", xml.into()),
+        Declaration::Edifact(_) => {
+            let text = "an EDIFACT interchange is handed in with `karvan customs submit`";
+            return Err(Failure::new(ErrorKind::Invalid, text).into());
+        }
         Declaration::Json(document) => ("claim", document),
     };
     input.insert(member.to_owned(), declaration);

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{CUSTOMS, measure, reading, rows, text};
+use super::{CUSTOMS, handed, measure, reading, rows, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::failure;
@@ -134,6 +134,10 @@ pub(super) fn claim(shown: &Value) -> String {
     if shown["duplicate"] == true {
         lines.push_str("(handed in before; nothing was changed)\n");
     }
+    if let Some(reason) = shown["withdrawn"]["reason"].as_str() {
+        let _ = writeln!(lines, "  withdrawn    {}: {reason}", text(&shown["withdrawn"]["at"]));
+    }
+    lines.push_str(&handed::amended(shown));
     lines.push_str(&flags(&shown["flags"]));
     let proposal = &shown["proposal"];
     if !proposal.is_null() {
@@ -297,7 +301,7 @@ fn claim_with_history(shown: &Value) -> String {
             text(&decision["text"]),
         );
     }
-    lines + &papers(shown)
+    lines + &handed::responses(shown) + &papers(shown)
 }
 
 fn certificate_with_history(shown: &Value) -> String {
@@ -373,7 +377,7 @@ fn export_with_history(shown: &Value) -> String {
         or_none(&export["ucr"]),
         certificates.join(", "),
     );
-    lines + &newest_flags(shown) + &papers(shown)
+    lines + &newest_flags(shown) + &handed::responses(shown) + &papers(shown)
 }
 
 fn consignment(shown: &Value) -> String {

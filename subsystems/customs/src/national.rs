@@ -1,0 +1,92 @@
+//! What a national system handed in beside declarations: responses about them (WCO RES), and
+//! EDIFACT interchanges, so that one that comes twice is known.
+//!
+//! Invariants: a reference names one content for ever; nothing here changes a claim, a certificate
+//! or a ledger.
+//!
+//! Not here: what is done with them (`crate::subsystem`), the formats (`crate::wco`,
+//! `crate::edifact`).
+
+use karvan_store::{Index, Record, Table, Value};
+use karvan_types::{Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::wco::Response;
+
+/// A response of a national customs system about a declaration that is kept here.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResponseRecord {
+    /// The national system's reference (`FunctionalReferenceID`).
+    pub reference: String,
+    /// What it is about: `export …` or `claim …`.
+    pub subject: String,
+    /// What its function code means, in a word or two.
+    pub meaning: String,
+    /// When it was handed in.
+    pub at: Timestamp,
+    /// Who handed it in.
+    pub by: String,
+    /// Digest of the XML.
+    pub digest: Digest,
+    /// The response.
+    pub response: Response,
+}
+
+/// Where responses are kept.
+pub(crate) static RESPONSES: Table = Table {
+    name: "customs_response",
+    columns: &["subject"],
+    indexes: &[Index { name: "by_subject", columns: &["subject"], unique: false }],
+};
+
+impl Record for ResponseRecord {
+    const TABLE: &'static Table = &RESPONSES;
+
+    fn key(&self) -> Value {
+        self.reference.as_str().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.subject.as_str().into()]
+    }
+}
+
+/// An EDIFACT interchange that was taken.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interchange {
+    /// Sender, as in UNB (0004).
+    pub sender: String,
+    /// Interchange control reference (0020).
+    pub reference: String,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// Who handed it in.
+    pub by: String,
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// How many messages were taken.
+    pub messages: u32,
+}
+
+/// Where interchanges are remembered.
+pub(crate) static INTERCHANGES: Table =
+    Table { name: "customs_interchange", columns: &[], indexes: &[] };
+
+impl Record for Interchange {
+    const TABLE: &'static Table = &INTERCHANGES;
+
+    fn key(&self) -> Value {
+        interchange_key(&self.sender, &self.reference).into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
+/// Returns the key of an interchange. A reference holds no line break, so no two pairs share one.
+pub fn interchange_key(sender: &str, reference: &str) -> String {
+    format!("{sender}\n{reference}")
+}
