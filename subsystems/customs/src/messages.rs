@@ -11,13 +11,20 @@
 //! Not here: rules on the content (`crate::validate`), reading WCO XML (`crate::wco`).
 
 mod certificate;
+mod comparison;
 mod declaration;
 mod parts;
 mod result;
 pub(crate) mod text;
+mod transport;
+mod verification;
 
 pub use certificate::{
     CertificateFlag, CertificateItem, CertificateOfOrigin, CertificateStatus, OriginCriterion,
+};
+pub use comparison::{
+    LedgerBalance, LedgerBalances, MirrorReport, MirrorTotal, Page, SentMessage, SentMessageState,
+    SequenceReport, StreamReport, TradeFlow, UnmatchedConsignment, UnmatchedReason,
 };
 pub use declaration::{
     ChargeDeduction, Commodity, CustomsValuation, DutyTaxFee, ExportDeclaration, GoodsItem,
@@ -34,6 +41,12 @@ pub use result::{
     Pointer, UtilisationItem, UtilisationResult, Validation, ValidationError,
 };
 
+pub use transport::{RoutePlace, TransportEvent, TransportReport};
+pub use verification::{
+    QueryItem, QueryReason, Question, VerificationOutcome, VerificationQuery, VerificationResponse,
+    VerifiedItem,
+};
+
 use std::fmt;
 
 use karvan_types::{ErrorKind, json};
@@ -46,6 +59,18 @@ pub const CERTIFICATE_TYPE_CODE: &str = "864";
 pub const EXPORT_TYPE_CODE: &str = "830";
 /// UN/EDIFACT 1001 code of an import declaration.
 pub const IMPORT_TYPE_CODE: &str = "929";
+/// UN/EDIFACT 1001 code of a transport status report, of `TRN`.
+pub const TRANSPORT_TYPE_CODE: &str = "44";
+/// UN/EDIFACT 1001 code of a query, of `QRY`.
+pub const QUERY_TYPE_CODE: &str = "21";
+/// UN/EDIFACT 1001 code of a response to a query, of `RSP`.
+pub const ANSWER_TYPE_CODE: &str = "22";
+/// UN/EDIFACT 1001 code of a confirmation of balances, of `LDG`.
+pub const BALANCES_TYPE_CODE: &str = "182";
+/// UN/EDIFACT 1001 code of a status report, of `SEQ`.
+pub const SEQUENCE_TYPE_CODE: &str = "287";
+/// UN/EDIFACT 1001 code of statistical data, of `REC`.
+pub const MIRROR_TYPE_CODE: &str = "74";
 
 /// Which message a document is; its code is the document type in the envelope.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -64,11 +89,23 @@ pub enum DocumentType {
     Amendment,
     /// Cancellation of an earlier document.
     Cancellation,
+    /// Transport report: where declared goods are on their way.
+    Transport,
+    /// Verification query.
+    Query,
+    /// Answer to a verification query.
+    Response,
+    /// Balances of certificates.
+    Ledger,
+    /// What was sent in a period, and what is missing.
+    Sequence,
+    /// Figures and unmatched consignments of a month.
+    Mirror,
 }
 
 impl DocumentType {
     /// Every document type of the customs sub-system.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Export,
         Self::Certificate,
         Self::Import,
@@ -76,6 +113,12 @@ impl DocumentType {
         Self::Validation,
         Self::Amendment,
         Self::Cancellation,
+        Self::Transport,
+        Self::Query,
+        Self::Response,
+        Self::Ledger,
+        Self::Sequence,
+        Self::Mirror,
     ];
 
     /// Returns the three-letter code.
@@ -88,6 +131,12 @@ impl DocumentType {
             Self::Validation => Validation::DOCUMENT_TYPE,
             Self::Amendment => Amendment::DOCUMENT_TYPE,
             Self::Cancellation => Cancellation::DOCUMENT_TYPE,
+            Self::Transport => TransportReport::DOCUMENT_TYPE,
+            Self::Query => VerificationQuery::DOCUMENT_TYPE,
+            Self::Response => VerificationResponse::DOCUMENT_TYPE,
+            Self::Ledger => LedgerBalances::DOCUMENT_TYPE,
+            Self::Sequence => SequenceReport::DOCUMENT_TYPE,
+            Self::Mirror => MirrorReport::DOCUMENT_TYPE,
         }
     }
 
@@ -120,6 +169,18 @@ pub enum Message {
     Amendment(Box<Amendment>),
     /// CXL.
     Cancellation(Box<Cancellation>),
+    /// TRN.
+    Transport(Box<TransportReport>),
+    /// QRY.
+    Query(Box<VerificationQuery>),
+    /// RSP.
+    Response(Box<VerificationResponse>),
+    /// LDG.
+    Ledger(Box<LedgerBalances>),
+    /// SEQ.
+    Sequence(Box<SequenceReport>),
+    /// REC.
+    Mirror(Box<MirrorReport>),
 }
 
 /// A message could not be read or written.
@@ -127,7 +188,10 @@ pub enum Message {
 #[non_exhaustive]
 pub enum Error {
     /// The code names no message of this sub-system.
-    #[error("`{0}` is not a customs document type; use one of EXD, COO, IMP, UTL, VAL, AMD or CXL")]
+    #[error(
+        "`{0}` is not a customs document type; use one of EXD, COO, IMP, UTL, VAL, AMD, CXL, TRN, \
+         QRY, RSP, LDG, SEQ or REC"
+    )]
     UnknownDocumentType(String),
     /// The JSON is not strict, or a field does not fit the message.
     #[error("the {document_type} message is not valid JSON of its type; mend the named field")]
@@ -163,6 +227,12 @@ impl Message {
             DocumentType::Validation => Self::Validation(read(kind, text)?),
             DocumentType::Amendment => Self::Amendment(read(kind, text)?),
             DocumentType::Cancellation => Self::Cancellation(read(kind, text)?),
+            DocumentType::Transport => Self::Transport(read(kind, text)?),
+            DocumentType::Query => Self::Query(read(kind, text)?),
+            DocumentType::Response => Self::Response(read(kind, text)?),
+            DocumentType::Ledger => Self::Ledger(read(kind, text)?),
+            DocumentType::Sequence => Self::Sequence(read(kind, text)?),
+            DocumentType::Mirror => Self::Mirror(read(kind, text)?),
         })
     }
 
@@ -176,6 +246,12 @@ impl Message {
             Self::Validation(_) => DocumentType::Validation,
             Self::Amendment(_) => DocumentType::Amendment,
             Self::Cancellation(_) => DocumentType::Cancellation,
+            Self::Transport(_) => DocumentType::Transport,
+            Self::Query(_) => DocumentType::Query,
+            Self::Response(_) => DocumentType::Response,
+            Self::Ledger(_) => DocumentType::Ledger,
+            Self::Sequence(_) => DocumentType::Sequence,
+            Self::Mirror(_) => DocumentType::Mirror,
         }
     }
 
@@ -189,6 +265,12 @@ impl Message {
             Self::Validation(message) => &message.header,
             Self::Amendment(message) => &message.header,
             Self::Cancellation(message) => &message.header,
+            Self::Transport(message) => &message.header,
+            Self::Query(message) => &message.header,
+            Self::Response(message) => &message.header,
+            Self::Ledger(message) => &message.header,
+            Self::Sequence(message) => &message.header,
+            Self::Mirror(message) => &message.header,
         }
     }
 
@@ -208,6 +290,12 @@ impl Message {
             Self::Validation(message) => serde_json::to_value(message),
             Self::Amendment(message) => serde_json::to_value(message),
             Self::Cancellation(message) => serde_json::to_value(message),
+            Self::Transport(message) => serde_json::to_value(message),
+            Self::Query(message) => serde_json::to_value(message),
+            Self::Response(message) => serde_json::to_value(message),
+            Self::Ledger(message) => serde_json::to_value(message),
+            Self::Sequence(message) => serde_json::to_value(message),
+            Self::Mirror(message) => serde_json::to_value(message),
         };
         let document_type = self.document_type().code();
         value.map_err(|error| Error::Json { document_type, source: error.into() })

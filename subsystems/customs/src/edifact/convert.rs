@@ -49,7 +49,7 @@ impl Content {
             Self::Message(Message::Validation(_)) => ("CUSRES", VALIDATION),
             Self::Message(Message::Utilisation(_)) => ("CUSRES", UTILISATION),
             Self::Cargo(_) => ("CUSCAR", CARGO),
-            Self::Message(Message::Certificate(_) | Message::Amendment(_)) => return None,
+            Self::Message(_) => return None,
         })
     }
 }
@@ -205,6 +205,10 @@ fn parse(document_type: Option<DocumentType>, value: Value) -> Result<Content, s
         Some(DocumentType::Validation) => Message::Validation(serde_json::from_value(value)?),
         Some(DocumentType::Amendment) => Message::Amendment(serde_json::from_value(value)?),
         Some(DocumentType::Cancellation) => Message::Cancellation(serde_json::from_value(value)?),
+        Some(kind) => {
+            let text = format!("{kind} has no form in EDIFACT; use JSON");
+            return Err(serde::de::Error::custom(text));
+        }
     };
     Ok(Content::Message(message))
 }

@@ -62,7 +62,7 @@ fn document_type_codes_are_unique_and_found() {
 }
 
 #[test]
-fn every_other_message_type_round_trips() {
+fn every_document_about_another_round_trips() {
     let reference = r#"{"documentType":"COO","ID":"AZPK-2026-0001"}"#;
     let shipment = r#""GoodsItemQuantity":1,"Exporter":{"Name":"Baku Kabel"},"GoodsShipment":{
         "GovernmentAgencyGoodsItem":[{"SequenceNumeric":1,"Commodity":{"Description":"Wire",
@@ -120,4 +120,45 @@ fn an_item_finds_its_codes_and_certificates() {
     assert_eq!(item.commodity.national_code(), Some("74081100"));
     let quoted: Vec<_> = item.certificates().map(|doc| doc.id.as_str()).collect();
     assert_eq!(quoted, ["AZPK-2026-0001"]);
+}
+
+#[test]
+fn every_example_round_trips_and_takes_no_unknown_name() {
+    for kind in DocumentType::ALL {
+        let path = format!("{}/testdata/messages/{kind}.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let message = Message::parse(kind.code(), &text)
+            .unwrap_or_else(|error| panic!("{kind}: {:?}", std::error::Error::source(&error)));
+        let written = message.to_canonical().expect("canonical");
+        assert_eq!(Message::parse(kind.code(), &written).expect("valid"), message, "{kind}");
+        let mut value = json::parse(&text).expect("strict JSON");
+        let mut places = Vec::new();
+        objects(&value, String::new(), &mut places);
+        for place in places {
+            let object = value.pointer_mut(&place).and_then(Value::as_object_mut).expect("there");
+            object.insert("surprise".to_owned(), 1.into());
+            let text = serde_json::to_vec(&value).expect("JSON");
+            assert!(Message::parse(kind.code(), &text).is_err(), "{kind} took {place}/surprise");
+            let object = value.pointer_mut(&place).and_then(Value::as_object_mut).expect("there");
+            object.remove("surprise");
+        }
+    }
+}
+
+/// Collects the pointers of all objects in a value.
+fn objects(value: &Value, at: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                objects(member, format!("{at}/{name}"), found);
+            }
+            found.push(at);
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                objects(item, format!("{at}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
 }

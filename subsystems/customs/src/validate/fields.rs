@@ -101,6 +101,18 @@ pub(super) const FIELDS: &[(&str, Format)] = &[
     ("DocumentSectionCode", Format::Id(3)),
     ("TagID", Format::Id(4)),
     ("ValidationCode", Format::Id(8)),
+    ("Carrier/ID", Format::Id(17)),
+    ("route/Location/ID", Format::Id(5)),
+    ("route/Location/Name", Format::Text(256)),
+    ("reasons", Format::Id(17)),
+    ("questions/text", Format::Text(512)),
+    ("answers/text", Format::Text(512)),
+    ("number", Format::Number(5)),
+    ("of", Format::Number(5)),
+    ("debits", Format::Number(9)),
+    ("count", Format::Number(9)),
+    ("issuedIn/ID", Format::Country),
+    ("unmatched/UCR", Format::Id(35)),
 ];
 
 /// Decimal places of an amount (WCO format n..16,3).

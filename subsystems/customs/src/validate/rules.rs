@@ -1,8 +1,11 @@
 //! Rules between the fields of one message.
 
 mod certificate;
+mod comparison;
 mod declaration;
 mod result;
+mod transport;
+mod verification;
 
 use std::time::Duration;
 
@@ -12,8 +15,9 @@ use super::numbers::{Voen, normalise_ntn, voen};
 use super::{Problems, Severity};
 use crate::codes;
 use crate::messages::{
-    CERTIFICATE_TYPE_CODE, Classification, ClassificationKind, EXPORT_TYPE_CODE, FunctionCode,
-    Header, IMPORT_TYPE_CODE, Message, Party,
+    ANSWER_TYPE_CODE, BALANCES_TYPE_CODE, CERTIFICATE_TYPE_CODE, Classification,
+    ClassificationKind, EXPORT_TYPE_CODE, FunctionCode, Header, IMPORT_TYPE_CODE, MIRROR_TYPE_CODE,
+    Message, Party, QUERY_TYPE_CODE, SEQUENCE_TYPE_CODE, TRANSPORT_TYPE_CODE,
 };
 
 /// Most items of one document (WCO cardinality of 68A).
@@ -36,6 +40,12 @@ pub(super) fn check(message: &Message, now: Timestamp, problems: &mut Problems) 
         Message::Validation(message) => result::validation(message, problems),
         Message::Amendment(message) => result::amendment(message, problems),
         Message::Cancellation(message) => result::cancellation(message, problems),
+        Message::Transport(message) => transport::check(message, now, problems),
+        Message::Query(message) => verification::query(message, problems),
+        Message::Response(message) => verification::response(message, now, problems),
+        Message::Ledger(message) => comparison::ledger(message, now, problems),
+        Message::Sequence(message) => comparison::sequence(message, now, problems),
+        Message::Mirror(message) => comparison::mirror(message, problems),
     }
 }
 
@@ -51,6 +61,12 @@ fn header(message: &Message, now: Timestamp, problems: &mut Problems) {
         Message::Utilisation(_) | Message::Validation(_) => (&[F::Original, F::Response], None),
         Message::Amendment(_) => (&[F::Change, F::Replace], None),
         Message::Cancellation(_) => (&[F::Cancellation], None),
+        Message::Transport(_) => (&[F::Original], Some(TRANSPORT_TYPE_CODE)),
+        Message::Query(_) => (&[F::Original], Some(QUERY_TYPE_CODE)),
+        Message::Response(_) => (&[F::Response], Some(ANSWER_TYPE_CODE)),
+        Message::Ledger(_) => (&[F::Original], Some(BALANCES_TYPE_CODE)),
+        Message::Sequence(_) => (&[F::Original], Some(SEQUENCE_TYPE_CODE)),
+        Message::Mirror(_) => (&[F::Original], Some(MIRROR_TYPE_CODE)),
     };
     if !functions.contains(&header.function_code) {
         let allowed: Vec<_> = functions.iter().map(|function| function.code()).collect();

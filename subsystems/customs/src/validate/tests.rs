@@ -51,7 +51,9 @@ fn samples_are_not_refused() {
     let problems = problems_of("IMP", &sample("IMP"));
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!(problems.first().map(|p| (p.rule, p.severity)), Some(("TAXID", Severity::Notice)));
-    for quiet in ["EXD", "COO", "UTL", "VAL", "AMD", "CXL"] {
+    for quiet in
+        ["EXD", "COO", "UTL", "VAL", "AMD", "CXL", "TRN", "QRY", "RSP", "LDG", "SEQ", "REC"]
+    {
         assert_eq!(problems_of(quiet, &sample(quiet)), [], "{quiet}");
     }
 }

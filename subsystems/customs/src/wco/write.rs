@@ -180,9 +180,7 @@ pub(super) fn declaration(message: &Message) -> Result<(Node, Value), Unwritable
         }
         Message::Amendment(amendment) => amended(amendment)?,
         Message::Cancellation(cancellation) => cancelled(cancellation),
-        Message::Certificate(_) | Message::Validation(_) | Message::Utilisation(_) => {
-            return Err(Unwritable::Kind);
-        }
+        _ => return Err(Unwritable::Kind),
     };
     root.sort("Declaration");
     Ok((root, value))

@@ -76,7 +76,7 @@ fn amends(header: &Header, document: &DocumentReference, problems: &mut Problems
     }
 }
 
-fn reference(
+pub(super) fn reference(
     pointer: &str,
     document: &DocumentReference,
     kinds: &[DocumentType],
