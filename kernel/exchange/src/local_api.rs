@@ -31,7 +31,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use karvan_subsystem::{Caller, Context, Rejection};
+use karvan_subsystem::{Caller, Rejection};
 use karvan_types::limits::{
     DOCUMENT_BYTES_MAX, INLINE_BODY_BYTES_MAX, JSON_BYTES_MAX, LIST_BYTES_MAX,
 };
@@ -68,6 +68,7 @@ impl axum::response::IntoResponse for Refused {
 
 /// Makes the routes of the local interface.
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
+    let service = crate::service::routes(&inner);
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/v1/status", get(status))
@@ -93,6 +94,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
             ))
         })
         .with_state(inner)
+        .merge(service)
 }
 
 /// The query of a request; what does not fit is refused as a problem, like everything else.
@@ -391,18 +393,7 @@ async fn operation(
     let shared = Arc::clone(&inner);
     let output: Value = inner
         .store
-        .write(move |tx| -> Result<Value, Rejection> {
-            let mut ids = || ExchangeId::new(now, shared.entropy.array());
-            let mut cx = Context::new(&mut *tx, now, &mut ids);
-            let mut output = subsystem.operate(&mut cx, &caller, &operation, input)?;
-            let wanted = cx.finish();
-            let sent: Vec<_> = wanted.documents.iter().map(|(id, _)| id.to_string()).collect();
-            shared.fulfil(tx, wanted, None, now)?;
-            if let Value::Object(members) = &mut output {
-                members.insert("exchanges".to_owned(), object!(sent));
-            }
-            Ok(output)
-        })
+        .write(move |tx| shared.operate(tx, &*subsystem, &caller, &operation, input))
         .await?;
     Ok(Json(output).into_response())
 }

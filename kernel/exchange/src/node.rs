@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use karvan_agreements::{AgreementBook, Agreements};
+use karvan_agreements::meter::Period;
+use karvan_agreements::{AgreementBook, Agreements, Quota};
 use karvan_ledger::{Ledger, Witness};
 use karvan_store::{Blobs, Read, Store, Tx};
 use karvan_subsystem::{DocumentType, Operation, Rejection, Subsystem};
@@ -65,6 +66,8 @@ pub struct NodeConfig {
     pub compare_every: Duration,
     /// How often the peers' national lists are fetched.
     pub list_refresh: Duration,
+    /// How much one token may ask of the service for agencies' systems.
+    pub requests: Quota,
     /// Planted faults; default is none.
     pub faults: Faults,
 }
@@ -84,6 +87,7 @@ impl NodeConfig {
             gap_alarm_after: Duration::from_hours(1),
             compare_every: Duration::from_hours(24),
             list_refresh: Duration::from_mins(1),
+            requests: Quota { calls: 6000, per: Period::Minute },
             faults: Faults::default(),
         }
     }

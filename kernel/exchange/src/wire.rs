@@ -44,7 +44,7 @@ pub const LOG_PATH: &str = "/log/";
 /// Media type of a problem (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Problem types are this prefix and the refusal's code.
-const PROBLEM_TYPE: &str = "urn:karvan:problem:";
+pub(crate) const PROBLEM_TYPE: &str = "urn:karvan:problem:";
 
 /// What an answer must be bound to.
 #[derive(Clone, Debug)]

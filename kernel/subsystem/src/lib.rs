@@ -2,6 +2,8 @@
 
 mod context;
 mod document;
+pub mod interface;
+pub mod openapi;
 mod rejection;
 pub mod testkit;
 
@@ -10,7 +12,9 @@ pub use document::{Document, DocumentType, Outgoing};
 pub use rejection::{Pointer, Rejection};
 
 use karvan_store::{Migration, Read};
-use karvan_types::Timestamp;
+use karvan_types::{MemberId, Timestamp};
+
+use crate::interface::{Interface, Notices};
 
 /// An operation that people and scripts call through the node's local interface.
 #[derive(Clone, Copy, Debug)]
@@ -87,5 +91,23 @@ pub trait Subsystem: Send + Sync {
     fn put_off(&self, cx: &mut Context<'_>, cause: &Rejection) -> Result<(), Rejection> {
         let _ = (cx, cause);
         Ok(())
+    }
+
+    /// Returns what it offers to agencies' systems over HTTP; nothing unless it says so.
+    fn interface(&self) -> Option<&'static Interface> {
+        None
+    }
+
+    /// Returns what happened after line `after` of its journal and concerns this member, among at
+    /// most `limit` lines looked at. Lines are never changed, removed or put in between.
+    fn notices(
+        &self,
+        view: &dyn Read,
+        member: &MemberId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Notices, Rejection> {
+        let _ = (view, member, limit);
+        Ok(Notices { rows: Vec::new(), seen: after })
     }
 }

@@ -1,0 +1,238 @@
+//! Answers and refusals as HTTP says them.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse as _, Response};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use karvan_agreements::Quota;
+use karvan_agreements::meter::Exhausted;
+use karvan_subsystem::interface::Interface;
+use karvan_subsystem::{Pointer, Rejection};
+use karvan_types::{Digest, ErrorKind, json};
+use serde_json::{Value, json as object};
+
+use crate::wire::{PROBLEM_JSON, PROBLEM_TYPE};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// Hexadecimal digits of a tag.
+const TAG_DIGITS: usize = 32;
+
+/// An answer when all is well.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    /// Names the state that is shown.
+    pub(super) tag: Option<String>,
+    /// Whether it was stored under a key earlier.
+    pub(super) replayed: bool,
+}
+
+impl Answer {
+    pub(super) fn of(status: u16, output: &Value) -> Result<Self, Problem> {
+        let body = json::canonical(output).map_err(|_| super::defect())?;
+        Ok(Self { status, body, tag: None, replayed: false })
+    }
+
+    pub(super) fn tagged(self) -> Self {
+        Self { tag: Some(etag(&self.body)), ..self }
+    }
+
+    pub(super) fn not_modified(self) -> Self {
+        Self { status: 304, body: Vec::new(), ..self }
+    }
+
+    pub(super) fn into_response(self, id: &str) -> Response {
+        let mut response = (status(self.status), self.body).into_response();
+        let headers = response.headers_mut();
+        headers.remove(CONTENT_TYPE);
+        if self.status != 304 {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+        }
+        if let Some(tag) = self.tag {
+            put(headers, ETAG, &tag);
+        }
+        if self.replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        common(headers, id);
+        response
+    }
+}
+
+/// Returns the tag of a representation (RFC 9110, section 8.8.3).
+pub(super) fn etag(body: &[u8]) -> String {
+    let digest: String = Digest::of(body).to_string().chars().take(TAG_DIGITS).collect();
+    format!("\"{digest}\"")
+}
+
+/// A refusal with its status, which is the one of its kind unless HTTP has a closer one.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) status: u16,
+    pub(super) rejection: Rejection,
+    /// The allowance that is used up, and when to come again.
+    used_up: Option<Box<(Limit, Duration)>>,
+}
+
+impl<E: Into<Rejection>> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let rejection = error.into();
+        Self::new(rejection.kind.http_status(), rejection)
+    }
+}
+
+impl Problem {
+    pub(super) fn new(status: u16, rejection: Rejection) -> Self {
+        Self { status, rejection, used_up: None }
+    }
+
+    /// A header that breaks its form.
+    pub(super) fn header(text: impl Into<String>) -> Self {
+        Self::new(400, Rejection::new(ErrorKind::Invalid, "header-malformed", text))
+    }
+
+    /// An allowance that is used up.
+    pub(super) fn rate(quota: Quota, used_up: Exhausted) -> Self {
+        let after = seconds(used_up.retry_after);
+        let text = format!(
+            "{} requests a {} are allowed; try again in {after} s",
+            quota.calls,
+            quota.per.as_str()
+        );
+        let limit = Limit { quota, remaining: 0, reset: used_up.reset };
+        Self {
+            used_up: Some(Box::new((limit, used_up.retry_after))),
+            ..Self::new(429, Rejection::new(ErrorKind::Overloaded, "rate", text))
+        }
+    }
+
+    /// Writes it; `interface` knows where the rules are written that it names.
+    pub(super) fn into_response(self, id: &str, interface: Option<&Interface>) -> Response {
+        let Self { status: number, rejection, used_up } = self;
+        let pointers = rejection.pointers.iter().map(|found| describe(found, interface));
+        let pointers: Vec<Value> = pointers.collect();
+        let mut problem = object!({
+            "type": format!("{PROBLEM_TYPE}{}", rejection.code),
+            "title": rejection.kind.label(),
+            "status": number,
+            "detail": rejection.text,
+            "instance": id,
+        });
+        if let (false, Some(problem)) = (pointers.is_empty(), problem.as_object_mut()) {
+            problem.insert("pointers".to_owned(), pointers.into());
+        }
+        let body = json::canonical(&problem).unwrap_or_default();
+        let mut response = (status(number), body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+        if number == 401 {
+            let challenge = HeaderValue::from_static("Bearer realm=\"karvan\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some((limit, after)) = used_up.as_deref() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds(*after)));
+            limit.write(headers);
+        }
+        common(headers, id);
+        response
+    }
+}
+
+/// Writes one field that breaks a rule.
+fn describe(found: &Pointer, interface: Option<&Interface>) -> Value {
+    let mut shown = object!({
+        "pointer": json_pointer(&found.pointer),
+        "rule": found.rule,
+        "remedy": found.remedy,
+    });
+    let source = interface.and_then(|interface| (interface.source)(&found.rule));
+    if let (Some(source), Some(shown)) = (source, shown.as_object_mut()) {
+        shown.insert("source".to_owned(), source.into());
+    }
+    shown
+}
+
+/// Turns the path of a rule, `/Items/Item[2]/Name`, into a JSON Pointer, `/Items/Item/1/Name`.
+fn json_pointer(path: &str) -> String {
+    let mut pointer = String::with_capacity(path.len());
+    for step in path.split('/').skip(1) {
+        let (name, number) = step
+            .strip_suffix(']')
+            .and_then(|step| step.rsplit_once('['))
+            .and_then(|(name, number)| Some((name, number.parse::<u64>().ok()?)))
+            .map_or((step, None), |(name, number)| (name, Some(number)));
+        pointer.push('/');
+        pointer.push_str(name);
+        if let Some(number) = number {
+            pointer.push('/');
+            pointer.push_str(&number.saturating_sub(1).to_string());
+        }
+    }
+    // A document as a whole is the empty pointer.
+    if pointer == "/" { String::new() } else { pointer }
+}
+
+/// What is left of an allowance (draft-ietf-httpapi-ratelimit-headers).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit {
+    pub(super) quota: Quota,
+    pub(super) remaining: u32,
+    pub(super) reset: Duration,
+}
+
+impl Limit {
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        let window = self.quota.per.duration().as_secs();
+        let left = format!("\"requests\";r={};t={}", self.remaining, seconds(self.reset));
+        put(headers, RATE_LIMIT, &left);
+        put(headers, RATE_LIMIT_POLICY, &format!("\"requests\";q={};w={window}", self.quota.calls));
+    }
+}
+
+/// Rounds up, so that nobody comes back too early.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+fn common(headers: &mut HeaderMap, id: &str) {
+    put(headers, REQUEST_ID, id);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(name, value);
+    }
+}
+
+fn status(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_rules_become_json_pointers() {
+        for (path, pointer) in [
+            ("/", ""),
+            ("", ""),
+            ("/ID", "/ID"),
+            ("/GoodsShipment/Item[2]/Commodity", "/GoodsShipment/Item/1/Commodity"),
+            ("/A[10]", "/A/9"),
+            ("/A[x]/B", "/A[x]/B"),
+        ] {
+            assert_eq!(json_pointer(path), pointer, "{path}");
+        }
+    }
+}

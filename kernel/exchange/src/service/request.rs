@@ -1,0 +1,250 @@
+//! Reads a request strictly: what the table does not name is refused, and so is what does not fit.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequestParts as _, Path, Query};
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use http_body_util::BodyExt as _;
+use karvan_subsystem::interface::{At, Endpoint, Place};
+use karvan_subsystem::{Pointer, Rejection};
+use karvan_types::limits::{DOCUMENT_BYTES_MAX, HANDLED_BODY_BYTES_MAX};
+use karvan_types::{ErrorKind, json};
+use serde_json::{Map, Value};
+
+use super::answer::{Answer, Problem};
+
+/// Longest body, in bytes: what a sub-system's handler takes (4 MiB).
+const BODY_BYTES_MAX: u64 = HANDLED_BODY_BYTES_MAX;
+/// How much of a body that is too long is still read, in bytes, so that the sender sees the refusal
+/// instead of a broken connection.
+const DRAIN_BYTES_MAX: u64 = DOCUMENT_BYTES_MAX;
+/// Most characters of an id that the caller gives its request.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Most characters of a header that is read here.
+const FIELD_CHARS_MAX: usize = 1024;
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Returns a header's text when it is there; refuses one that is long, repeated or not ASCII.
+pub(super) fn field<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim);
+    let text = text.filter(|text| (1..=FIELD_CHARS_MAX).contains(&text.len()));
+    match text {
+        Some(text) if values.next().is_none() => Ok(Some(text)),
+        _ => Err(Problem::header(format!(
+            "`{name}` may stand once, with 1 to {FIELD_CHARS_MAX} visible ASCII characters"
+        ))),
+    }
+}
+
+/// Returns the id that the caller gave its request.
+pub(super) fn request_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(text) = field(headers, &REQUEST_ID)? else { return Ok(None) };
+    let fits = text.len() <= REQUEST_ID_CHARS_MAX
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if fits {
+        return Ok(Some(text.to_owned()));
+    }
+    let text = format!(
+        "`X-Request-Id` is 1 to {REQUEST_ID_CHARS_MAX} letters, digits, dots, underscores, hyphens"
+    );
+    Err(Problem::header(text))
+}
+
+/// Refuses a caller that takes no JSON.
+pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut ranges = headers.get_all(ACCEPT).iter().peekable();
+    if ranges.peek().is_none() {
+        return Ok(());
+    }
+    let takes = ranges.filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let mut takes = takes.map(|range| {
+        let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let media = parts.next().unwrap_or_default();
+        let refused = parts.any(|part| {
+            let weight = part.strip_prefix("q=");
+            weight.is_some_and(|weight| weight.trim_matches(['0', '.']).is_empty())
+        });
+        !refused && ["*/*", "application/*", "application/json"].contains(&media.as_str())
+    });
+    if takes.any(|takes| takes) {
+        return Ok(());
+    }
+    let text = "answers are application/json; leave `Accept` out or name it there";
+    Err(Problem::new(406, Rejection::new(ErrorKind::Invalid, "not-acceptable", text)))
+}
+
+/// Checks `Accept-Language`. Every text exists in English, which is what is answered.
+pub(super) fn language(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(text) = field(headers, &ACCEPT_LANGUAGE)? else { return Ok(()) };
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"*,;=. -".contains(&byte);
+    if text.bytes().all(known) {
+        return Ok(());
+    }
+    Err(Problem::header("`Accept-Language` is a list such as `az, en;q=0.8`"))
+}
+
+/// Reads path and query, by the names of the table.
+pub(super) async fn values(
+    endpoint: &'static Endpoint,
+    parts: &mut Parts,
+) -> Result<BTreeMap<&'static str, Value>, Problem> {
+    let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, &())
+        .await
+        .map_err(|error| unfit("", "PATH", error.body_text()))?;
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        .map_err(|error| unfit("", "QUERY", error.body_text()))?;
+    let mut values = BTreeMap::new();
+    let query = query.0.into_iter().map(|(name, text)| (false, name, text));
+    for (in_path, name, text) in path.0.into_iter().map(|(n, t)| (true, n, t)).chain(query) {
+        let known = endpoint
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name == name && (parameter.at == At::Path) == in_path);
+        let Some(known) = known else {
+            return Err(unfit("", "QUERY", unknown(endpoint, &name)));
+        };
+        let value = known.kind.read(&text).map_err(|wanted| {
+            unfit("", "PARAMETER", format!("`{}` must be {wanted}", known.name))
+        })?;
+        if values.insert(known.name, value).is_some() {
+            return Err(unfit("", "QUERY", format!("`{}` stands twice", known.name)));
+        }
+    }
+    for needed in endpoint.parameters.iter().filter(|parameter| parameter.at == At::RequiredQuery) {
+        if !values.contains_key(needed.name) {
+            return Err(unfit("", "QUERY", format!("give `{}` in the query", needed.name)));
+        }
+    }
+    Ok(values)
+}
+
+fn unknown(endpoint: &Endpoint, name: &str) -> String {
+    let shown: String = name.chars().take(40).collect();
+    let names: Vec<_> = endpoint
+        .parameters
+        .iter()
+        .filter(|parameter| parameter.at != At::Path)
+        .map(|parameter| parameter.name)
+        .collect();
+    if names.is_empty() {
+        return format!("`{shown}` is no parameter here; this takes no query");
+    }
+    format!("`{shown}` is no parameter here; use {}", names.join(", "))
+}
+
+fn unfit(pointer: &str, rule: &str, text: impl Into<String>) -> Problem {
+    let text = text.into();
+    let pointer =
+        Pointer { pointer: pointer.to_owned(), rule: rule.to_owned(), remedy: text.clone() };
+    Rejection::new(ErrorKind::Invalid, "request", text).with_pointers(vec![pointer]).into()
+}
+
+/// Reads a JSON body within its bound.
+pub(super) async fn body(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, Problem> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/json") {
+        let text = "send the document as JSON, with `Content-Type: application/json`";
+        return Err(Problem::new(415, Rejection::new(ErrorKind::Invalid, "not-json", text)));
+    }
+    let mut body = body;
+    let (mut bytes, mut seen) = (Vec::new(), 0_u64);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unfit("", "BODY", format!("broken off: {error}")))?;
+        let Some(data) = frame.data_ref() else { continue };
+        seen += data.len() as u64;
+        if seen > DRAIN_BYTES_MAX {
+            break;
+        }
+        if seen > BODY_BYTES_MAX {
+            bytes = Vec::new();
+            continue;
+        }
+        bytes.extend_from_slice(data);
+    }
+    if seen > BODY_BYTES_MAX {
+        return Err(too_large().into());
+    }
+    Ok(bytes.into())
+}
+
+fn too_large() -> Rejection {
+    let text = format!(
+        "at most {BODY_BYTES_MAX} bytes are accepted; split the consignment into several \
+         declarations, each with its own number and certificate items"
+    );
+    Rejection::new(ErrorKind::TooLarge, "body-too-large", text)
+}
+
+/// Puts the input of the operation together.
+pub(super) fn input(
+    endpoint: &Endpoint,
+    values: &BTreeMap<&'static str, Value>,
+    body: Option<&[u8]>,
+) -> Result<Value, Problem> {
+    let mut input = Map::new();
+    if let (Some(described), Some(bytes)) = (endpoint.body, body) {
+        let value = json::parse(bytes).map_err(|error| unfit("", "JSON", error.to_string()))?;
+        match (described.place, value) {
+            (Place::Member(name), value @ Value::Object(_)) => {
+                input.insert(name.to_owned(), value);
+            }
+            (Place::Whole, Value::Object(members)) => input = members,
+            _ => return Err(unfit("", "JSON", "the body must be one JSON object")),
+        }
+    }
+    let from_path = endpoint.parameters.iter().filter_map(|parameter| {
+        values.get(parameter.name).map(|value| (parameter.member, value.clone()))
+    });
+    let fixed = endpoint.fixed.iter().map(|(name, text)| (*name, Value::from(*text)));
+    for (member, value) in fixed.chain(from_path) {
+        if input.insert(member.to_owned(), value).is_some() {
+            let text = format!("`{member}` is said by the path already; leave it out");
+            return Err(unfit(&format!("/{member}"), "TWICE", text));
+        }
+    }
+    Ok(Value::Object(input))
+}
+
+/// A list of tags in `If-Match` or `If-None-Match`.
+pub(super) struct Tags(Vec<String>);
+
+/// Reads a list of tags.
+pub(super) fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    let Some(text) = field(headers, name)? else { return Ok(None) };
+    let tags: Vec<String> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+    let is_tag = |tag: &String| {
+        let opaque = tag.strip_prefix("W/").unwrap_or(tag);
+        let inner = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        tag == "*" || inner.is_some_and(|inner| !inner.contains('"'))
+    };
+    if tags.iter().all(is_tag) {
+        return Ok(Some(Tags(tags)));
+    }
+    Err(Problem::header(format!("`{name}` is `*` or quoted tags as `ETag` gave them")))
+}
+
+impl Tags {
+    /// Weak comparison, for reading.
+    pub(super) fn weakly_names(&self, answer: &Answer) -> bool {
+        let tag = answer.tag.as_deref().unwrap_or_default();
+        self.0.iter().any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+    }
+
+    /// Strong comparison, for writing.
+    pub(super) fn must_name(&self, tag: &str) -> Result<(), Problem> {
+        if self.0.iter().any(|known| known == "*" || known == tag) {
+            return Ok(());
+        }
+        let text = "it has changed since you read it; read it again, then decide";
+        Err(Problem::new(412, Rejection::new(ErrorKind::Conflict, "changed-since", text)))
+    }
+}
