@@ -18,6 +18,7 @@ use crate::explain;
 use crate::matching::{Light, Match, Rule, Severity};
 use crate::messages::Decision;
 use crate::relief::Payable;
+use crate::words::Language;
 
 /// What the system proposes for a claimed item.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -184,7 +185,7 @@ pub fn propose(matched: &Match) -> Proposal {
         Verdict::GrantInPart => covered(matched),
         Verdict::Deny | Verdict::Query | Verdict::GeneralRate => None,
     };
-    let text = sentence(verdict, reason, quantity.as_ref());
+    let text = explain::proposal(Language::En, verdict, reason, quantity.as_ref());
     Proposal { verdict, reason, rule, quantity, text }
 }
 
@@ -192,18 +193,6 @@ pub fn propose(matched: &Match) -> Proposal {
 fn covered(matched: &Match) -> Option<Quantity> {
     let quantities = matched.balance.iter().chain(&matched.exported);
     quantities.min_by_key(|quantity| quantity.value).cloned()
-}
-
-fn sentence(verdict: Verdict, reason: Reason, quantity: Option<&Quantity>) -> String {
-    let amount = quantity.map(|quantity| format!(" for {quantity}")).unwrap_or_default();
-    let act = match verdict {
-        Verdict::Grant => format!("Grant the preference{amount}"),
-        Verdict::GrantInPart => format!("Grant the preference{amount} only"),
-        Verdict::Deny => "Deny the preference".to_owned(),
-        Verdict::Query => "Do not decide yet; ask first".to_owned(),
-        Verdict::GeneralRate => "Apply the general rate".to_owned(),
-    };
-    format!("{act}: {}.", explain::reason(reason))
 }
 
 const fn reason_of(rule: Rule) -> Reason {
@@ -394,7 +383,6 @@ mod tests {
         for reason in Reason::ALL {
             let code = reason.code();
             assert!((1..=17).contains(&code.len()), "{code}");
-            assert!(!explain::reason(reason).is_empty());
         }
     }
 }

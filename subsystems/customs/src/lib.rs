@@ -22,3 +22,4 @@ pub mod tariff;
 pub mod uncefact;
 pub mod validate;
 pub mod wco;
+pub mod words;

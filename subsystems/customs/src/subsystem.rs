@@ -19,6 +19,7 @@ mod claiming;
 mod config;
 mod decide;
 mod interchanges;
+mod language;
 mod operate;
 mod quotas;
 mod receive;
@@ -248,7 +249,7 @@ impl Subsystem for Customs {
             "submit" => operate::submit(self, cx, caller, input),
             "interchange" => interchanges::take(self, cx, caller, input),
             "certificate" => operate::certificate(self, cx, caller, input),
-            "claim" => claiming::claim(self, cx, caller, input),
+            "claim" => language::speaking(input, |input| claiming::claim(self, cx, caller, input)),
             "decide" => decide::decide(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
@@ -267,7 +268,7 @@ impl Subsystem for Customs {
         input: Value,
     ) -> Result<Value, Rejection> {
         match operation {
-            "show" => show::show(self, view, now, input),
+            "show" => language::speaking(input, |input| show::show(self, view, now, input)),
             "list" => show::list(self, view, now, input),
             "statuses" => register::statuses(view, now, caller, input),
             "tariff" => tariffs::explain(self, view, now, input),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::{Row, Rule, Rules, Severity, Standing};
 use crate::explain;
+use crate::words::Language;
 
 /// What the three papers say about one point.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -18,6 +19,9 @@ pub struct Papers {
     /// In the claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<String>,
+    /// By what they were compared, such as an exchange rate and its day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "what is written down is mostly a temporary")]
@@ -43,6 +47,12 @@ impl Papers {
     #[must_use]
     pub fn claim(self, value: impl ToString) -> Self {
         Self { claim: Some(value.to_string()), ..self }
+    }
+
+    /// Sets by what they were compared.
+    #[must_use]
+    pub fn basis(self, value: impl ToString) -> Self {
+        Self { basis: Some(value.to_string()), ..self }
     }
 }
 
@@ -111,7 +121,13 @@ impl<'a> Findings<'a> {
             rule,
             field: field_of(rule).to_owned(),
             severity: lighter.map_or(severity, |lighter| lighter.min(severity)),
-            text: explain::difference(rule, &papers, limit.as_deref(), lighter.is_some()),
+            text: explain::difference(
+                Language::En,
+                rule,
+                &papers,
+                limit.as_deref(),
+                lighter.is_some(),
+            ),
             papers,
             limit,
             status: row.map_or(Standing::Assumed, |row| row.status),

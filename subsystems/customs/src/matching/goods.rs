@@ -28,6 +28,7 @@ pub(super) fn look_at_codes_and_countries(case: &Case<'_>, findings: &mut Findin
         certificate: certified.map(|item| item.origin.country_code.clone()),
         export: exported.and_then(|item| item.origin.as_ref()).map(|o| o.country_code.clone()),
         claim: case.item.origin.as_ref().map(|origin| origin.country_code.clone()),
+        basis: None,
     };
     if exported.is_some() && origin.export.is_none() {
         findings.add(Rule::ExportOrigin, origin.clone());
@@ -42,6 +43,7 @@ pub(super) fn look_at_codes_and_countries(case: &Case<'_>, findings: &mut Findin
         export: (exported.and_then(|export| export.shipment.export_country.as_ref()))
             .map(|country| country.id.clone()),
         claim: case.claim.shipment.export_country.as_ref().map(|country| country.id.clone()),
+        basis: None,
     };
     if values(&export_country).any(|country| country != partner) {
         findings.add(Rule::ExportCountry, export_country);

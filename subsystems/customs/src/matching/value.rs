@@ -66,8 +66,12 @@ fn look_at_invoice(case: &Case<'_>, findings: &mut Findings<'_>) {
     if claimed.is_empty() || known().next().is_none() || shared {
         return;
     }
-    let papers =
-        Papers { certificate: listed(certified), export: listed(exported), claim: listed(claimed) };
+    let papers = Papers {
+        certificate: listed(certified),
+        export: listed(exported),
+        claim: listed(claimed),
+        basis: None,
+    };
     let third_party =
         content.is_some_and(|c| c.flags.contains(&CertificateFlag::ThirdPartyInvoice));
     if third_party {

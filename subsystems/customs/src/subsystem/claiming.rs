@@ -19,6 +19,7 @@ use crate::matching::{Quote, local_date};
 use crate::messages::{DocumentType, FunctionCode, GoodsItem, ImportClaim, Message};
 use crate::relief::DEFAULT_IMPORTER;
 use crate::tariff::ImporterClass;
+use crate::words::Language;
 
 /// Exactly one of `claim` and `xml` is given.
 #[derive(Deserialize)]
@@ -191,7 +192,7 @@ fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result
         quotas::release(customs, cx, &gone.id())?;
     }
     if !claims_preference {
-        note(cx.tx, cx.now, &claim_subject(&key), "match", explain::NO_PREFERENCE.to_owned())?;
+        note(cx.tx, cx.now, &claim_subject(&key), "match", explain::no_preference(Language::En))?;
     }
     Ok(())
 }

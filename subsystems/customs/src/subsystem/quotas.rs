@@ -25,6 +25,7 @@ use crate::messages::{Decision, GoodsItem};
 use crate::relief::{self, QuotaShare};
 use crate::tariff::quota::{self, Account, Asking, Served};
 use crate::tariff::{Quota, Tariff};
+use crate::words::Language;
 
 fn refused(error: &quota::Error) -> Rejection {
     refuse(error.kind(), "quota", error.to_string())
@@ -105,12 +106,8 @@ pub(super) fn limit(proposal: &mut Proposal, matched: &Match, share: Option<&Quo
         proposed.value = given;
     }
     proposal.reason = Reason::QuotaExceeded;
-    let amount = proposal.quantity.as_ref().map(|quantity| format!(" for {quantity}"));
-    let act = match amount {
-        Some(amount) => format!("Grant the preference{amount} only"),
-        None => "Apply the general rate".to_owned(),
-    };
-    proposal.text = format!("{act}: {}.", explain::reason(Reason::QuotaExceeded));
+    let (verdict, quantity) = (proposal.verdict, proposal.quantity.as_ref());
+    proposal.text = explain::proposal(Language::En, verdict, proposal.reason, quantity);
 }
 
 /// What a decision draws on a quota.

@@ -20,6 +20,7 @@ use crate::journal::{Event, MessageRecord, Parked, Task};
 use crate::matching::local_date;
 use crate::messages::Message;
 use crate::validate::{Severity, validate};
+use crate::words::Language;
 
 /// Most lines of a history, ledger or list that are shown when nothing is said.
 const SHOWN: usize = 200;
@@ -271,7 +272,7 @@ pub(super) fn claim_by_key(
     // Each item has its own proposal; a declaration without claimed items has one as a whole.
     let is_general = items.is_empty() && claim.withdrawn.is_none();
     let proposal = is_general.then(
-        || json!({ "verdict": json_of(&Verdict::GeneralRate), "text": explain::NO_PREFERENCE }),
+        || json!({ "verdict": json_of(&Verdict::GeneralRate), "text": explain::no_preference(Language::En) }),
     );
     Ok(json!({
         "document": "IMP",

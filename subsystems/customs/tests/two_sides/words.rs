@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use karvan_customs::samples::shipped;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::exchange::Exchange;
 
@@ -56,4 +56,45 @@ async fn what_an_officer_reads() {
         text.push('\n');
     }
     insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn the_same_in_azerbaijani_and_urdu() {
+    let consignment = shipped().into_iter().find(|c| c.id == "copper-wire-trap").expect("shipped");
+    let mut exchange = Exchange::new(consignment.today);
+    for step in consignment.steps.iter().take(3) {
+        exchange.play(&consignment, step).await.expect("played");
+    }
+    let pk = crate::exchange::customs_of(consignment.to);
+    let claim = &consignment.steps[2].input["claim"]["ID"];
+    let mut texts = Vec::new();
+    for (lang, status) in
+        [("en", "reviewed"), ("az", "needs-native-reader"), ("ur", "needs-native-reader")]
+    {
+        let input = json!({ "claim": claim, "lang": lang });
+        let shown = exchange.act(&pk, "show", input).await.expect("shown");
+        assert_eq!(shown["language"]["status"], status);
+        assert_eq!(shown["language"]["note"].is_null(), lang == "en", "the reader is told");
+        let item = &shown["items"][0];
+        texts.push(said(&shown));
+        for found in item["differences"].as_array().expect("differences") {
+            for member in ["rule", "severity", "field", "status", "source", "text"] {
+                assert!(found[member].is_string(), "{lang} {member}: {found}");
+            }
+        }
+    }
+    assert!(texts[1].contains("Sertifikat 7408.11 kodlu malları əhatə edir"), "{}", texts[1]);
+    assert!(texts[2].contains("سرٹیفکیٹ \u{2068}7408.11\u{2069} کے مال کے لیے ہے"), "{}", texts[2]);
+    for text in &texts[1..] {
+        assert!(!text.contains("The "), "everything that the match says: {text}");
+    }
+    let wrong = json!({ "claim": claim, "lang": "fa" });
+    let refusal = exchange.act(&pk, "show", wrong).await.expect_err("not spoken");
+    assert_eq!(refusal.code, "customs.bad-input");
+    // A claim answers in the language that was asked for, too.
+    let mut input = consignment.steps[2].input.clone();
+    input["lang"] = json!("az");
+    let again = exchange.act(&pk, "claim", input).await.expect("filed before");
+    assert_eq!(again["duplicate"], true);
+    assert!(said(&again).contains("Ümumi dərəcəni tətbiq edin"), "{}", said(&again));
 }
