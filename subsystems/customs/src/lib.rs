@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod claim;
+pub mod clocks;
 pub mod codes;
 pub mod decision;
 pub mod duty;
@@ -19,6 +20,7 @@ pub mod relief;
 pub mod samples;
 pub mod subsystem;
 pub mod tariff;
+pub mod timers;
 pub mod uncefact;
 pub mod validate;
 pub mod wco;

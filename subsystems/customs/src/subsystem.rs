@@ -18,17 +18,22 @@ mod assess;
 mod claiming;
 mod config;
 mod decide;
+mod incoming;
 mod interchanges;
 mod language;
 mod operate;
 mod quotas;
 mod receive;
 mod responses;
+mod senders;
 mod show;
 mod tariffs;
+mod timing;
 mod xml;
 
 pub use config::Config;
+
+use std::sync::atomic::AtomicUsize;
 
 use karvan_store::{Migration, Read};
 use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
@@ -37,6 +42,7 @@ use serde_json::Value;
 
 use crate::certificate::{CERTIFICATES, DEBITS};
 use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
+use crate::clocks::Clocks;
 use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::export::{EXPORTS, LINKS};
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
@@ -44,6 +50,7 @@ use crate::matching::{Rules, RulesError};
 use crate::national;
 use crate::paper::register;
 use crate::tariff::{quota, version};
+use crate::timers::{BATCH_MAX, TIMERS};
 
 /// The role, on a nation's list, of members that issue certificates of origin.
 pub const ISSUER_ROLE: &str = "certificate-issuer";
@@ -58,17 +65,53 @@ pub struct Customs {
     config: Config,
     rules: Rules,
     shelf: version::Shelf,
+    clocks: Clocks,
+    /// How many timers are taken at once; one after a failure.
+    batch: AtomicUsize,
+}
+
+/// The shipped data cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The rules of the match.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The waits.
+    #[error(transparent)]
+    Clocks(#[from] crate::clocks::Error),
+}
+
+impl SetupError {
+    /// Returns the kind.
+    pub fn kind(&self) -> karvan_types::ErrorKind {
+        match self {
+            Self::Rules(error) => error.kind(),
+            Self::Clocks(error) => error.kind(),
+        }
+    }
 }
 
 impl Customs {
     /// Makes the sub-system with the shipped rules and tariffs.
-    pub fn new(config: Config) -> Result<Self, RulesError> {
-        Ok(Self { config, rules: Rules::shipped()?, shelf: version::Shelf::default() })
+    pub fn new(config: Config) -> Result<Self, SetupError> {
+        Ok(Self {
+            config,
+            rules: Rules::shipped()?,
+            shelf: version::Shelf::default(),
+            clocks: Clocks::shipped()?,
+            batch: AtomicUsize::new(BATCH_MAX),
+        })
     }
 
     /// Returns who is who.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Returns how long is waited for what.
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
     }
 }
 
@@ -102,6 +145,7 @@ const MIGRATIONS: &[Migration] = &[
         ],
     },
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
+    Migration { id: "customs-0004", creates: &[&TIMERS] },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
 ];
 
@@ -115,6 +159,13 @@ const DOCUMENTS: &[DocumentType] = &[
     document("CXL", "Cancellation of a certificate or an export declaration."),
     document("UTL", "Result: what the importing side decided about the use of a certificate."),
     document("VAL", "Validation: a message was accepted, or refused with pointers."),
+    document("AMD", "Amendment by pointer of a certificate or an export declaration."),
+    document("TRN", "Transport report: declared goods departed, arrived or were diverted."),
+    document("QRY", "Verification query: the importing side asks about a certificate."),
+    document("RSP", "Answer to a verification query: confirmed, not, in part, or interim."),
+    document("LDG", "Balances of certificates, as the importing side's ledger holds them."),
+    document("SEQ", "What was sent in a period and what became of it, and what is missing."),
+    document("REC", "Figures of a month per commodity code, and unmatched consignments."),
 ];
 
 const fn operation(
@@ -257,6 +308,18 @@ impl Subsystem for Customs {
             "tariff-import" => tariffs::import(self, cx, caller, input),
             other => Err(unknown_operation(other)),
         }
+    }
+
+    fn due(&self, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
+        timing::due(view, now)
+    }
+
+    fn run_due(&self, cx: &mut Context<'_>) -> Result<(), Rejection> {
+        timing::run_due(self, cx)
+    }
+
+    fn put_off(&self, cx: &mut Context<'_>, cause: &Rejection) -> Result<(), Rejection> {
+        timing::put_off(self, cx, cause)
     }
 
     fn query(

@@ -40,4 +40,9 @@ impl Config {
     pub fn partner_nation(&self) -> Instance {
         self.partner.instance()
     }
+
+    /// Returns the other one of the two nations.
+    pub fn other(&self, nation: Instance) -> Instance {
+        if nation == self.nation() { self.partner_nation() } else { self.nation() }
+    }
 }

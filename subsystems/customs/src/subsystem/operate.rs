@@ -194,7 +194,7 @@ pub(super) fn publish(
     if !errors.is_empty() {
         return Err(invalid(errors));
     }
-    let subject = subject_of(&caller.member, message);
+    let subject = subject_of(customs, &caller.member, message);
     let exchange = answer::send(cx, &caller.member, &customs.config.partner, message, &subject)?;
     let by = signed_by(caller);
     let incoming =

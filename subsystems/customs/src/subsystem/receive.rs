@@ -6,7 +6,7 @@ use karvan_types::{Digest, ErrorKind, MemberId};
 
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming, certificate_subject, export_subject};
-use super::{Customs, ISSUER_ROLE};
+use super::{Customs, incoming, senders};
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, Entry, LedgerError, debit, give_back,
 };
@@ -30,7 +30,7 @@ pub(super) fn receive(
 ) -> Result<(), Rejection> {
     let message =
         Message::parse(document.code, document.body).map_err(|error| answer::unreadable(&error))?;
-    check_sender(customs, document, &message)?;
+    senders::check(customs, document, &message)?;
     if let Message::Validation(content) = &message {
         return validation(cx, document, content);
     }
@@ -42,7 +42,7 @@ pub(super) fn receive(
         sender: document.sender.clone(),
         recipient: document.recipient.clone(),
         reference: reference.clone(),
-        subject: subject_of(document.sender, &message),
+        subject: subject_of(customs, document.sender, &message),
         at: cx.now,
         state: MessageState::Accepted,
         errors: Vec::new(),
@@ -75,52 +75,8 @@ pub(super) fn refusals(message: &Message, now: karvan_types::Timestamp) -> Vec<V
         .collect()
 }
 
-/// Who may send which document. A refusal here is an alarm for the operators of both sides.
-fn check_sender(
-    customs: &Customs,
-    document: &Document<'_>,
-    message: &Message,
-) -> Result<(), Rejection> {
-    let config = &customs.config;
-    let sender = document.sender;
-    let about = match message {
-        Message::Cancellation(content) => content.document.document_type.as_str(),
-        other => other.document_type().code(),
-    };
-    let forbidden = |text: String| Err(refuse(ErrorKind::Forbidden, "wrong-sender", text));
-    if sender.instance() != config.partner_nation() {
-        return forbidden(format!("{sender} does not belong to the partner of this exchange"));
-    }
-    match about {
-        "COO" if !document.sender_roles.iter().any(|role| role == ISSUER_ROLE) => {
-            return Err(refuse(
-                ErrorKind::Forbidden,
-                "not-an-issuer",
-                format!(
-                    "{sender} may not sign certificates of origin: its nation's list does not \
-                     give it the role {ISSUER_ROLE}; have the certificate sent by its issuer"
-                ),
-            ));
-        }
-        "EXD" | "UTL" if *sender != config.partner => {
-            return forbidden(format!("only {} may send {about} documents here", config.partner));
-        }
-        "COO" | "EXD" | "UTL" | "VAL" => {}
-        other => {
-            let text = format!("{other} documents are not exchanged; use EXD, COO, CXL, UTL, VAL");
-            return Err(refuse(ErrorKind::Invalid, "wrong-document", text));
-        }
-    }
-    let for_customs = matches!(about, "COO" | "EXD");
-    if for_customs && *document.recipient != config.customs {
-        let text = format!("{about} documents are for {}, not for another member", config.customs);
-        return Err(refuse(ErrorKind::Invalid, "wrong-recipient", text));
-    }
-    Ok(())
-}
-
 /// Returns what a message is about, for its record.
-pub(super) fn subject_of(sender: &MemberId, message: &Message) -> String {
+pub(super) fn subject_of(customs: &Customs, sender: &MemberId, message: &Message) -> String {
     let certificate = |country, id: &str| match CertificateNumber::parse(id) {
         Ok(number) => certificate_subject(&number.key(country)),
         Err(_) => "certificate".to_owned(),
@@ -135,6 +91,19 @@ pub(super) fn subject_of(sender: &MemberId, message: &Message) -> String {
         Message::Cancellation(content) => {
             export_subject(&export_key(country, &content.document.id))
         }
+        Message::Amendment(content) if content.document.document_type == "COO" => {
+            certificate(country, &content.document.id)
+        }
+        Message::Amendment(content) => export_subject(&export_key(country, &content.document.id)),
+        Message::Transport(content) => {
+            let first = content.exports.first().map_or("", |export| export.id.as_str());
+            export_subject(&export_key(country, first))
+        }
+        // A query is about a certificate of the side that is asked.
+        Message::Query(content) => {
+            certificate(customs.config.other(country), &content.certificate.id)
+        }
+        Message::Response(content) => certificate(country, &content.certificate.id),
         other => format!("{} {}", other.document_type(), other.header().id),
     }
 }
@@ -194,14 +163,18 @@ fn take(
         return Ok(());
     }
     let by = record.sender.to_string();
-    let incoming = Incoming {
+    let from = Incoming {
         exchange: record.exchange,
         sender: &record.sender,
         delivery: Delivery::Received,
         by: &by,
         digest: record.digest,
     };
-    match apply::apply(customs, cx, &incoming, message)? {
+    let effect = match incoming::take(customs, cx, record, message)? {
+        Some(effect) => effect,
+        None => apply::apply(customs, cx, &from, message)?,
+    };
+    match effect {
         Effect::Applied { subject } => {
             (record.state, record.subject) = (MessageState::Accepted, subject);
         }

@@ -1,0 +1,36 @@
+//! Messages of the exchange beside certificates, declarations and results: each is given to the
+//! module whose matter it is.
+
+use karvan_subsystem::{Context, Rejection};
+
+use super::Customs;
+use super::apply::Effect;
+use crate::journal::{MessageRecord, note};
+use crate::messages::Message;
+
+/// Takes a message of the partner up; `None` when it is of another family.
+pub(super) fn take(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    record: &MessageRecord,
+    message: &Message,
+) -> Result<Option<Effect>, Rejection> {
+    let _ = customs;
+    Ok(Some(match message {
+        Message::Transport(_) => keep(cx, record)?,
+        Message::Query(_) => keep(cx, record)?,
+        Message::Response(_) => keep(cx, record)?,
+        Message::Ledger(_) => keep(cx, record)?,
+        Message::Sequence(_) => keep(cx, record)?,
+        Message::Mirror(_) => keep(cx, record)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// Keeps a message in the history of what it is about.
+fn keep(cx: &mut Context<'_>, record: &MessageRecord) -> Result<Effect, Rejection> {
+    let subject = record.subject.clone();
+    let text = format!("{} {} received", record.code, record.reference);
+    note(cx.tx, cx.now, &subject, record.sender.as_str(), text)?;
+    Ok(Effect::Applied { subject })
+}
