@@ -111,8 +111,10 @@ impl Claim {
 pub enum ItemState {
     /// Matched, not decided.
     Open,
-    /// A question is open; the goods may be released under security.
+    /// A question is open.
     Query,
+    /// The goods were released under security.
+    Provisional,
     /// Granted.
     Granted,
     /// Granted for a part of the quantity.
@@ -129,6 +131,7 @@ impl ItemState {
         match self {
             Self::Open => "open",
             Self::Query => "query",
+            Self::Provisional => "provisional",
             Self::Granted => "granted",
             Self::GrantedInPart => "granted-in-part",
             Self::Denied => "denied",

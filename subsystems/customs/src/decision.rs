@@ -3,12 +3,17 @@
 //! The proposal follows from the match by fixed precedence: goods without a concession, then a
 //! certificate that cannot be used, then what must be cleared up first, then a general rate that
 //! is as low, then a part of the quantity, then the grant. The officer decides freely between
-//! four decisions, but never without a reason, and never silently against the proposal.
+//! five decisions, but never without a reason, and never silently against the proposal.
 //!
 //! Invariants: a decision is final until it is reopened; a grant debits the certificate in the
 //! same transaction; a grant against a red match carries a text and the mark of an override.
 //!
 //! Not here: storing and sending (`crate::subsystem`).
+
+pub mod overrides;
+pub mod policy;
+pub mod reasons;
+pub mod security;
 
 use karvan_store::{Index, Record, Table, Value};
 use karvan_types::{Date, ExchangeId, Quantity, Timestamp};
@@ -19,6 +24,8 @@ use crate::matching::{Light, Match, Rule, Severity};
 use crate::messages::Decision;
 use crate::relief::Payable;
 use crate::words::Language;
+use overrides::Proposed;
+use security::{Security, Settlement};
 
 /// What the system proposes for a claimed item.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -104,6 +111,21 @@ pub enum Reason {
     /// The quota has less for the item than was claimed, or nothing.
     #[serde(rename = "quota-exceeded")]
     QuotaExceeded,
+    /// The issuer was asked and has not answered yet.
+    #[serde(rename = "under-check")]
+    UnderCheck,
+    /// The issuer confirmed the certificate.
+    #[serde(rename = "origin-confirmed")]
+    OriginConfirmed,
+    /// The issuer confirmed it in part.
+    #[serde(rename = "origin-partly")]
+    OriginPartly,
+    /// The issuer did not confirm it.
+    #[serde(rename = "origin-refuted")]
+    OriginRefuted,
+    /// The issuer did not answer in time.
+    #[serde(rename = "no-answer")]
+    NoAnswer,
     /// Another reason, in words.
     #[serde(rename = "other")]
     Other,
@@ -111,7 +133,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::InOrder,
         Self::FlagsAccepted,
         Self::BalanceExceeded,
@@ -128,6 +150,11 @@ impl Reason {
         Self::FalsePapers,
         Self::ClearedUp,
         Self::QuotaExceeded,
+        Self::UnderCheck,
+        Self::OriginConfirmed,
+        Self::OriginPartly,
+        Self::OriginRefuted,
+        Self::NoAnswer,
         Self::Other,
     ];
 
@@ -241,9 +268,18 @@ pub struct DecisionRecord {
     /// What is to be paid, when the claim states a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duty: Option<Payable>,
+    /// Under which security the goods were released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<Security>,
+    /// What is to be collected, given back and refunded after an earlier decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settlement: Option<Settlement>,
     /// Whether the preference was granted against a red match.
     #[serde(rename = "override")]
     pub overridden: bool,
+    /// Who had proposed it, when a second officer confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<Proposed>,
     /// The officer, as on the token.
     pub officer: String,
     /// When.

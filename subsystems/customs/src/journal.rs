@@ -220,6 +220,20 @@ pub enum TaskKind {
     QuotaReopened,
     /// The national customs system wants something done about a declaration.
     NationalResponse,
+    /// A grant against a red match waits for a second officer.
+    OverrideToConfirm,
+    /// Money is to be collected, given back or refunded after a decision.
+    DutySettlement,
+    /// A security ends before the decision.
+    SecurityEnds,
+    /// Papers differ so much that the issuer should verify the certificate.
+    VerificationSuggested,
+    /// The partner asks to verify a certificate; an answer is due.
+    VerificationAsked,
+    /// An answer to a verification is due soon.
+    VerificationDue,
+    /// A verification was answered, or the time for the answer has passed.
+    VerificationEnded,
 }
 
 impl TaskKind {
@@ -235,6 +249,13 @@ impl TaskKind {
             Self::RefusedByPartner => "refused-by-partner",
             Self::QuotaReopened => "quota-reopened",
             Self::NationalResponse => "national-response",
+            Self::OverrideToConfirm => "override-to-confirm",
+            Self::DutySettlement => "duty-settlement",
+            Self::SecurityEnds => "security-ends",
+            Self::VerificationSuggested => "verification-suggested",
+            Self::VerificationAsked => "verification-asked",
+            Self::VerificationDue => "verification-due",
+            Self::VerificationEnded => "verification-ended",
         }
     }
 }

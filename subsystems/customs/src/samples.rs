@@ -23,6 +23,8 @@ pub enum Actor {
     ExportCustoms,
     /// The customs service of the importing nation.
     ImportCustoms,
+    /// Another officer of that customs service.
+    SecondOfficer,
 }
 
 /// One operation and its expected outcome.

@@ -15,9 +15,11 @@ mod amending;
 mod answer;
 mod apply;
 mod assess;
+mod audit;
 mod claiming;
 mod config;
 mod decide;
+mod four_eyes;
 mod incoming;
 mod interchanges;
 mod language;
@@ -25,6 +27,7 @@ mod operate;
 mod quotas;
 mod receive;
 mod responses;
+mod securing;
 mod senders;
 mod show;
 mod tariffs;
@@ -43,7 +46,9 @@ use serde_json::Value;
 use crate::certificate::{CERTIFICATES, DEBITS};
 use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
 use crate::clocks::Clocks;
+use crate::decision::policy::Policy;
 use crate::decision::{DECISIONS, UTILISATIONS};
+use crate::decision::{overrides::OVERRIDES, security::SECURITIES};
 use crate::export::{EXPORTS, LINKS};
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
 use crate::matching::{Rules, RulesError};
@@ -64,6 +69,7 @@ const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub struct Customs {
     config: Config,
     rules: Rules,
+    policy: Policy,
     shelf: version::Shelf,
     clocks: Clocks,
     /// How many timers are taken at once; one after a failure.
@@ -80,6 +86,9 @@ pub enum SetupError {
     /// The waits.
     #[error(transparent)]
     Clocks(#[from] crate::clocks::Error),
+    /// How officers decide.
+    #[error(transparent)]
+    Policy(#[from] crate::decision::policy::Error),
 }
 
 impl SetupError {
@@ -88,6 +97,7 @@ impl SetupError {
         match self {
             Self::Rules(error) => error.kind(),
             Self::Clocks(error) => error.kind(),
+            Self::Policy(error) => error.kind(),
         }
     }
 }
@@ -98,6 +108,7 @@ impl Customs {
         Ok(Self {
             config,
             rules: Rules::shipped()?,
+            policy: Policy::shipped()?,
             shelf: version::Shelf::default(),
             clocks: Clocks::shipped()?,
             batch: AtomicUsize::new(BATCH_MAX),
@@ -146,6 +157,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
     Migration { id: "customs-0004", creates: &[&TIMERS] },
+    Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES] },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
 ];
 
@@ -208,7 +220,14 @@ const OPERATIONS: &[Operation] = &[
         "decide",
         "customs.decide",
         true,
-        "Grant, grant in part, deny or query the preference of a claimed item.",
+        "Grant, grant in part, deny or query the preference of a claimed item, release it under \
+         security, or propose a grant against a red match.",
+    ),
+    operation(
+        "confirm",
+        "customs.decide",
+        true,
+        "Confirm or reject, as a second officer, a proposed grant against a red match.",
     ),
     operation(
         "reopen",
@@ -228,6 +247,12 @@ const OPERATIONS: &[Operation] = &[
         "customs.issue",
         false,
         "Pack where each printed certificate of the caller's member stands, for signing.",
+    ),
+    operation(
+        "reasons",
+        "customs.read",
+        false,
+        "List the coded reasons, what they mean in three languages, and which decisions they fit.",
     ),
     operation("resolve", "customs.decide", true, "Close a task, saying what was done."),
     operation(
@@ -302,6 +327,7 @@ impl Subsystem for Customs {
             "certificate" => operate::certificate(self, cx, caller, input),
             "claim" => language::speaking(input, |input| claiming::claim(self, cx, caller, input)),
             "decide" => decide::decide(self, cx, caller, input),
+            "confirm" => four_eyes::confirm(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
@@ -333,6 +359,7 @@ impl Subsystem for Customs {
         match operation {
             "show" => language::speaking(input, |input| show::show(self, view, now, input)),
             "list" => show::list(self, view, now, input),
+            "reasons" => audit::reasons(input),
             "statuses" => register::statuses(view, now, caller, input),
             "tariff" => tariffs::explain(self, view, now, input),
             "tariffs" => tariffs::versions(self, view, input),

@@ -178,7 +178,7 @@ pub(crate) fn actor(
 ) -> Result<(&'static Nation, MemberId)> {
     let instance = match actor {
         Actor::Issuer | Actor::ExportCustoms => consignment.from,
-        Actor::ImportCustoms => consignment.to,
+        Actor::ImportCustoms | Actor::SecondOfficer => consignment.to,
     };
     let nation = Nation::of(instance)
         .ok_or_else(|| anyhow::anyhow!("{instance} is no nation of the pilot"))?;

@@ -353,8 +353,13 @@ pub(super) const VALIDATION: &[Node] = &[
 
 const OUTCOMES: &[(&str, &str)] = &[("ACC", "accepted"), ("REJ", "rejected")];
 
-const DECISIONS: &[(&str, &str)] =
-    &[("GRA", "granted"), ("PAR", "granted-in-part"), ("DEN", "denied"), ("QRY", "query")];
+const DECISIONS: &[(&str, &str)] = &[
+    ("GRA", "granted"),
+    ("PAR", "granted-in-part"),
+    ("DEN", "denied"),
+    ("QRY", "query"),
+    ("PRV", "provisional"),
+];
 
 /// CUSRES of a utilisation result.
 pub(super) const UTILISATION: &[Node] = &[

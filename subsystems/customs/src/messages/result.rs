@@ -103,9 +103,19 @@ pub enum Decision {
     /// It is denied.
     #[serde(rename = "denied")]
     Denied,
-    /// A question is open; the goods may be released under security.
+    /// A question is open.
     #[serde(rename = "query")]
     Query,
+    /// The goods were released under security; the decision is still to come.
+    #[serde(rename = "provisional")]
+    Provisional,
+}
+
+impl Decision {
+    /// Whether the preference is granted, for all or a part.
+    pub const fn grants(self) -> bool {
+        matches!(self, Self::Granted | Self::GrantedInPart)
+    }
 }
 
 /// VAL: the receiver's promise to process a document, or its refusal with pointers.

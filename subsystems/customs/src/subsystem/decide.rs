@@ -10,19 +10,22 @@ use serde_json::Value;
 
 use super::answer::{self, refuse};
 use super::assess::{self, Occasion, claim_subject};
+use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, show};
+use super::{Customs, securing, show};
 use crate::certificate::{Certificate, Entry, LedgerError, debit, give_back};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key, item_key};
 use crate::codes::units;
+use crate::decision::reasons::Reasons;
+use crate::decision::security::Security;
 use crate::decision::{DecisionRecord, Proposal, Reason};
 use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
 use crate::matching::{Light, Match, Rule, local_date};
 use crate::messages::{
     Decision, DocumentReference, Header, Message, UtilisationItem, UtilisationResult, WriteOff,
 };
-use crate::relief;
+use crate::{relief, validate};
 
 /// Shortest text that counts as a reason in words, in characters.
 const TEXT_CHARS_MIN: usize = 10;
@@ -43,33 +46,51 @@ const NOT_GRANTABLE: [Rule; 6] = [
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Choice {
+pub(super) enum Choice {
     Grant,
     GrantInPart,
     Deny,
     Query,
+    Provisional,
 }
 
 impl Choice {
+    /// Returns the choice of a decision.
+    pub(super) const fn of(decision: Decision) -> Self {
+        match decision {
+            Decision::Granted => Self::Grant,
+            Decision::GrantedInPart => Self::GrantInPart,
+            Decision::Denied => Self::Deny,
+            Decision::Query => Self::Query,
+            Decision::Provisional => Self::Provisional,
+        }
+    }
+
     const fn decision(self) -> Decision {
         match self {
             Self::Grant => Decision::Granted,
             Self::GrantInPart => Decision::GrantedInPart,
             Self::Deny => Decision::Denied,
             Self::Query => Decision::Query,
+            Self::Provisional => Decision::Provisional,
         }
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Deciding {
-    claim: String,
-    item: Option<u32>,
-    decision: Choice,
-    reason: Option<Reason>,
-    text: Option<String>,
-    quantity: Option<Quantity>,
+pub(super) struct Deciding {
+    pub(super) claim: String,
+    pub(super) item: Option<u32>,
+    pub(super) decision: Choice,
+    pub(super) reason: Option<Reason>,
+    pub(super) text: Option<String>,
+    pub(super) quantity: Option<Quantity>,
+    /// For a release under security.
+    pub(super) security: Option<Security>,
+    /// Whether a second officer is to confirm.
+    #[serde(default)]
+    pub(super) propose: bool,
 }
 
 /// Decides about one claimed item.
@@ -87,15 +108,49 @@ pub(super) fn decide(
     }
     refresh(customs, cx, &claim, &mut item)?;
     let decision = input.decision.decision();
+    securing::check(&input, decision)?;
     let words = justify(&item.assessment.matched, &item.assessment.proposal, &input, decision)?;
+    let order = Order { input, decision, words };
+    if four_eyes::is_needed(customs, cx, &item, decision) {
+        return four_eyes::propose(customs, cx, caller, &item, &order);
+    }
+    if order.input.propose {
+        let text = "this needs no second officer; decide it without `propose`";
+        return Err(refuse(ErrorKind::Invalid, "no-second-officer", text));
+    }
+    carry_out(customs, cx, caller, Decided { claim, item }, order, None)
+}
+
+/// What an officer wants, checked.
+pub(super) struct Order {
+    pub(super) input: Deciding,
+    pub(super) decision: Decision,
+    pub(super) words: Words,
+}
+
+/// The claimed item about which is decided.
+pub(super) struct Decided {
+    pub(super) claim: Claim,
+    pub(super) item: ClaimItem,
+}
+
+/// Debits, secures and settles, keeps the decision, and tells the partner.
+pub(super) fn carry_out(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    about: Decided,
+    order: Order,
+    confirmed: Option<&Confirmed>,
+) -> Result<Value, Rejection> {
+    let Decided { claim, mut item } = about;
+    let Order { input, decision, words } = order;
     let mut certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
     let debited = settle(cx, caller, &item, certificate.as_mut(), &input, decision)?;
     let drawn = Drawn { decision, quantity: debited.as_ref() };
     quotas::settle(customs, cx, &claim, &item, &drawn)?;
     item.decisions += 1;
     let ledger = certificate.as_ref().and_then(|c| c.ledger_of(item.quote.item));
-    let light = item.assessment.light;
-    let grants = matches!(decision, Decision::Granted | Decision::GrantedInPart);
     let mut record = DecisionRecord {
         claim: item.claim.clone(),
         item: item.item,
@@ -106,9 +161,12 @@ pub(super) fn decide(
         debited,
         balance: ledger.map(crate::certificate::LedgerItem::balance_quantity),
         proposal: item.assessment.proposal.clone(),
-        light,
+        light: item.assessment.light,
         duty: None,
-        overridden: grants && light == Light::Red,
+        security: None,
+        settlement: None,
+        overridden: four_eyes::overrides(&item, decision),
+        proposed: confirmed.map(|confirmed| confirmed.proposed.clone()),
         officer: signed_by(caller),
         at: cx.now,
         day: local_date(cx.now, customs.config.nation()),
@@ -118,18 +176,24 @@ pub(super) fn decide(
     record.duty = claim.item(item.item).and_then(|goods| {
         let partner = customs.config.partner_nation();
         let claimed = item.assessment.matched.claimed.as_ref();
-        // What is granted without a debit, on paper from before the exchange, is granted whole.
-        let share = relief::share(grants, record.debited.as_ref(), claimed);
+        let share = match decision {
+            // Until the decision the duty with the preference is paid, the rest secured.
+            Decision::Provisional => Decimal::ONE,
+            // What is granted without a debit, on paper from before the exchange, is granted whole.
+            _ => relief::share(decision.grants(), record.debited.as_ref(), claimed),
+        };
         relief::payable(tariff.as_ref()?, partner, &claim, goods, share)
     });
+    securing::take_or_settle(cx, &item, &mut record, input.security)?;
     let certificate = certificate.as_ref();
     let settled = Settled { claim: &claim, item: &item, certificate, record: &record };
     record.results = inform(customs, cx, caller, &settled)?;
     finish(cx, &mut item, &record)?;
+    four_eyes::end(customs, cx, &item, &record, confirmed)?;
     Ok(show::decided(&item, &record))
 }
 
-fn find_item(
+pub(super) fn find_item(
     cx: &Context<'_>,
     claim: &str,
     item: Option<u32>,
@@ -156,7 +220,7 @@ fn find_item(
     Ok((found, item))
 }
 
-fn already_decided(cx: &Context<'_>, item: &ClaimItem) -> Result<Rejection, Rejection> {
+pub(super) fn already_decided(cx: &Context<'_>, item: &ClaimItem) -> Result<Rejection, Rejection> {
     let key = format!("{}#{:05}", item.id(), item.decisions);
     let last: Option<DecisionRecord> = cx.tx.find(key)?;
     let by = last.map(|last| format!(" by {} on {}", last.officer, last.day)).unwrap_or_default();
@@ -170,7 +234,7 @@ fn already_decided(cx: &Context<'_>, item: &ClaimItem) -> Result<Rejection, Reje
 }
 
 /// Matches the item as things stand now, and keeps the result when it is another one.
-fn refresh(
+pub(super) fn refresh(
     customs: &Customs,
     cx: &mut Context<'_>,
     claim: &Claim,
@@ -187,9 +251,9 @@ fn refresh(
     Ok(())
 }
 
-struct Words {
-    reason: Reason,
-    text: String,
+pub(super) struct Words {
+    pub(super) reason: Reason,
+    pub(super) text: String,
 }
 
 /// Finds reason and text: those of the proposal when it is followed, the officer's own otherwise.
@@ -199,7 +263,7 @@ fn justify(
     input: &Deciding,
     decision: Decision,
 ) -> Result<Words, Rejection> {
-    let grants = matches!(decision, Decision::Granted | Decision::GrantedInPart);
+    let grants = decision.grants();
     if grants {
         let blocked = NOT_GRANTABLE.into_iter().find_map(|rule| matched.find(rule));
         if let Some(difference) = blocked {
@@ -212,17 +276,18 @@ fn justify(
             Some(text) => required_text(Some(text), "why")?,
             None => proposal.text.clone(),
         };
-        return Ok(Words { reason: input.reason.unwrap_or(proposal.reason), text });
+        let reason = input.reason.unwrap_or(proposal.reason);
+        return Ok(Words { reason: fitting(reason, decision)?, text });
     }
     let Some(reason) = input.reason else {
-        let codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         let text = format!(
             "this goes against the proposal ({}); give a reason, one of {}",
             proposal.text,
-            codes.join(", ")
+            reasons()?.fitting(decision).join(", ")
         );
         return Err(refuse(ErrorKind::Invalid, "reason-required", text));
     };
+    let reason = fitting(reason, decision)?;
     let what = if grants && matched.light() == Light::Red {
         "why the preference is granted against a red match"
     } else {
@@ -231,9 +296,30 @@ fn justify(
     Ok(Words { reason, text: required_text(input.text.as_deref(), what)? })
 }
 
-/// Checks a text that a person must give.
+pub(super) fn reasons() -> Result<&'static Reasons, Rejection> {
+    let damaged =
+        |error: crate::decision::reasons::Error| refuse(error.kind(), "reasons", error.to_string());
+    Reasons::shipped().map_err(damaged)
+}
+
+/// Refuses a reason that does not fit the decision.
+fn fitting(reason: Reason, decision: Decision) -> Result<Reason, Rejection> {
+    let reasons = reasons()?;
+    if reasons.fits(reason, decision) {
+        return Ok(reason);
+    }
+    let text = format!(
+        "the reason {} does not fit this decision; give one of {}",
+        reason.code(),
+        reasons.fitting(decision).join(", ")
+    );
+    Err(refuse(ErrorKind::Invalid, "reason-does-not-fit", text))
+}
+
+/// Checks a text that a person must give, and takes out characters that cannot be seen.
 pub(super) fn required_text(text: Option<&str>, what: &str) -> Result<String, Rejection> {
-    let text = text.map(str::trim).unwrap_or_default();
+    let text = shown_text(text.unwrap_or_default());
+    let text = text.trim();
     let length = text.chars().count();
     if (TEXT_CHARS_MIN..=TEXT_CHARS_MAX).contains(&length) {
         return Ok(text.to_owned());
@@ -242,6 +328,14 @@ pub(super) fn required_text(text: Option<&str>, what: &str) -> Result<String, Re
         "say {what} in `text`, in {TEXT_CHARS_MIN} to {TEXT_CHARS_MAX} characters; it has {length}"
     );
     Err(refuse(ErrorKind::Invalid, "text-required", text))
+}
+
+/// Returns a text without line breaks and without characters that cannot be seen, such as those
+/// that turn the direction of writing.
+fn shown_text(text: &str) -> String {
+    let spaced: String =
+        text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }).collect();
+    validate::visible(&spaced).into_owned()
 }
 
 /// Takes back what an earlier decision debited and debits what this one grants.
@@ -253,7 +347,7 @@ fn settle(
     input: &Deciding,
     decision: Decision,
 ) -> Result<Option<Quantity>, Rejection> {
-    let grants = matches!(decision, Decision::Granted | Decision::GrantedInPart);
+    let grants = decision.grants();
     let Some(certificate) = certificate else {
         // Only a certificate from before the exchange can be granted unseen; it has no ledger.
         return Ok(None);
@@ -277,7 +371,7 @@ fn settle(
 }
 
 /// Returns how much is to be debited, in the unit of the certificate.
-fn granted_quantity(
+pub(super) fn granted_quantity(
     item: &ClaimItem,
     certificate: &Certificate,
     input: &Deciding,
@@ -337,8 +431,7 @@ fn inform(
     settled: &Settled<'_>,
 ) -> Result<Vec<ExchangeId>, Rejection> {
     let Settled { claim, item, certificate, record } = *settled;
-    let grants = matches!(record.decision, Decision::Granted | Decision::GrantedInPart);
-    if grants && record.debited.is_none() {
+    if record.decision.grants() && record.debited.is_none() {
         // Nothing was debited, and the partner has no data of this certificate either.
         return Ok(Vec::new());
     }
@@ -402,6 +495,7 @@ fn finish(
         Decision::GrantedInPart => ItemState::GrantedInPart,
         Decision::Denied => ItemState::Denied,
         Decision::Query => ItemState::Query,
+        Decision::Provisional => ItemState::Provisional,
     };
     cx.tx.save(item)?;
     cx.tx.add(record)?;
@@ -417,6 +511,9 @@ fn finish(
         record.text.as_deref().unwrap_or_default()
     );
     note(cx.tx, cx.now, &subject, &record.officer, text)?;
+    if record.decision == Decision::Provisional {
+        return Ok(());
+    }
     if record.decision == Decision::Query {
         let text = format!("item {}: waiting for the partner's answer about the claim", item.item);
         open_task(cx.tx, cx.now, TaskKind::PartnerQuery, &subject, text)?;

@@ -129,7 +129,7 @@ pub(super) fn settle(
 ) -> Result<(), Rejection> {
     let key = item.id();
     match drawn.decision {
-        Decision::Query => Ok(()),
+        Decision::Query | Decision::Provisional => Ok(()),
         Decision::Denied => release(customs, cx, &key),
         Decision::Granted | Decision::GrantedInPart => grant(customs, cx, claim, &key, drawn),
     }

@@ -375,6 +375,7 @@ fn told(item: &UtilisationItem, claim_item: &str) -> String {
         Decision::GrantedInPart => "granted in part",
         Decision::Denied => "denied",
         Decision::Query => "queried",
+        Decision::Provisional => "released under security",
     };
     let debited = item.write_off.quantity.as_ref().filter(|quantity| !quantity.value.is_zero());
     let debited = debited.map(|quantity| format!(", {quantity} debited")).unwrap_or_default();

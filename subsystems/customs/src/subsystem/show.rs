@@ -10,7 +10,7 @@ use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
 use super::operate::read;
-use super::{Customs, responses};
+use super::{Customs, audit, responses};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
@@ -52,7 +52,7 @@ pub(super) fn show(
     match (input.certificate, input.export, input.claim, input.consignment) {
         (Some(number), None, None, None) => show_certificate(customs, view, now, &number),
         (None, Some(number), None, None) => show_export(customs, view, &number),
-        (None, None, Some(number), None) => show_claim(view, &claim_key(&number)),
+        (None, None, Some(number), None) => show_claim(view, now, &claim_key(&number)),
         (None, None, None, Some(ucr)) => show_consignment(view, now, customs, &ucr),
         _ => {
             let text = "give exactly one of `certificate`, `export`, `claim` and `consignment`";
@@ -227,7 +227,7 @@ fn export_summary(export: &Export) -> Value {
     })
 }
 
-fn show_claim(view: &dyn Read, key: &str) -> Result<Value, Rejection> {
+fn show_claim(view: &dyn Read, now: Timestamp, key: &str) -> Result<Value, Rejection> {
     let shown = claim_by_key(view, key, false)?;
     let claim: Option<Claim> = view.find(key)?;
     let versions: Vec<Value> = claim
@@ -246,6 +246,8 @@ fn show_claim(view: &dyn Read, key: &str) -> Result<Value, Rejection> {
     let extra = json!({
         "versions": versions,
         "decisions": json_of(&rows::<DecisionRecord>(view, "by_claim", key)?),
+        "overrides": audit::overrides_about(view, now, key)?,
+        "securities": audit::securities_of(view, key)?,
         "assessments": json_of(&rows::<AssessmentRecord>(view, "by_claim", key)?),
         "related": related,
         "responses": responses::about(view, &claim_subject(key))?,
@@ -390,6 +392,8 @@ enum What {
 struct Listing {
     what: What,
     state: Option<String>,
+    /// Of overrides, the month in which they were proposed, `2026-10`.
+    month: Option<String>,
     #[serde(default = "shown")]
     limit: usize,
 }
@@ -410,6 +414,13 @@ pub(super) fn list(
     let day = local_date(now, customs.config.nation());
     let by = |index, value: &str| Range::of(index, vec![value.into()], limit);
     let state = input.state.as_deref();
+    if let Some(month) = &input.month {
+        if matches!(input.what, What::Overrides) {
+            return audit::overrides_of(view, now, month, limit);
+        }
+        let text = "`month` is for overrides; leave it out";
+        return Err(refuse(ErrorKind::Invalid, "bad-input", text));
+    }
     let all: Vec<Value> = match input.what {
         What::Claims => {
             let range = state.map_or_else(|| Range::all(limit), |state| by("by_state", state));

@@ -12,6 +12,10 @@ use karvan_subsystem::{Caller, Outgoing, Rejection, Subsystem as _};
 use karvan_types::{Instance, MemberId, Timestamp};
 use serde_json::Value;
 
+/// Who acts for a member.
+pub(crate) const OFFICER: &str = "officer-7";
+/// Another person of the importing customs service.
+pub(crate) const SECOND_OFFICER: &str = "officer-8";
 /// Most documents that one step may set in motion.
 const DELIVERIES_MAX: usize = 100;
 
@@ -92,9 +96,19 @@ impl Exchange {
         operation: &str,
         input: Value,
     ) -> Result<Value, Rejection> {
+        self.act_as((member, OFFICER), operation, input).await
+    }
+
+    /// Calls an operation as a person of a member and delivers what follows from it.
+    pub(crate) async fn act_as(
+        &mut self,
+        (member, user): (&MemberId, &str),
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Rejection> {
         let caller = Caller {
             member: member.clone(),
-            user: "officer-7".to_owned(),
+            user: user.to_owned(),
             permissions: vec!["*".to_owned()],
         };
         let side = self.side(member.instance());
@@ -152,8 +166,9 @@ impl Exchange {
         let actor = match step.actor {
             Actor::Issuer => issuer_of(consignment.from),
             Actor::ExportCustoms => customs_of(consignment.from),
-            Actor::ImportCustoms => customs_of(consignment.to),
+            Actor::ImportCustoms | Actor::SecondOfficer => customs_of(consignment.to),
         };
-        self.act(&actor, &step.operation, step.input.clone()).await
+        let user = if step.actor == Actor::SecondOfficer { SECOND_OFFICER } else { OFFICER };
+        self.act_as((&actor, user), &step.operation, step.input.clone()).await
     }
 }

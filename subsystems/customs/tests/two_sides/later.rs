@@ -59,7 +59,9 @@ async fn a_cancellation_after_the_grant_is_a_task() {
     let output = exchange.act(&pk, "decide", deny).await.expect("denied");
     assert_eq!(output["decision"]["reason"], "cert-invalid");
     assert_eq!(output["decision"]["balance"]["value"], "20000", "the debit is given back");
-    assert_eq!(tasks(&mut exchange, &pk).await, Vec::<String>::new());
+    let saved = &shown["decisions"][0]["duty"]["saved"];
+    assert_eq!(output["decision"]["settlement"]["collect"], *saved, "what was saved is due");
+    assert_eq!(tasks(&mut exchange, &pk).await, ["duty-settlement"]);
     let shown = exchange.act(&pk, "show", show).await.expect("shown");
     let history: Vec<_> = shown["history"].as_array().expect("lines").iter().collect();
     assert!(

@@ -1,6 +1,7 @@
 //! Two customs services, each on a store of its own, and what passes between them.
 
 mod catalogue;
+mod decisions;
 mod exchange;
 mod handed_in;
 mod later;

@@ -44,7 +44,12 @@ async fn what_an_officer_reads() {
         let mut exchange = Exchange::new(consignment.today);
         for step in &consignment.steps {
             match exchange.play(&consignment, step).await {
-                Ok(output) if matches!(step.operation.as_str(), "claim" | "decide" | "reopen") => {
+                Ok(output)
+                    if matches!(
+                        step.operation.as_str(),
+                        "claim" | "decide" | "confirm" | "reopen"
+                    ) =>
+                {
                     text.push_str(&said(&output));
                 }
                 Ok(_) => {}

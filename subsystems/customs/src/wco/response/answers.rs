@@ -205,11 +205,12 @@ impl Response {
     }
 }
 
-const DECISIONS: [(Decision, &str); 4] = [
+const DECISIONS: [(Decision, &str); 5] = [
     (Decision::Granted, "GRA"),
     (Decision::GrantedInPart, "PAR"),
     (Decision::Denied, "DEN"),
     (Decision::Query, "QRY"),
+    (Decision::Provisional, "PRV"),
 ];
 
 fn decision_code(decision: Decision) -> &'static str {

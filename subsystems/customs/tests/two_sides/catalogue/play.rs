@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::case::{Answer, Case, Document, Format, Play, Refusal, Response, Step};
 use super::source::change;
-use crate::exchange::{Exchange, customs_of, issuer_of};
+use crate::exchange::{Exchange, OFFICER, SECOND_OFFICER, customs_of, issuer_of};
 
 /// The day of a play without a sample.
 const TODAY: &str = "2026-10-05T05:00:00Z";
@@ -72,6 +72,7 @@ impl Stage {
                     samples::Actor::Issuer => "issuer",
                     samples::Actor::ExportCustoms => "export-customs",
                     samples::Actor::ImportCustoms => "import-customs",
+                    samples::Actor::SecondOfficer => "second-officer",
                 };
                 let mut input = original.input;
                 change(&mut input, &step.changes)?;
@@ -117,7 +118,7 @@ impl Stage {
         Ok(match text {
             "issuer" => issuer_of(from),
             "export-customs" => customs_of(from),
-            "import-customs" => customs_of(to),
+            "import-customs" | "second-officer" => customs_of(to),
             name => name.parse().map_err(|error| format!("`{name}`: {error}"))?,
         })
     }
@@ -130,7 +131,8 @@ impl Stage {
         refusal: Option<Value>,
     ) -> Result<(), String> {
         let member = self.member(actor)?;
-        match (self.exchange.act(&member, operation, input).await, refusal) {
+        let user = if actor == "second-officer" { SECOND_OFFICER } else { OFFICER };
+        match (self.exchange.act_as((&member, user), operation, input).await, refusal) {
             (Err(found), Some(expected)) => {
                 self.given.insert(Response::Reject);
                 refused(&expected, &found)
