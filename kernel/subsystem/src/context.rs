@@ -1,6 +1,6 @@
 //! What a sub-system may do while it handles something.
 
-use karvan_store::Tx;
+use karvan_store::{Error, Tx};
 use karvan_types::{ErrorKind, ExchangeId, MemberId, Timestamp};
 
 use crate::{Outgoing, Rejection};
@@ -80,6 +80,34 @@ impl<'a> Context<'a> {
     /// Raises an alarm for the operators of this node, with an entry in the evidence log.
     pub fn warn(&mut self, code: &'static str, text: impl Into<String>) {
         self.wanted.warnings.push(Warning { code, text: text.into() });
+    }
+
+    /// Does a part of the act by itself: when it is refused, what it wrote and what it asked
+    /// for are taken back, and the rest of the act goes on.
+    pub fn nested<T>(
+        &mut self,
+        work: impl FnOnce(&mut Context<'_>) -> Result<T, Rejection>,
+    ) -> Result<T, Rejection> {
+        let Self { tx, now, wanted, ids } = self;
+        let (mut work, mut found) = (Some(work), None);
+        let done = tx.nested(&mut |tx| {
+            let Some(work) = work.take() else { return Ok(()) };
+            let mut part = Context::new(tx, *now, &mut **ids);
+            let result = work(&mut part);
+            let kept = result.is_ok();
+            if kept {
+                wanted.documents.append(&mut part.wanted.documents);
+                wanted.warnings.append(&mut part.wanted.warnings);
+            }
+            found = Some(result);
+            if kept { Ok(()) } else { Err(Error::RolledBack("a part was refused".to_owned())) }
+        });
+        match (found, done) {
+            (Some(Err(refusal)), Err(Error::RolledBack(_))) => Err(refusal),
+            (_, Err(error)) => Err(error.into()),
+            (Some(result), Ok(())) => result,
+            (None, Ok(())) => Err(Error::Stopped.into()),
+        }
     }
 
     /// Ends the act and returns what it asks for.
