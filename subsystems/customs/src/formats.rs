@@ -14,6 +14,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+pub(crate) use convert::document_type;
 pub use convert::{Contents, Document, Error, Format, Read, Target, detect, read, write};
 
 /// Most losses that are listed.

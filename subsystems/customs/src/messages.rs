@@ -219,20 +219,27 @@ impl Message {
     pub fn parse(code: &str, text: &[u8]) -> Result<Self, Error> {
         let kind = DocumentType::from_code(code)
             .ok_or_else(|| Error::UnknownDocumentType(code.chars().take(20).collect()))?;
+        let document_type = kind.code();
+        let value = json::parse(text).map_err(|source| Error::Json { document_type, source })?;
+        Self::from_value(kind, value)
+    }
+
+    /// Makes a message of the document type `kind` of a value that was parsed strictly.
+    pub fn from_value(kind: DocumentType, value: Value) -> Result<Self, Error> {
         Ok(match kind {
-            DocumentType::Export => Self::Export(read(kind, text)?),
-            DocumentType::Certificate => Self::Certificate(read(kind, text)?),
-            DocumentType::Import => Self::Import(read(kind, text)?),
-            DocumentType::Utilisation => Self::Utilisation(read(kind, text)?),
-            DocumentType::Validation => Self::Validation(read(kind, text)?),
-            DocumentType::Amendment => Self::Amendment(read(kind, text)?),
-            DocumentType::Cancellation => Self::Cancellation(read(kind, text)?),
-            DocumentType::Transport => Self::Transport(read(kind, text)?),
-            DocumentType::Query => Self::Query(read(kind, text)?),
-            DocumentType::Response => Self::Response(read(kind, text)?),
-            DocumentType::Ledger => Self::Ledger(read(kind, text)?),
-            DocumentType::Sequence => Self::Sequence(read(kind, text)?),
-            DocumentType::Mirror => Self::Mirror(read(kind, text)?),
+            DocumentType::Export => Self::Export(fit(kind, value)?),
+            DocumentType::Certificate => Self::Certificate(fit(kind, value)?),
+            DocumentType::Import => Self::Import(fit(kind, value)?),
+            DocumentType::Utilisation => Self::Utilisation(fit(kind, value)?),
+            DocumentType::Validation => Self::Validation(fit(kind, value)?),
+            DocumentType::Amendment => Self::Amendment(fit(kind, value)?),
+            DocumentType::Cancellation => Self::Cancellation(fit(kind, value)?),
+            DocumentType::Transport => Self::Transport(fit(kind, value)?),
+            DocumentType::Query => Self::Query(fit(kind, value)?),
+            DocumentType::Response => Self::Response(fit(kind, value)?),
+            DocumentType::Ledger => Self::Ledger(fit(kind, value)?),
+            DocumentType::Sequence => Self::Sequence(fit(kind, value)?),
+            DocumentType::Mirror => Self::Mirror(fit(kind, value)?),
         })
     }
 
@@ -302,10 +309,9 @@ impl Message {
     }
 }
 
-fn read<T: DeserializeOwned>(kind: DocumentType, text: &[u8]) -> Result<Box<T>, Error> {
-    json::from_slice(text)
-        .map(Box::new)
-        .map_err(|source| Error::Json { document_type: kind.code(), source })
+fn fit<T: DeserializeOwned>(kind: DocumentType, value: Value) -> Result<Box<T>, Error> {
+    let fitted = serde_json::from_value(value).map(Box::new);
+    fitted.map_err(|error| Error::Json { document_type: kind.code(), source: error.into() })
 }
 
 #[cfg(test)]

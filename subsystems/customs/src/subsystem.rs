@@ -20,6 +20,7 @@ mod claiming;
 mod config;
 mod decide;
 mod four_eyes;
+mod importing;
 mod incoming;
 mod interchanges;
 mod language;
@@ -43,6 +44,7 @@ use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejec
 use karvan_types::Timestamp;
 use serde_json::Value;
 
+use crate::bulk;
 use crate::certificate::{CERTIFICATES, DEBITS};
 use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
 use crate::clocks::Clocks;
@@ -158,6 +160,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
     Migration { id: "customs-0004", creates: &[&TIMERS] },
     Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES] },
+    Migration { id: "customs-0011", creates: &[&bulk::IMPORTS, &bulk::BATCHES, &bulk::WAITING] },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
 ];
 
@@ -249,6 +252,19 @@ const OPERATIONS: &[Operation] = &[
         "Pack where each printed certificate of the caller's member stands, for signing.",
     ),
     operation(
+        "import",
+        "customs.import",
+        true,
+        "Take a batch of records of an import, each with an outcome of its own and by the \
+         permission of its kind.",
+    ),
+    operation(
+        "imports",
+        "customs.import",
+        false,
+        "List imports, or show how far one has come and what became of its records.",
+    ),
+    operation(
         "reasons",
         "customs.read",
         false,
@@ -326,6 +342,7 @@ impl Subsystem for Customs {
             "interchange" => interchanges::take(self, cx, caller, input),
             "certificate" => operate::certificate(self, cx, caller, input),
             "claim" => language::speaking(input, |input| claiming::claim(self, cx, caller, input)),
+            "import" => importing::import(self, cx, caller, input),
             "decide" => decide::decide(self, cx, caller, input),
             "confirm" => four_eyes::confirm(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
@@ -358,6 +375,7 @@ impl Subsystem for Customs {
     ) -> Result<Value, Rejection> {
         match operation {
             "show" => language::speaking(input, |input| show::show(self, view, now, input)),
+            "imports" => importing::show(view, caller, input),
             "list" => show::list(self, view, now, input),
             "reasons" => audit::reasons(input),
             "statuses" => register::statuses(view, now, caller, input),

@@ -224,14 +224,19 @@ fn xml(bytes: &[u8], context: Context<'_>) -> Result<Contents, Error> {
     })
 }
 
-/// Reads a canonical message, whose type is told by members that only it has.
+/// Reads a canonical message.
 fn message(bytes: &[u8]) -> Result<Message, Error> {
     let code = "EXD, IMP, COO, UTL, VAL, AMD or CXL";
     let value = json::parse(bytes)
         .map_err(|source| messages::Error::Json { document_type: code, source })?;
+    Ok(Message::from_value(document_type(&value)?, value)?)
+}
+
+/// Returns the type of a canonical message, which is told by members that only it has.
+pub(crate) fn document_type(value: &Value) -> Result<DocumentType, messages::Error> {
     let has = |name: &str| value.get(name).is_some();
     let type_code = value.get("TypeCode").and_then(Value::as_str).unwrap_or_default();
-    let kind = match type_code {
+    Ok(match type_code {
         _ if has("outcome") => DocumentType::Validation,
         _ if has("decisionDate") => DocumentType::Utilisation,
         _ if has("Amendment") => DocumentType::Amendment,
@@ -239,9 +244,10 @@ fn message(bytes: &[u8]) -> Result<Message, Error> {
         _ if has("formCode") => DocumentType::Certificate,
         IMPORT_TYPE_CODE => DocumentType::Import,
         EXPORT_TYPE_CODE => DocumentType::Export,
-        other => return Err(messages::Error::UnknownDocumentType(other.to_owned()).into()),
-    };
-    Ok(Message::parse(kind.code(), bytes)?)
+        other => {
+            return Err(messages::Error::UnknownDocumentType(other.chars().take(20).collect()));
+        }
+    })
 }
 
 /// Writes a document, and lists what is not in the text.

@@ -1,7 +1,7 @@
 //! Messages that this side writes itself: validations and results, and the record of what is sent.
 
 use karvan_subsystem::{Context, Outgoing, Rejection};
-use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId};
+use karvan_types::{Digest, ErrorKind, MemberId};
 
 use crate::journal::{Direction, MessageRecord, MessageState};
 use crate::messages::{
@@ -21,14 +21,14 @@ pub(super) fn next_reference(cx: &mut Context<'_>, prefix: &str) -> Result<Strin
     Ok(format!("{prefix}-{}-{}", cx.now.as_millis(), cx.tx.next(REFERENCES)?))
 }
 
-/// Sends a message and records it.
+/// Sends a message; returns its record.
 pub(super) fn send(
     cx: &mut Context<'_>,
     from: &MemberId,
     to: &MemberId,
     message: &Message,
     subject: &str,
-) -> Result<ExchangeId, Rejection> {
+) -> Result<MessageRecord, Rejection> {
     let body = message.to_canonical().map_err(|error| unreadable(&error))?;
     let code = message.document_type().code();
     let exchange = cx.send(Outgoing {
@@ -53,7 +53,7 @@ pub(super) fn send(
         raw: String::from_utf8_lossy(&body).into_owned(),
     };
     cx.tx.add(&record)?;
-    Ok(exchange)
+    Ok(record)
 }
 
 /// Tells the sender of a business message that it was accepted, or what to change.

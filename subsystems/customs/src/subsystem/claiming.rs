@@ -40,7 +40,7 @@ pub(super) fn claim(
     must_act_for(caller, &customs.config.customs)?;
     let input: Claiming = read("claim", input)?;
     let Read { message, told } = match (input.claim, input.xml) {
-        (Some(claim), None) => Read::of(message("IMP", &claim)?),
+        (Some(claim), None) => Read::of(message(DocumentType::Import, claim)?),
         (None, Some(xml)) => read_xml(customs, cx, &xml, DocumentType::Import)?,
         _ => {
             let text = "give exactly one of `claim` and `xml`";
@@ -58,8 +58,7 @@ pub(super) fn claim(
     Ok(show::merge(output, told))
 }
 
-/// Files an import declaration. One that claims no preference is kept all the same: the general
-/// rate applies to it.
+/// Files an import declaration and shows it.
 pub(super) fn file(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -67,6 +66,28 @@ pub(super) fn file(
     content: Box<ImportClaim>,
     importer_class: Option<ImporterClass>,
 ) -> Result<Value, Rejection> {
+    let filed = take(customs, cx, caller, content, importer_class)?;
+    show::claim_by_key(cx.tx, &filed.key, filed.is_duplicate)
+}
+
+/// An import declaration that is here now.
+pub(super) struct Filed {
+    pub(super) key: String,
+    /// Whether the same was filed before; then nothing changed.
+    pub(super) is_duplicate: bool,
+    /// Its claimed items.
+    pub(super) items: Vec<ClaimItem>,
+}
+
+/// Files an import declaration. One that claims no preference is kept all the same: the general
+/// rate applies to it.
+pub(super) fn take(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    content: Box<ImportClaim>,
+    importer_class: Option<ImporterClass>,
+) -> Result<Filed, Rejection> {
     let message = Message::Import(content);
     let errors = refusals(&message, cx.now);
     if !errors.is_empty() {
@@ -79,13 +100,14 @@ pub(super) fn file(
     if let Some(existing) = &existing
         && existing.versions.iter().any(|version| version.digest == digest)
     {
-        return show::claim_by_key(cx.tx, &key, true);
+        let items = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
+        return Ok(Filed { key, is_duplicate: true, items });
     }
     let importer_class = importer_class.unwrap_or(DEFAULT_IMPORTER);
     let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
     cx.tx.save(&claim)?;
-    match_items(customs, cx, &claim)?;
-    show::claim_by_key(cx.tx, &key, false)
+    let items = match_items(customs, cx, &claim)?;
+    Ok(Filed { key, is_duplicate: false, items })
 }
 
 /// Makes the claim to store: the first version, or a later one on top of it.
@@ -159,14 +181,17 @@ pub(super) fn withdrawn(key: &str) -> Rejection {
     refuse(ErrorKind::Conflict, "claim-withdrawn", text)
 }
 
-fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result<(), Rejection> {
+fn match_items(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    claim: &Claim,
+) -> Result<Vec<ClaimItem>, Rejection> {
     let key = claim.id();
     let old: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
-    let Some(content) = claim.content() else { return Ok(()) };
-    let mut claims_preference = false;
+    let Some(content) = claim.content() else { return Ok(old) };
+    let mut items = Vec::new();
     for item in &content.shipment.items {
         let Some(quote) = quote_of(item)? else { continue };
-        claims_preference = true;
         quotas::ask(customs, cx, claim, item)?;
         let occasion = Occasion { because: "the claim was filed", now: cx.now };
         let assessment = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
@@ -183,6 +208,7 @@ fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result
             decisions: 0,
         };
         assess::keep(cx, &mut stored)?;
+        items.push(stored);
     }
     for gone in old
         .iter()
@@ -191,10 +217,10 @@ fn match_items(customs: &Customs, cx: &mut Context<'_>, claim: &Claim) -> Result
         cx.tx.remove::<ClaimItem>(gone.id())?;
         quotas::release(customs, cx, &gone.id())?;
     }
-    if !claims_preference {
+    if items.is_empty() {
         note(cx.tx, cx.now, &claim_subject(&key), "match", explain::no_preference(Language::En))?;
     }
-    Ok(())
+    Ok(items)
 }
 
 fn quote_of(item: &GoodsItem) -> Result<Option<Quote>, Rejection> {

@@ -66,7 +66,7 @@ impl Choice {
         }
     }
 
-    const fn decision(self) -> Decision {
+    pub(super) const fn decision(self) -> Decision {
         match self {
             Self::Grant => Decision::Granted,
             Self::GrantInPart => Decision::GrantedInPart,
@@ -220,9 +220,13 @@ pub(super) fn find_item(
     Ok((found, item))
 }
 
+/// Returns the key of the newest decision about an item.
+pub(super) fn last_decision(item: &ClaimItem) -> String {
+    format!("{}#{:05}", item.id(), item.decisions)
+}
+
 pub(super) fn already_decided(cx: &Context<'_>, item: &ClaimItem) -> Result<Rejection, Rejection> {
-    let key = format!("{}#{:05}", item.id(), item.decisions);
-    let last: Option<DecisionRecord> = cx.tx.find(key)?;
+    let last: Option<DecisionRecord> = cx.tx.find(last_decision(item))?;
     let by = last.map(|last| format!(" by {} on {}", last.officer, last.day)).unwrap_or_default();
     let text = format!(
         "item {} of claim {} is {}{by}; reopen it first, saying why",
@@ -474,7 +478,10 @@ fn inform(
     recipients.dedup();
     recipients
         .iter()
-        .map(|to| answer::send(cx, &customs.config.customs, to, &message, &subject))
+        .map(|to| {
+            let sent = answer::send(cx, &customs.config.customs, to, &message, &subject)?;
+            Ok(sent.exchange)
+        })
         .collect()
 }
 

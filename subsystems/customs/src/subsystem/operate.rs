@@ -3,7 +3,7 @@
 //! Not here: `claim` (`super::claiming`), `decide` and `reopen` (`super::decide`).
 
 use karvan_subsystem::{Caller, Context, Pointer, Rejection};
-use karvan_types::{Digest, ErrorKind, MemberId, json};
+use karvan_types::{Digest, ErrorKind, MemberId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -60,13 +60,16 @@ pub(super) fn submit(
     let Read { message, told } = match (input.declaration, input.xml, input.cancellation) {
         (Some(declaration), None, None) => {
             let is_import = declaration.get("TypeCode").is_some_and(|c| c == IMPORT_TYPE_CODE);
-            Read::of(message(if is_import { "IMP" } else { "EXD" }, &declaration)?)
+            let kind = if is_import { DocumentType::Import } else { DocumentType::Export };
+            Read::of(message(kind, declaration)?)
         }
         (None, Some(xml), None) => match read_response(&xml)? {
             Some(response) => return responses::take(customs, cx, caller, &xml, response),
             None => read_xml(customs, cx, &xml, DocumentType::Export)?,
         },
-        (None, None, Some(cancellation)) => Read::of(message("CXL", &cancellation)?),
+        (None, None, Some(cancellation)) => {
+            Read::of(message(DocumentType::Cancellation, cancellation)?)
+        }
         _ => {
             let text = "give exactly one of `declaration`, `xml` and `cancellation`";
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
@@ -82,8 +85,8 @@ pub(super) fn submit(
             amending::withdraw(customs, cx, caller, &content)?
         }
         message => {
-            must_be_about(&message, "EXD")?;
-            publish(customs, cx, caller, &message)?
+            let published = publish_export(customs, cx, caller, &message)?;
+            self::told(&published, &message)
         }
     };
     Ok(show::merge(output, told))
@@ -103,27 +106,21 @@ pub(super) fn certificate(
     caller: &Caller,
     input: Value,
 ) -> Result<Value, Rejection> {
-    if !customs.config.issuers.contains(&caller.member) {
-        let text = format!("{} issues no certificates of origin through this node", caller.member);
-        return Err(refuse(ErrorKind::Forbidden, "not-an-issuer", text));
-    }
+    must_issue(customs, caller)?;
     let input: Issue = read("certificate", input)?;
     let message = match (input.certificate, input.cancellation) {
-        (Some(certificate), None) => message("COO", &certificate)?,
-        (None, Some(cancellation)) => message("CXL", &cancellation)?,
+        (Some(certificate), None) => message(DocumentType::Certificate, certificate)?,
+        (None, Some(cancellation)) => message(DocumentType::Cancellation, cancellation)?,
         _ => {
             let text = "give exactly one of `certificate` and `cancellation`";
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
-    must_be_about(&message, "COO")?;
-    publish(customs, cx, caller, &message)
+    publish_certificate(customs, cx, caller, &message).map(|published| told(&published, &message))
 }
 
-pub(super) fn message(code: &str, value: &Value) -> Result<Message, Rejection> {
-    let text = json::canonical(value)
-        .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
-    Message::parse(code, &text).map_err(|error| answer::unreadable(&error))
+pub(super) fn message(kind: DocumentType, value: Value) -> Result<Message, Rejection> {
+    Message::from_value(kind, value).map_err(|error| answer::unreadable(&error))
 }
 
 fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
@@ -166,13 +163,62 @@ pub(super) fn invalid(errors: Vec<ValidationError>) -> Rejection {
     refuse(ErrorKind::Invalid, "invalid-document", text).with_pointers(pointers.collect())
 }
 
-/// Stores our own copy of a document and sends it to the partner's customs.
+/// A document that was handed in for the partner.
+pub(super) struct Published {
+    sent: MessageRecord,
+    /// Whether the same was handed in before; then nothing was sent.
+    pub(super) is_duplicate: bool,
+}
+
+/// Refuses a caller whose member issues no certificates through this node.
+fn must_issue(customs: &Customs, caller: &Caller) -> Result<(), Rejection> {
+    if customs.config.issuers.contains(&caller.member) {
+        return Ok(());
+    }
+    let text = format!("{} issues no certificates of origin through this node", caller.member);
+    Err(refuse(ErrorKind::Forbidden, "not-an-issuer", text))
+}
+
+/// Stores our own copy of an export declaration, or its cancellation, and sends it.
+pub(super) fn publish_export(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    message: &Message,
+) -> Result<Published, Rejection> {
+    must_act_for(caller, &customs.config.customs)?;
+    must_be_about(message, "EXD")?;
+    hand_in(customs, cx, caller, message)
+}
+
+/// Stores our own copy of a certificate, or its cancellation, and sends it.
+pub(super) fn publish_certificate(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    message: &Message,
+) -> Result<Published, Rejection> {
+    must_issue(customs, caller)?;
+    must_be_about(message, "COO")?;
+    hand_in(customs, cx, caller, message)
+}
+
+/// Stores our own copy of a document, sends it to the partner's customs, and says so.
 pub(super) fn publish(
     customs: &Customs,
     cx: &mut Context<'_>,
     caller: &Caller,
     message: &Message,
 ) -> Result<Value, Rejection> {
+    Ok(told(&hand_in(customs, cx, caller, message)?, message))
+}
+
+fn hand_in(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    message: &Message,
+) -> Result<Published, Rejection> {
     let header = message.header();
     let body = message.to_canonical().map_err(|error| answer::unreadable(&error))?;
     let digest = Digest::of(&body);
@@ -182,7 +228,7 @@ pub(super) fn publish(
     let mut earlier = earlier.into_iter().filter(|sent| sent.direction == Direction::Out);
     if let Some(sent) = earlier.next() {
         if sent.digest == digest && sent.code == code {
-            return Ok(published(&sent, message, true));
+            return Ok(Published { sent, is_duplicate: true });
         }
         let text = format!(
             "the reference {} was used before for another content; give each message its own",
@@ -195,25 +241,22 @@ pub(super) fn publish(
         return Err(invalid(errors));
     }
     let subject = subject_of(customs, &caller.member, message);
-    let exchange = answer::send(cx, &caller.member, &customs.config.partner, message, &subject)?;
-    let by = signed_by(caller);
+    let sent = answer::send(cx, &caller.member, &customs.config.partner, message, &subject)?;
+    let (by, exchange) = (signed_by(caller), sent.exchange);
     let incoming =
         Incoming { exchange, sender: &caller.member, delivery: Delivery::Sent, by: &by, digest };
     match apply::apply(customs, cx, &incoming, message)? {
-        Effect::Applied { .. } => {}
-        Effect::Refused(errors) => return Err(invalid(errors)),
+        Effect::Applied { .. } => Ok(Published { sent, is_duplicate: false }),
+        Effect::Refused(errors) => Err(invalid(errors)),
         Effect::Early { waits_for } => {
             let text = format!("there is no {waits_for} here; submit the original first");
-            return Err(refuse(ErrorKind::NotFound, "no-original", text));
+            Err(refuse(ErrorKind::NotFound, "no-original", text))
         }
     }
-    let sent: Option<MessageRecord> = cx.tx.find(format!("{exchange}:out"))?;
-    sent.map(|sent| published(&sent, message, false)).ok_or_else(|| {
-        refuse(ErrorKind::Internal, "lost", "the sent message was not stored; report this")
-    })
 }
 
-fn published(sent: &MessageRecord, message: &Message, duplicate: bool) -> Value {
+fn told(published: &Published, message: &Message) -> Value {
+    let Published { sent, is_duplicate } = published;
     let header = message.header();
     let state = match sent.state {
         MessageState::Accepted => "accepted",
@@ -229,7 +272,7 @@ fn published(sent: &MessageRecord, message: &Message, duplicate: bool) -> Value 
         "digest": sent.digest,
         "recipient": sent.recipient,
         "state": state,
-        "duplicate": duplicate,
+        "duplicate": is_duplicate,
         "flags": show::flags(message, sent.at),
     })
 }

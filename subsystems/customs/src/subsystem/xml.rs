@@ -79,7 +79,7 @@ pub(super) fn read_xml(
 }
 
 /// Returns the issue date of the message that was handed in under the same reference before.
-fn received_before(
+pub(super) fn received_before(
     customs: &Customs,
     cx: &mut Context<'_>,
     message: &Message,
