@@ -10,11 +10,16 @@
 //!
 //! Not here: whether a claim may use the certificate (`crate::matching`).
 
+mod account;
 mod ledger;
 mod number;
 
+pub use account::{COPIES_MAX, carry_over, original_of};
 pub(crate) use ledger::DEBITS;
-pub use ledger::{Debit, DebitKind, Entry, LedgerError, LedgerItem, debit, give_back, held};
+pub use ledger::{
+    Debit, DebitKind, Entry, HOLDING_LINES_MAX, Holding, LedgerError, LedgerItem, debit, give_back,
+    held, holdings,
+};
 pub use number::{CertificateNumber, InvalidNumber, NUMBER_CHARS_MAX};
 
 use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
@@ -73,6 +78,16 @@ pub struct Certificate {
     /// Number of the certificate that took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// Key of the original, when this is a certified true copy of it: both draw on the ledger of
+    /// the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<String>,
+    /// Keys of its certified true copies, when there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
+    /// Why this side has suspended its use for a while, such as a verification that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_for: Option<String>,
     /// How far it has come.
     pub delivery: Delivery,
     /// Its versions, oldest first; never empty.
@@ -119,6 +134,9 @@ impl Certificate {
             issuer,
             standing: version.content.status,
             replaced_by: None,
+            copy_of: None,
+            copies: Vec::new(),
+            suspended_for: None,
             delivery,
             versions: Vec::new(),
             ledger: Vec::new(),
@@ -167,7 +185,7 @@ impl Certificate {
         }
         self.ledger.retain(|item| !item.certified.value.is_zero() || !item.debited.is_zero());
         self.versions.push(version);
-        let overdrawn = self.ledger.iter().filter(|item| item.debited > item.certified.value);
+        let overdrawn = self.ledger.iter().filter(|item| item.used() > item.certified.value);
         overdrawn.map(|item| item.item).collect()
     }
 
@@ -182,6 +200,8 @@ impl Certificate {
         let all_used = self.ledger.iter().all(|item| item.balance().is_zero());
         let any_used = self.ledger.iter().any(|item| !item.debited.is_zero());
         match self.standing {
+            CertificateStatus::Issued if self.suspended_for.is_some() => "suspended",
+            CertificateStatus::Cancelled if any_used => "revoked-after-use",
             CertificateStatus::Issued if all_used => "used-up",
             CertificateStatus::Issued if expired => "expired",
             CertificateStatus::Issued if any_used => "partly-used",

@@ -300,11 +300,18 @@ pub(crate) static DECISIONS: Table = Table {
     ],
 };
 
+impl DecisionRecord {
+    /// Returns the key of a decision about an item of a claim.
+    pub fn key_of(claim: &str, item: u32, number: u32) -> String {
+        format!("{claim}#{item:05}#{number:05}")
+    }
+}
+
 impl Record for DecisionRecord {
     const TABLE: &'static Table = &DECISIONS;
 
     fn key(&self) -> Value {
-        format!("{}#{:05}#{:05}", self.claim, self.item, self.number).into()
+        Self::key_of(&self.claim, self.item, self.number).into()
     }
 
     fn columns(&self) -> Vec<Value> {
@@ -326,6 +333,12 @@ pub struct Utilisation {
     pub claim_item: String,
     /// Item of the certificate.
     pub item: u32,
+    /// Number of the decision about the claimed item, from 1.
+    #[serde(default)]
+    pub number: u32,
+    /// Whether our ledger follows it.
+    #[serde(default)]
+    pub booked: bool,
     /// What was decided.
     pub decision: Decision,
     /// What the partner debited.

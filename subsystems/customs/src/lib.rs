@@ -12,6 +12,7 @@ pub mod explain;
 pub mod export;
 pub mod formats;
 pub mod journal;
+pub mod ledger;
 pub mod matching;
 pub mod messages;
 pub mod national;

@@ -37,8 +37,8 @@ pub use parts::{
     PreviousDocument, Seal, SharingLevel, TransportEquipment, TransportMeans, Ucr, WriteOff,
 };
 pub use result::{
-    AmendedValue, Amendment, AmendmentReason, Cancellation, Decision, DocumentReference, Outcome,
-    Pointer, UtilisationItem, UtilisationResult, Validation, ValidationError,
+    AmendedValue, Amendment, AmendmentReason, Cancellation, Decision, DocumentReference,
+    LedgerDebit, Outcome, Pointer, UtilisationItem, UtilisationResult, Validation, ValidationError,
 };
 
 pub use transport::{RoutePlace, TransportEvent, TransportReport};

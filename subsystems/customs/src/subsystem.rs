@@ -16,6 +16,7 @@ mod answer;
 mod apply;
 mod assess;
 mod audit;
+mod booking;
 mod claiming;
 mod config;
 mod decide;
@@ -24,6 +25,7 @@ mod importing;
 mod incoming;
 mod interchanges;
 mod language;
+mod ledgers;
 mod operate;
 mod quotas;
 mod receive;
@@ -31,6 +33,7 @@ mod responses;
 mod securing;
 mod senders;
 mod show;
+mod statements;
 mod tariffs;
 mod timing;
 mod xml;
@@ -53,6 +56,7 @@ use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::decision::{overrides::OVERRIDES, security::SECURITIES};
 use crate::export::{EXPORTS, LINKS};
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
+use crate::ledger::{CASES, COMPARISONS, PROGRESS, Terms};
 use crate::matching::{Rules, RulesError};
 use crate::national;
 use crate::paper::register;
@@ -72,6 +76,7 @@ pub struct Customs {
     config: Config,
     rules: Rules,
     policy: Policy,
+    ledger_terms: Terms,
     shelf: version::Shelf,
     clocks: Clocks,
     /// How many timers are taken at once; one after a failure.
@@ -91,6 +96,9 @@ pub enum SetupError {
     /// How officers decide.
     #[error(transparent)]
     Policy(#[from] crate::decision::policy::Error),
+    /// The terms of the ledger.
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::TermsError),
 }
 
 impl SetupError {
@@ -100,6 +108,7 @@ impl SetupError {
             Self::Rules(error) => error.kind(),
             Self::Clocks(error) => error.kind(),
             Self::Policy(error) => error.kind(),
+            Self::Ledger(error) => error.kind(),
         }
     }
 }
@@ -111,10 +120,17 @@ impl Customs {
             config,
             rules: Rules::shipped()?,
             policy: Policy::shipped()?,
+            ledger_terms: Terms::shipped()?,
             shelf: version::Shelf::default(),
             clocks: Clocks::shipped()?,
             batch: AtomicUsize::new(BATCH_MAX),
         })
+    }
+
+    /// Sets other terms of the ledger than the shipped ones.
+    #[must_use]
+    pub fn with_ledger_terms(self, ledger_terms: Terms) -> Self {
+        Self { ledger_terms, ..self }
     }
 
     /// Returns who is who.
@@ -159,6 +175,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
     Migration { id: "customs-0004", creates: &[&TIMERS] },
+    Migration { id: "customs-0005", creates: &[&CASES, &COMPARISONS, &PROGRESS] },
     Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES] },
     Migration { id: "customs-0011", creates: &[&bulk::IMPORTS, &bulk::BATCHES, &bulk::WAITING] },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
@@ -178,7 +195,7 @@ const DOCUMENTS: &[DocumentType] = &[
     document("TRN", "Transport report: declared goods departed, arrived or were diverted."),
     document("QRY", "Verification query: the importing side asks about a certificate."),
     document("RSP", "Answer to a verification query: confirmed, not, in part, or interim."),
-    document("LDG", "Balances of certificates, as the importing side's ledger holds them."),
+    document("LDG", "Balances of certificates as the sender's ledger holds them, to compare."),
     document("SEQ", "What was sent in a period and what became of it, and what is missing."),
     document("REC", "Figures of a month per commodity code, and unmatched consignments."),
 ];
@@ -302,6 +319,33 @@ const OPERATIONS: &[Operation] = &[
         "List the versions of a tariff, or show the text of one.",
     ),
     operation(
+        "ledger",
+        "customs.read",
+        false,
+        "Show the ledger of a certificate with every debit, list the ledgers drawn on, the cases, \
+         or how comparisons with the partner ended.",
+    ),
+    operation(
+        "ledger-compare",
+        "customs.decide",
+        true,
+        "Send our balances to the partner now, of one certificate or of all debited since the \
+         last statement; both sides compare.",
+    ),
+    operation(
+        "ledger-close",
+        "customs.decide",
+        true,
+        "Close a case of the ledger, saying what was found out.",
+    ),
+    operation(
+        "ledger-suspend",
+        "customs.decide",
+        true,
+        "Suspend the use of a certificate at this side, such as during a verification, or let it \
+         be used again.",
+    ),
+    operation(
         "quota",
         "customs.read",
         false,
@@ -348,6 +392,9 @@ impl Subsystem for Customs {
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
+            "ledger-compare" => statements::compare_now(self, cx, caller, input),
+            "ledger-close" => ledgers::close(self, cx, caller, input),
+            "ledger-suspend" => ledgers::suspend(self, cx, caller, input),
             "tariff-import" => tariffs::import(self, cx, caller, input),
             other => Err(unknown_operation(other)),
         }
@@ -381,6 +428,7 @@ impl Subsystem for Customs {
             "statuses" => register::statuses(view, now, caller, input),
             "tariff" => tariffs::explain(self, view, now, input),
             "tariffs" => tariffs::versions(self, view, input),
+            "ledger" => ledgers::look(self, view, now, input),
             "quota" => quotas::show(self, view, now, input),
             other => Err(unknown_operation(other)),
         }

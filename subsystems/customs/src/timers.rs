@@ -62,6 +62,8 @@ kinds! {
     ParkedAlarm = "parked-alarm", "the document on which a message builds, asked for already";
     /// Every night: what was sent is told to the partner.
     NightlySequence = "nightly-sequence", "the nightly comparison of what was sent";
+    /// Certificates were debited: the balances are told to the partner at night.
+    Balances = "balances", "the nightly statement of balances";
     /// An announced consignment should have arrived by then.
     Arrival = "arrival", "the arrival of announced goods";
     /// Nothing has come from the partner for long, though something is expected.

@@ -116,7 +116,7 @@ impl Nation {
             ..Grant::new(client.clone(), provider.clone())
         };
         Ok([
-            grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL"]),
+            grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL", "LDG"]),
             grant(&self.issuer()?, &partner, &["COO", "CXL", "VAL"]),
             grant(&customs, &self.other().issuer()?, &["UTL", "VAL"]),
         ])

@@ -3,6 +3,9 @@
 //! A debit changes the balance in the certificate and adds a line to the journal in the same
 //! transaction, so two offices that debit at the same moment follow each other and the second one
 //! sees what the first one left.
+//!
+//! Invariant: what is debited and carried over never exceeds what is certified at the time of a
+//! debit.
 
 use karvan_store::{Error as StoreError, Index, Range, Read, Record, Table, Tx, Value};
 use karvan_types::amount::decimal_text;
@@ -10,9 +13,12 @@ use karvan_types::{Decimal, ErrorKind, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Certificate;
+use super::account::carry_over;
 
 /// Most journal lines read for one claimed item.
 const LINES_MAX: usize = 1000;
+/// Most journal lines of one certificate that are looked at together.
+pub const HOLDING_LINES_MAX: usize = 1000;
 
 /// The balance of one item of a certificate.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -24,17 +30,29 @@ pub struct LedgerItem {
     /// What has been debited, in the same unit.
     #[serde(with = "decimal_text")]
     pub debited: Decimal,
+    /// What was used of the certificate that this one replaces and counts here too, in the same
+    /// unit.
+    #[serde(with = "decimal_text", default)]
+    pub carried: Decimal,
+    /// Debits less returns: how many claimed items draw on this item.
+    #[serde(default)]
+    pub uses: u32,
 }
 
 impl LedgerItem {
     /// Opens the ledger of an item.
     pub fn new(item: u32, certified: Quantity) -> Self {
-        Self { item, certified, debited: Decimal::ZERO }
+        Self { item, certified, debited: Decimal::ZERO, carried: Decimal::ZERO, uses: 0 }
     }
 
     /// Returns what is left; zero when an amendment certified less than was debited before.
     pub fn balance(&self) -> Decimal {
-        (self.certified.value - self.debited).max(Decimal::ZERO).normalize()
+        (self.certified.value - self.used()).max(Decimal::ZERO).normalize()
+    }
+
+    /// Returns what was used: debited here, or carried over from the certificate before it.
+    pub fn used(&self) -> Decimal {
+        self.debited + self.carried
     }
 
     /// Puts a part of what was debited back into the balance.
@@ -65,6 +83,8 @@ pub struct Entry {
     pub item: u32,
     /// The claimed item, `claim#item`, of this side or of the partner.
     pub claim_item: String,
+    /// Number of the decision about that item, from 1.
+    pub decision: u32,
     /// Who decided.
     pub officer: String,
     /// When.
@@ -90,6 +110,9 @@ pub struct Debit {
     pub balance: Decimal,
     /// The claimed item, `claim#item`.
     pub claim_item: String,
+    /// Number of the decision about that item, from 1.
+    #[serde(default)]
+    pub decision: u32,
     /// Who decided.
     pub officer: String,
     /// When.
@@ -173,6 +196,7 @@ pub fn debit(
         });
     }
     ledger.debited = (ledger.debited + quantity).normalize();
+    ledger.uses = ledger.uses.saturating_add(1);
     let balance = ledger.balance_quantity();
     let quantity = Quantity { value: quantity.normalize(), unit };
     journal(tx, certificate, entry, DebitKind::Debit, quantity, balance.value)?;
@@ -202,25 +226,71 @@ pub fn held(
     Ok(sums)
 }
 
-/// Gives back to the certificate what `claim_item` still holds of it.
+/// Gives back to the certificate what the claimed item of `entry` still holds of it, of whichever
+/// item of the certificate.
 pub fn give_back(
     tx: &mut dyn Tx,
     certificate: &mut Certificate,
-    claim_item: &str,
-    officer: &str,
-    at: Timestamp,
+    entry: &Entry,
 ) -> Result<(), LedgerError> {
-    for (item, held) in held(tx, certificate, claim_item)? {
+    for (item, held) in held(tx, certificate, &entry.claim_item)? {
         let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == item);
         let Some(ledger) = ledger else { continue };
         ledger.give_back(held);
+        ledger.uses = ledger.uses.saturating_sub(1);
         let balance = ledger.balance();
         let quantity = Quantity { value: held.normalize(), unit: ledger.certified.unit.clone() };
-        let (claim_item, officer) = (claim_item.to_owned(), officer.to_owned());
-        let entry = Entry { item, claim_item, officer, at };
+        let entry = Entry { item, ..entry.clone() };
         journal(tx, certificate, entry, DebitKind::Return, quantity, balance)?;
     }
     Ok(())
+}
+
+/// A debit that stands: what one claimed item holds of one item of a certificate.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Holding {
+    /// Item of the certificate.
+    pub item: u32,
+    /// The claimed item, `claim#item`.
+    pub claim_item: String,
+    /// Number of the decision that debited.
+    pub decision: u32,
+    /// How much, in the unit of the certificate.
+    pub quantity: Quantity,
+    /// What was left afterwards.
+    #[serde(with = "decimal_text")]
+    pub balance: Decimal,
+    /// When it was debited, as the ledger has it.
+    pub at: Timestamp,
+}
+
+/// Returns the debits of a certificate that stand, oldest first, from its newest
+/// [`HOLDING_LINES_MAX`] lines; and whether that is all of them.
+pub fn holdings(view: &dyn Read, certificate: &str) -> Result<(Vec<Holding>, bool), StoreError> {
+    let range = Range::of("by_certificate", vec![certificate.into()], HOLDING_LINES_MAX).reversed();
+    Ok(stand(view.select(&range)?))
+}
+
+/// Leaves those of the lines, newest first, that were not given back.
+fn stand(lines: Vec<Debit>) -> (Vec<Holding>, bool) {
+    let whole = lines.len() < HOLDING_LINES_MAX;
+    let mut standing: Vec<Holding> = Vec::new();
+    for line in lines.into_iter().rev() {
+        let same = |held: &Holding| held.item == line.item && held.claim_item == line.claim_item;
+        match line.kind {
+            DebitKind::Return => standing.retain(|held| !same(held)),
+            DebitKind::Debit => standing.push(Holding {
+                item: line.item,
+                claim_item: line.claim_item,
+                decision: line.decision,
+                quantity: line.quantity,
+                balance: line.balance,
+                at: line.at,
+            }),
+        }
+    }
+    (standing, whole)
 }
 
 fn journal(
@@ -239,10 +309,11 @@ fn journal(
         quantity,
         balance,
         claim_item: entry.claim_item,
+        decision: entry.decision,
         officer: entry.officer,
         at: entry.at,
     };
     tx.add(&line)?;
     tx.save(certificate)?;
-    Ok(())
+    Ok(carry_over(tx, certificate)?)
 }

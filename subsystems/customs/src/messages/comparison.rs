@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::parts::{CountryId, Header};
-use super::result::DocumentReference;
+use super::result::{DocumentReference, LedgerDebit};
 use super::text::optional_date;
 
 /// Which page of how many; both counted from 1.
@@ -20,7 +20,8 @@ pub struct Page {
     pub of: u32,
 }
 
-/// LDG: the balances of certificates as the importing side's ledger holds them.
+/// LDG: the balances of certificates as the sender's ledger holds them; function 11 answers a
+/// statement that differs.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerBalances {
@@ -68,9 +69,12 @@ pub struct LedgerBalance {
     /// What is left.
     #[serde(rename = "balance")]
     pub balance: Quantity,
-    /// How many lines the journal of the item has, returns included.
+    /// How many claimed items draw on it: debits less returns.
     #[serde(rename = "debits")]
     pub debits: u32,
+    /// The debits that stand, oldest first, at most 100; of more only the newest.
+    #[serde(rename = "lines", default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<LedgerDebit>,
 }
 
 /// SEQ: what the sender sent in a period and what became of it, and what it lacks.

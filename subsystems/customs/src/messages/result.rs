@@ -1,6 +1,6 @@
 //! Answers and later changes: utilisation result, validation, amendment, cancellation.
 
-use karvan_types::{Date, Quantity};
+use karvan_types::{Date, Quantity, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,36 @@ pub struct UtilisationItem {
     /// The reason in words, an..512 `225`; required unless granted in full.
     #[serde(rename = "StatementDescription", default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the ledger refused to debit, with the unit in which it was asked for.
+    #[serde(rename = "refused", default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Quantity>,
+    /// The debits that stand in the way of what was refused, oldest first, at most 100.
+    #[serde(rename = "earlierDebits", default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_debits: Vec<LedgerDebit>,
+}
+
+/// A debit of a certificate that stands.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerDebit {
+    /// Item of the certificate.
+    #[serde(rename = "certificateItem")]
+    pub certificate_item: u32,
+    /// The claimed item that was granted, `PK:claim#item`.
+    #[serde(rename = "claimItem")]
+    pub claim_item: String,
+    /// Number of the decision about that item, from 1.
+    #[serde(rename = "decision")]
+    pub decision: u32,
+    /// How much was debited `502`.
+    #[serde(rename = "QuantityQuantity")]
+    pub quantity: Quantity,
+    /// What was left of the item afterwards.
+    #[serde(rename = "balance")]
+    pub balance: Quantity,
+    /// When it was debited.
+    #[serde(rename = "EffectiveDateTime")]
+    pub at: Timestamp,
 }
 
 /// What was decided about a claimed preference.

@@ -7,8 +7,8 @@ use karvan_store::Tx;
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::{Digest, ExchangeId, MemberId};
 
-use super::Customs;
 use super::assess::{self, Late};
+use super::{Customs, booking};
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, standing_name,
 };
@@ -56,7 +56,7 @@ pub(super) fn export_subject(key: &str) -> String {
     format!("export {key}")
 }
 
-fn refused(pointer: &str, rule: &str, remedy: impl Into<String>) -> Effect {
+pub(super) fn refused(pointer: &str, rule: &str, remedy: impl Into<String>) -> Effect {
     let (pointer, rule) = (pointer.to_owned(), rule.to_owned());
     Effect::Refused(vec![ValidationError { pointer, rule, remedy: remedy.into() }])
 }
@@ -161,6 +161,9 @@ fn certificate(
     if let Some(error) = existing.as_ref().and_then(|c| not_changeable(c, incoming.sender)) {
         return Ok(Effect::Refused(vec![error]));
     }
+    if let Some(effect) = booking::copy_misfit(cx.tx, incoming.sender, content, &key)? {
+        return Ok(effect);
+    }
     let new = version(cx, incoming, header, content.clone());
     let text = format!("certificate {number}, version {}: {}", header.version_id, deed(header));
     note(cx.tx, cx.now, &subject, incoming.by, text)?;
@@ -181,10 +184,12 @@ fn certificate(
         let sender = incoming.sender.clone();
         (Certificate::new(number, sender, incoming.delivery, new), "the certificate arrived")
     };
+    let mut stored = stored;
+    booking::link_copy(cx, &mut stored, content)?;
     cx.tx.save(&stored)?;
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)?;
-    if let Some(old) = content.replaces.as_deref() {
+    if let Some(old) = content.replaces.as_deref().filter(|_| stored.copy_of.is_none()) {
         replace_certificate(customs, cx, incoming, old, &header.id)?;
     }
     Ok(Effect::Applied { subject })
@@ -290,9 +295,13 @@ fn end_certificate(
         text = format!("certificate {} replaced by {by}", certificate.number);
     }
     note(cx.tx, cx.now, &certificate_subject(&key), incoming.by, text)?;
+    booking::ended(cx, &certificate, incoming.by, reason)?;
     let late =
         Late { kind: TaskKind::CancelledAfterDecision, because: "the certificate was cancelled" };
-    assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)
+    for key in certificate.copies.iter().chain([&key]) {
+        assess::touch(customs, cx, certificate_items(cx.tx, key)?, &late)?;
+    }
+    Ok(())
 }
 
 fn export(

@@ -5,8 +5,8 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
 use super::apply::export_subject;
-use super::{Customs, quotas};
-use crate::certificate::{Certificate, CertificateNumber, held};
+use super::{Customs, booking, quotas};
+use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
@@ -49,12 +49,7 @@ pub(super) fn assess(
     if let Some(certificate) = &mut certificate {
         // What an earlier, reopened decision about this item took counts as available to it.
         let own = item_key(&claim.id(), item.sequence);
-        for (number, quantity) in held(view, certificate, &own)? {
-            let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == number);
-            if let Some(ledger) = ledger {
-                ledger.give_back(quantity);
-            }
-        }
+        booking::present(customs, view, certificate, &own, claim.filed)?;
     }
     let near_miss = match &certificate {
         Some(_) => None,

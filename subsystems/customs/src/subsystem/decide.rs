@@ -13,8 +13,8 @@ use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, securing, show};
-use crate::certificate::{Certificate, Entry, LedgerError, debit, give_back};
+use super::{Customs, booking, securing, show};
+use crate::certificate::{Certificate, Entry, LedgerError, give_back};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key, item_key};
 use crate::codes::units;
 use crate::decision::reasons::Reasons;
@@ -35,10 +35,11 @@ const TEXT_CHARS_MAX: usize = 512;
 const OFFICER_CHARS_MAX: usize = 17;
 
 /// Rules whose breach no officer can override: there is nothing that could be granted.
-const NOT_GRANTABLE: [Rule; 6] = [
+const NOT_GRANTABLE: [Rule; 7] = [
     Rule::CertificateUnknown,
     Rule::CertificateCancelled,
     Rule::CertificateReplaced,
+    Rule::CertificateSuspended,
     Rule::CertificateItem,
     Rule::NoConcession,
     Rule::BalanceUsedUp,
@@ -145,12 +146,14 @@ pub(super) fn carry_out(
 ) -> Result<Value, Rejection> {
     let Decided { claim, mut item } = about;
     let Order { input, decision, words } = order;
-    let mut certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
-    let debited = settle(cx, caller, &item, certificate.as_mut(), &input, decision)?;
+    let certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
+    let mut account = booking::account(cx.tx, certificate.as_ref())?;
+    let ruling = Ruling { input: &input, decision };
+    let debited = settle(customs, cx, caller, &item, account.as_mut(), &ruling)?;
     let drawn = Drawn { decision, quantity: debited.as_ref() };
     quotas::settle(customs, cx, &claim, &item, &drawn)?;
     item.decisions += 1;
-    let ledger = certificate.as_ref().and_then(|c| c.ledger_of(item.quote.item));
+    let ledger = account.as_ref().and_then(|account| account.ledger_of(item.quote.item));
     let mut record = DecisionRecord {
         claim: item.claim.clone(),
         item: item.item,
@@ -186,7 +189,8 @@ pub(super) fn carry_out(
     });
     securing::take_or_settle(cx, &item, &mut record, input.security)?;
     let certificate = certificate.as_ref();
-    let settled = Settled { claim: &claim, item: &item, certificate, record: &record };
+    let account = account.as_ref();
+    let settled = Settled { claim: &claim, item: &item, certificate, account, record: &record };
     record.results = inform(customs, cx, caller, &settled)?;
     finish(cx, &mut item, &record)?;
     four_eyes::end(customs, cx, &item, &record, confirmed)?;
@@ -344,34 +348,40 @@ fn shown_text(text: &str) -> String {
 
 /// Takes back what an earlier decision debited and debits what this one grants.
 fn settle(
+    customs: &Customs,
     cx: &mut Context<'_>,
     caller: &Caller,
     item: &ClaimItem,
-    certificate: Option<&mut Certificate>,
-    input: &Deciding,
-    decision: Decision,
+    account: Option<&mut Certificate>,
+    ruling: &Ruling<'_>,
 ) -> Result<Option<Quantity>, Rejection> {
-    let grants = decision.grants();
-    let Some(certificate) = certificate else {
+    let grants = ruling.decision.grants();
+    let Some(account) = account else {
         // Only a certificate from before the exchange can be granted unseen; it has no ledger.
         return Ok(None);
     };
-    let ledger = |error: LedgerError| refuse(error.kind(), "ledger", error.to_string());
-    let key = item.id();
-    give_back(cx.tx, certificate, &key, &signed_by(caller), cx.now).map_err(ledger)?;
+    let entry = Entry {
+        item: item.quote.item,
+        claim_item: item.id(),
+        decision: item.decisions + 1,
+        officer: signed_by(caller),
+        at: cx.now,
+    };
+    give_back(cx.tx, account, &entry)
+        .map_err(|error| refuse(error.kind(), "ledger", error.to_string()))?;
     if !grants {
         return Ok(None);
     }
-    let quantity = granted_quantity(item, certificate, input, decision)?;
-    let entry =
-        Entry { item: item.quote.item, claim_item: key, officer: signed_by(caller), at: cx.now };
-    match debit(cx.tx, certificate, entry, quantity.value) {
-        Ok(_) => Ok(Some(quantity)),
-        Err(error @ LedgerError::Exceeds { .. }) => {
-            Err(refuse(ErrorKind::Conflict, "balance-exceeded", error.to_string()))
-        }
-        Err(error) => Err(ledger(error)),
-    }
+    let quantity = granted_quantity(item, account, ruling.input, ruling.decision)?;
+    let day = local_date(cx.now, customs.config.nation());
+    booking::draw(customs, cx, account, entry, &quantity, day)?;
+    Ok(Some(quantity))
+}
+
+/// What the officer wants, and which decision that is.
+struct Ruling<'a> {
+    input: &'a Deciding,
+    decision: Decision,
 }
 
 /// Returns how much is to be debited, in the unit of the certificate.
@@ -424,6 +434,8 @@ struct Settled<'a> {
     claim: &'a Claim,
     item: &'a ClaimItem,
     certificate: Option<&'a Certificate>,
+    /// The certificate whose ledger it draws on.
+    account: Option<&'a Certificate>,
     record: &'a DecisionRecord,
 }
 
@@ -434,17 +446,21 @@ fn inform(
     caller: &Caller,
     settled: &Settled<'_>,
 ) -> Result<Vec<ExchangeId>, Rejection> {
-    let Settled { claim, item, certificate, record } = *settled;
+    let Settled { claim, item, certificate, account, record } = *settled;
     if record.decision.grants() && record.debited.is_none() {
         // Nothing was debited, and the partner has no data of this certificate either.
         return Ok(Vec::new());
     }
     let Some(content) = claim.content() else { return Ok(Vec::new()) };
     let known = certificate.and_then(Certificate::content);
+    let (refused, earlier_debits) =
+        booking::refused_by_ledger(customs, cx.tx, item, account, record)?;
     let reference = answer::next_reference(cx, "UTL")?;
     let header: &Header = known.map_or(&content.header, |content| &content.header);
+    let header = answer::answer_header(cx, header, reference);
     let result = UtilisationResult {
-        header: answer::answer_header(cx, header, reference),
+        // The number of the decision, so that an older result never undoes a newer one.
+        header: Header { version_id: record.number, ..header },
         certificate: DocumentReference {
             document_type: "COO".to_owned(),
             id: known.map_or(&item.quote.number.shown, |content| &content.header.id).clone(),
@@ -469,6 +485,8 @@ fn inform(
             balance: record.balance.clone(),
             reason_codes: vec![record.reason.code()],
             reason: record.text.clone(),
+            refused,
+            earlier_debits,
         }],
     };
     let message = Message::Utilisation(Box::new(result));

@@ -3,8 +3,8 @@
 
 use karvan_subsystem::{Context, Rejection};
 
-use super::Customs;
 use super::apply::Effect;
+use super::{Customs, statements};
 use crate::journal::{MessageRecord, note};
 use crate::messages::Message;
 
@@ -15,12 +15,11 @@ pub(super) fn take(
     record: &MessageRecord,
     message: &Message,
 ) -> Result<Option<Effect>, Rejection> {
-    let _ = customs;
     Ok(Some(match message {
         Message::Transport(_) => keep(cx, record)?,
         Message::Query(_) => keep(cx, record)?,
         Message::Response(_) => keep(cx, record)?,
-        Message::Ledger(_) => keep(cx, record)?,
+        Message::Ledger(content) => statements::receive(customs, cx, record, content)?,
         Message::Sequence(_) => keep(cx, record)?,
         Message::Mirror(_) => keep(cx, record)?,
         _ => return Ok(None),

@@ -6,17 +6,11 @@ use karvan_types::{Digest, ErrorKind, MemberId};
 
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming, certificate_subject, export_subject};
-use super::{Customs, incoming, senders};
-use crate::certificate::{
-    Certificate, CertificateNumber, Delivery, Entry, LedgerError, debit, give_back,
-};
-use crate::claim::item_key;
-use crate::decision::Utilisation;
+use super::{Customs, booking, incoming, senders};
+use crate::certificate::{Certificate, CertificateNumber, Delivery};
 use crate::export::{Export, export_key};
 use crate::journal::{Direction, MessageRecord, MessageState, Parked, TaskKind, note, open_task};
-use crate::messages::{
-    Decision, Message, Outcome, UtilisationItem, UtilisationResult, Validation, ValidationError,
-};
+use crate::messages::{Message, Outcome, Validation, ValidationError};
 use crate::validate;
 
 /// Most messages that may wait for one document.
@@ -123,7 +117,9 @@ fn seen_before(cx: &mut Context<'_>, record: &MessageRecord) -> Result<Option<Se
     let earlier: Vec<_> = (earlier.into_iter())
         .filter(|old| old.direction == Direction::In && old.code == record.code)
         .collect();
-    if let Some(same) = earlier.iter().find(|old| old.digest == record.digest) {
+    // A result that our ledger could not follow is judged anew: what was missing may be here now.
+    let again = |old: &&MessageRecord| !(old.code == "UTL" && old.state == MessageState::Rejected);
+    if let Some(same) = earlier.iter().filter(again).find(|old| old.digest == record.digest) {
         let errors = same.errors.clone();
         let state =
             if errors.is_empty() { MessageState::Duplicate } else { MessageState::Rejected };
@@ -159,8 +155,7 @@ fn take(
     sender_roles: &[String],
 ) -> Result<(), Rejection> {
     if let Message::Utilisation(content) = message {
-        record.subject = utilisation(customs, cx, record, content)?;
-        return Ok(());
+        return booking::utilisation(customs, cx, record, content);
     }
     let by = record.sender.to_string();
     let from = Incoming {
@@ -299,6 +294,7 @@ fn validation(
             let wanted: Vec<_> = content.errors.iter().map(|error| error.remedy.as_str()).collect();
             let text = format!("{} {reference} was refused: {}", sent.code, wanted.join("; "));
             open_task(cx.tx, cx.now, TaskKind::RefusedByPartner, &sent.subject, text)?;
+            booking::refused_by_partner(cx, &sent, content)?;
         }
     }
     cx.tx.add(&record)?;
@@ -321,105 +317,4 @@ fn delivered(cx: &mut Context<'_>, subject: &str, delivery: Delivery) -> Result<
         cx.tx.save(&export)?;
     }
     Ok(())
-}
-
-/// The partner's decision about a certificate of ours. Our ledger follows theirs.
-fn utilisation(
-    customs: &Customs,
-    cx: &mut Context<'_>,
-    record: &MessageRecord,
-    content: &UtilisationResult,
-) -> Result<String, Rejection> {
-    let Ok(number) = CertificateNumber::parse(&content.certificate.id) else {
-        return Ok(record.subject.clone());
-    };
-    let key = number.key(customs.config.nation());
-    let subject = certificate_subject(&key);
-    let mut certificate: Option<Certificate> = cx.tx.find(key.as_str())?;
-    for item in &content.items {
-        let claim_item =
-            format!("{}:{}", record.sender.instance(), item_key(&content.claim.id, item.sequence));
-        if let Some(certificate) = &mut certificate {
-            follow(cx, certificate, &claim_item, item, content)?;
-        }
-        cx.tx.save(&Utilisation {
-            certificate: key.clone(),
-            claim_item: claim_item.clone(),
-            item: item.certificate_item,
-            decision: item.decision,
-            debited: item.write_off.quantity.clone(),
-            balance: item.balance.clone(),
-            reason_codes: item.reason_codes.clone(),
-            reason: item.reason.clone(),
-            day: content.decision_date,
-            at: cx.now,
-        })?;
-        let text = told(item, &claim_item);
-        note(cx.tx, cx.now, &subject, record.sender.as_str(), text)?;
-        if item.decision == Decision::Query {
-            let known = if certificate.is_some() { "is known here" } else { "is not known here" };
-            let text = format!(
-                "{} asks about certificate {number}, which {known}: {}",
-                record.sender,
-                item.reason.as_deref().unwrap_or_default()
-            );
-            open_task(cx.tx, cx.now, TaskKind::PartnerQuery, &subject, text)?;
-        }
-    }
-    Ok(subject)
-}
-
-fn told(item: &UtilisationItem, claim_item: &str) -> String {
-    let verb = match item.decision {
-        Decision::Granted => "granted",
-        Decision::GrantedInPart => "granted in part",
-        Decision::Denied => "denied",
-        Decision::Query => "queried",
-        Decision::Provisional => "released under security",
-    };
-    let debited = item.write_off.quantity.as_ref().filter(|quantity| !quantity.value.is_zero());
-    let debited = debited.map(|quantity| format!(", {quantity} debited")).unwrap_or_default();
-    let codes = item.reason_codes.join(", ");
-    format!("claimed item {claim_item} was {verb}{debited} ({codes})")
-}
-
-fn follow(
-    cx: &mut Context<'_>,
-    certificate: &mut Certificate,
-    claim_item: &str,
-    item: &UtilisationItem,
-    content: &UtilisationResult,
-) -> Result<(), Rejection> {
-    let trouble = |error: LedgerError| refuse(error.kind(), "ledger", error.to_string());
-    give_back(cx.tx, certificate, claim_item, &content.officer_id, cx.now).map_err(trouble)?;
-    let granted = matches!(item.decision, Decision::Granted | Decision::GrantedInPart);
-    let Some(quantity) = item.write_off.quantity.as_ref().filter(|_| granted) else {
-        return Ok(());
-    };
-    let entry = Entry {
-        item: item.certificate_item,
-        claim_item: claim_item.to_owned(),
-        officer: content.officer_id.clone(),
-        at: cx.now,
-    };
-    let unit_is_ours = certificate
-        .ledger_of(item.certificate_item)
-        .is_some_and(|ledger| ledger.certified.unit == quantity.unit);
-    let followed = if unit_is_ours {
-        debit(cx.tx, certificate, entry, quantity.value)
-    } else {
-        Err(LedgerError::NoItem(item.certificate_item))
-    };
-    match followed {
-        Ok(_) => Ok(()),
-        Err(LedgerError::Store(error)) => Err(error.into()),
-        Err(error) => {
-            let subject = certificate_subject(&certificate.id());
-            let text = format!(
-                "the partner debited {quantity} for {claim_item}, which our ledger does not \
-                 follow: {error}. Compare both ledgers."
-            );
-            Ok(open_task(cx.tx, cx.now, TaskKind::Overdrawn, &subject, text)?)
-        }
-    }
 }

@@ -10,7 +10,7 @@ use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
-use super::Customs;
+use super::{Customs, statements};
 use crate::timers::{self, BATCH_MAX, Timer, TimerKind};
 
 /// How long a timer whose work failed is put off.
@@ -50,8 +50,8 @@ pub(super) fn put_off(
 
 /// Gives a timer to its owner.
 fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejection> {
-    let _ = (customs, &cx);
     match timer.kind {
+        TimerKind::Balances => statements::run(customs, cx),
         TimerKind::Receipt
         | TimerKind::ReceiptLate
         | TimerKind::Validation

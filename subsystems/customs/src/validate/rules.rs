@@ -64,7 +64,7 @@ fn header(message: &Message, now: Timestamp, problems: &mut Problems) {
         Message::Transport(_) => (&[F::Original], Some(TRANSPORT_TYPE_CODE)),
         Message::Query(_) => (&[F::Original], Some(QUERY_TYPE_CODE)),
         Message::Response(_) => (&[F::Response], Some(ANSWER_TYPE_CODE)),
-        Message::Ledger(_) => (&[F::Original], Some(BALANCES_TYPE_CODE)),
+        Message::Ledger(_) => (&[F::Original, F::Response], Some(BALANCES_TYPE_CODE)),
         Message::Sequence(_) => (&[F::Original], Some(SEQUENCE_TYPE_CODE)),
         Message::Mirror(_) => (&[F::Original], Some(MIRROR_TYPE_CODE)),
     };

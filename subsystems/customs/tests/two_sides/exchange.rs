@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use karvan_customs::ledger::Terms;
 use karvan_customs::messages::SharingLevel;
 use karvan_customs::samples::{Actor, Consignment, Step};
 use karvan_customs::subsystem::{Config, Customs, ISSUER_ROLE};
@@ -41,7 +42,7 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    fn new(nation: Instance, partner: Instance, now: Timestamp) -> Self {
+    fn new(nation: Instance, partner: Instance, now: Timestamp, terms: &Terms) -> Self {
         let customs = Customs::new(Config {
             customs: customs_of(nation),
             issuers: vec![issuer_of(nation)],
@@ -50,7 +51,8 @@ impl Side {
             sharing_level: SharingLevel::L2,
             go_live: "2025-01-01".parse().expect("a date"),
         })
-        .expect("the shipped rules load");
+        .expect("the shipped rules load")
+        .with_ledger_terms(terms.clone());
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(folder.path(), customs.migrations()).expect("a store");
         let (customs, store) = (Arc::new(customs), Store::new(store));
@@ -61,6 +63,11 @@ impl Side {
     /// The sub-system itself.
     pub(crate) fn customs(&self) -> &Customs {
         &self.customs
+    }
+
+    /// Its store.
+    pub(crate) fn store(&self) -> Store {
+        self.store.clone()
     }
 
     /// Another office of the same service on the same store.
@@ -81,8 +88,14 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(now: Timestamp) -> Self {
+        Self::under(now, &Terms::shipped().expect("the shipped terms load"))
+    }
+
+    /// Both sides under other terms of the ledger.
+    pub(crate) fn under(now: Timestamp, terms: &Terms) -> Self {
         let (az, pk) = ("AZ".parse().expect("AZ"), "PK".parse().expect("PK"));
-        Self { az: Side::new(az, pk, now), pk: Side::new(pk, az, now), sent: Vec::new() }
+        let (az, pk) = (Side::new(az, pk, now, terms), Side::new(pk, az, now, terms));
+        Self { az, pk, sent: Vec::new() }
     }
 
     pub(crate) fn side(&mut self, nation: Instance) -> &mut Side {

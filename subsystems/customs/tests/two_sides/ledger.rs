@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, customs_of};
 
-const CERTIFICATE: &str = "AZPK-2026-00007";
+pub(crate) const CERTIFICATE: &str = "AZPK-2026-00007";
 
 fn reuse() -> Consignment {
     shipped().into_iter().find(|c| c.id == "reuse-beyond-quantity").expect("a shipped sample")
 }
 
 /// A claim of `kilograms` of the certificate, under a number of its own.
-fn claim(template: &Value, number: usize, kilograms: u32) -> Value {
+pub(crate) fn claim(template: &Value, number: usize, kilograms: u32) -> Value {
     let mut claim = template.clone();
     let item = "/claim/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/GoodsMeasure";
     for (pointer, value) in [
@@ -29,7 +29,7 @@ fn claim(template: &Value, number: usize, kilograms: u32) -> Value {
     claim
 }
 
-async fn start() -> (Exchange, MemberId, Value) {
+pub(crate) async fn start() -> (Exchange, MemberId, Value) {
     let consignment = reuse();
     let mut exchange = Exchange::new(consignment.today);
     for step in consignment.steps.iter().take(2) {

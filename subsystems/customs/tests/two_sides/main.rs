@@ -7,6 +7,8 @@ mod exchange;
 mod handed_in;
 mod later;
 mod ledger;
+mod load;
+mod reconcile;
 mod refusals;
 mod rules;
 mod samples;

@@ -16,6 +16,8 @@ pub(super) const LINES_MAX: usize = 1000;
 const PAGES_MAX: u32 = 10_000;
 /// Most documents asked for at once.
 const WANTED_MAX: usize = 100;
+/// Most debits listed of one item of a certificate.
+const DEBITS_MAX: usize = 100;
 
 /// Checks a statement of balances.
 pub(super) fn ledger(message: &LedgerBalances, now: Timestamp, problems: &mut Problems) {
@@ -24,6 +26,10 @@ pub(super) fn ledger(message: &LedgerBalances, now: Timestamp, problems: &mut Pr
     lines("balances", message.balances.len(), problems);
     for (line, number) in message.balances.iter().zip(1..) {
         let pointer = format!("balances[{number}]");
+        if line.lines.len() > DEBITS_MAX {
+            let remedy = format!("list only the newest {DEBITS_MAX} debits of an item");
+            problems.refuse(&format!("{pointer}/lines"), "ITEMS", remedy);
+        }
         let units = [&line.debited.unit, &line.balance.unit];
         if units.into_iter().any(|unit| *unit != line.certified.unit) {
             let remedy = "certified, debited and balance are in one unit; convert them";

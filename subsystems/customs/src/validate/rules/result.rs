@@ -9,6 +9,9 @@ use crate::messages::{
     UtilisationResult, Validation,
 };
 
+/// Most earlier debits that a result lists of one item.
+const EARLIER_MAX: usize = 100;
+
 /// Checks a utilisation result.
 pub(super) fn utilisation(message: &UtilisationResult, now: Timestamp, problems: &mut Problems) {
     reference("certificate", &message.certificate, &[DocumentType::Certificate], problems);
@@ -32,6 +35,10 @@ pub(super) fn utilisation(message: &UtilisationResult, now: Timestamp, problems:
         if !grants && !debited.is_zero() {
             let remedy = "an item that is not granted debits nothing; leave the quantity out";
             problems.refuse(&pointer, "DEBIT", remedy);
+        }
+        if item.earlier_debits.len() > EARLIER_MAX {
+            let remedy = format!("list only the newest {EARLIER_MAX} earlier debits");
+            problems.refuse(&format!("items[{number}]/earlierDebits"), "ITEMS", remedy);
         }
         if item.decision != Decision::Granted && item.reason.is_none() {
             let remedy = "a decision other than a full grant needs its reason in words";

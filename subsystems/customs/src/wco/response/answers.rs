@@ -184,6 +184,8 @@ impl Response {
                 balance: None,
                 reason_codes: Vec::new(),
                 reason: statement.statement_description.clone(),
+                refused: None,
+                earlier_debits: Vec::new(),
             });
         }
         let certificate = certificate?;
