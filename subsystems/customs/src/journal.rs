@@ -234,6 +234,8 @@ pub enum TaskKind {
     VerificationDue,
     /// A verification was answered, or the time for the answer has passed.
     VerificationEnded,
+    /// A consignment is in the red lane: its goods are examined before release.
+    RedLane,
 }
 
 impl TaskKind {
@@ -248,6 +250,7 @@ impl TaskKind {
             Self::Overdrawn => "overdrawn",
             Self::RefusedByPartner => "refused-by-partner",
             Self::QuotaReopened => "quota-reopened",
+            Self::RedLane => "red-lane",
             Self::NationalResponse => "national-response",
             Self::OverrideToConfirm => "override-to-confirm",
             Self::DutySettlement => "duty-settlement",

@@ -11,6 +11,7 @@
 //! Not here: rules on the content (`crate::validate`), reading WCO XML (`crate::wco`).
 
 mod certificate;
+mod commitment;
 mod comparison;
 mod declaration;
 mod parts;
@@ -22,6 +23,7 @@ mod verification;
 pub use certificate::{
     CertificateFlag, CertificateItem, CertificateOfOrigin, CertificateStatus, OriginCriterion,
 };
+pub use commitment::DrawCommitment;
 pub use comparison::{
     LedgerBalance, LedgerBalances, MirrorReport, MirrorTotal, Page, SentMessage, SentMessageState,
     SequenceReport, StreamReport, TradeFlow, UnmatchedConsignment, UnmatchedReason,
@@ -71,6 +73,8 @@ pub const BALANCES_TYPE_CODE: &str = "182";
 pub const SEQUENCE_TYPE_CODE: &str = "287";
 /// UN/EDIFACT 1001 code of statistical data, of `REC`.
 pub const MIRROR_TYPE_CODE: &str = "74";
+/// Code of a commitment, of `CMT`; UN/EDIFACT 1001 has none, so it is one for mutual use.
+pub const COMMITMENT_TYPE_CODE: &str = "ZCM";
 
 /// Which message a document is; its code is the document type in the envelope.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -101,11 +105,13 @@ pub enum DocumentType {
     Sequence,
     /// Figures and unmatched consignments of a month.
     Mirror,
+    /// Commitment to random checks of a coming period.
+    Commitment,
 }
 
 impl DocumentType {
     /// Every document type of the customs sub-system.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Export,
         Self::Certificate,
         Self::Import,
@@ -119,6 +125,7 @@ impl DocumentType {
         Self::Ledger,
         Self::Sequence,
         Self::Mirror,
+        Self::Commitment,
     ];
 
     /// Returns the three-letter code.
@@ -137,6 +144,7 @@ impl DocumentType {
             Self::Ledger => LedgerBalances::DOCUMENT_TYPE,
             Self::Sequence => SequenceReport::DOCUMENT_TYPE,
             Self::Mirror => MirrorReport::DOCUMENT_TYPE,
+            Self::Commitment => DrawCommitment::DOCUMENT_TYPE,
         }
     }
 
@@ -181,6 +189,8 @@ pub enum Message {
     Sequence(Box<SequenceReport>),
     /// REC.
     Mirror(Box<MirrorReport>),
+    /// CMT.
+    Commitment(Box<DrawCommitment>),
 }
 
 /// A message could not be read or written.
@@ -190,7 +200,7 @@ pub enum Error {
     /// The code names no message of this sub-system.
     #[error(
         "`{0}` is not a customs document type; use one of EXD, COO, IMP, UTL, VAL, AMD, CXL, TRN, \
-         QRY, RSP, LDG, SEQ or REC"
+         QRY, RSP, LDG, SEQ, REC or CMT"
     )]
     UnknownDocumentType(String),
     /// The JSON is not strict, or a field does not fit the message.
@@ -240,6 +250,7 @@ impl Message {
             DocumentType::Ledger => Self::Ledger(fit(kind, value)?),
             DocumentType::Sequence => Self::Sequence(fit(kind, value)?),
             DocumentType::Mirror => Self::Mirror(fit(kind, value)?),
+            DocumentType::Commitment => Self::Commitment(fit(kind, value)?),
         })
     }
 
@@ -259,6 +270,7 @@ impl Message {
             Self::Ledger(_) => DocumentType::Ledger,
             Self::Sequence(_) => DocumentType::Sequence,
             Self::Mirror(_) => DocumentType::Mirror,
+            Self::Commitment(_) => DocumentType::Commitment,
         }
     }
 
@@ -278,6 +290,7 @@ impl Message {
             Self::Ledger(message) => &message.header,
             Self::Sequence(message) => &message.header,
             Self::Mirror(message) => &message.header,
+            Self::Commitment(message) => &message.header,
         }
     }
 
@@ -303,6 +316,7 @@ impl Message {
             Self::Ledger(message) => serde_json::to_value(message),
             Self::Sequence(message) => serde_json::to_value(message),
             Self::Mirror(message) => serde_json::to_value(message),
+            Self::Commitment(message) => serde_json::to_value(message),
         };
         let document_type = self.document_type().code();
         value.map_err(|error| Error::Json { document_type, source: error.into() })

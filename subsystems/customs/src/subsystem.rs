@@ -30,6 +30,7 @@ mod operate;
 mod quotas;
 mod receive;
 mod responses;
+mod risks;
 mod securing;
 mod senders;
 mod show;
@@ -60,6 +61,7 @@ use crate::ledger::{CASES, COMPARISONS, PROGRESS, Terms};
 use crate::matching::{Rules, RulesError};
 use crate::national;
 use crate::paper::register;
+use crate::risk::record as risk;
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
 
@@ -81,6 +83,7 @@ pub struct Customs {
     clocks: Clocks,
     /// How many timers are taken at once; one after a failure.
     batch: AtomicUsize,
+    profiles: risks::Shelf,
 }
 
 /// The shipped data cannot be used.
@@ -124,6 +127,7 @@ impl Customs {
             shelf: version::Shelf::default(),
             clocks: Clocks::shipped()?,
             batch: AtomicUsize::new(BATCH_MAX),
+            profiles: risks::Shelf::default(),
         })
     }
 
@@ -178,6 +182,19 @@ const MIGRATIONS: &[Migration] = &[
     Migration { id: "customs-0005", creates: &[&CASES, &COMPARISONS, &PROGRESS] },
     Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES] },
     Migration { id: "customs-0011", creates: &[&bulk::IMPORTS, &bulk::BATCHES, &bulk::WAITING] },
+    Migration {
+        id: "customs-0008",
+        creates: &[
+            &risk::SCORES,
+            &risk::TRACES,
+            &risk::HISTORY,
+            &risk::CONTAINERS,
+            &risk::NOTICES,
+            &risk::PERIODS,
+            &risk::PROFILES,
+        ],
+    },
+    Migration { id: "customs-0009", creates: &[&crate::mirror::flow::LINES] },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
 ];
 
@@ -198,6 +215,7 @@ const DOCUMENTS: &[DocumentType] = &[
     document("LDG", "Balances of certificates as the sender's ledger holds them, to compare."),
     document("SEQ", "What was sent in a period and what became of it, and what is missing."),
     document("REC", "Figures of a month per commodity code, and unmatched consignments."),
+    document("CMT", "Commitment: the digest of what fixes the random checks of a coming period."),
 ];
 
 const fn operation(
@@ -351,6 +369,55 @@ const OPERATIONS: &[Operation] = &[
         false,
         "Show what is left of a quota, and who has asked for it in which order.",
     ),
+    operation(
+        "risk",
+        "customs.read",
+        false,
+        "Show the risk score of a consignment from the partner, with every rule that fired.",
+    ),
+    operation(
+        "risk-score",
+        "customs.decide",
+        true,
+        "Score a consignment anew, such as after a change of the profile.",
+    ),
+    operation(
+        "risk-lanes",
+        "customs.read",
+        false,
+        "List consignments from the partner by lane, newest first.",
+    ),
+    operation(
+        "risk-stats",
+        "customs.read",
+        false,
+        "Count how often checks found something: per rule, per lane and for the random draw.",
+    ),
+    operation(
+        "risk-profile",
+        "customs.read",
+        false,
+        "Show the risk profile in force, its versions and the periods of the draw.",
+    ),
+    operation(
+        "risk-import",
+        "customs.risk",
+        true,
+        "Put a risk profile of this side into force; it is never sent to the partner.",
+    ),
+    operation(
+        "risk-commit",
+        "customs.risk",
+        true,
+        "Fix seed and rate of the random draw of a coming period by sending their digest.",
+    ),
+    operation(
+        "risk-reveal",
+        "customs.risk",
+        true,
+        "Show the seed of a period that has ended, with every consignment and its draw.",
+    ),
+    operation("finding", "customs.decide", true, "Record what the check of a consignment found."),
 ];
 
 impl Subsystem for Customs {
@@ -396,6 +463,11 @@ impl Subsystem for Customs {
             "ledger-close" => ledgers::close(self, cx, caller, input),
             "ledger-suspend" => ledgers::suspend(self, cx, caller, input),
             "tariff-import" => tariffs::import(self, cx, caller, input),
+            "risk-score" => risks::rescore(self, cx, caller, input),
+            "risk-import" => risks::import(self, cx, caller, input),
+            "risk-commit" => risks::draws::commit(self, cx, caller, input),
+            "risk-reveal" => risks::draws::reveal(self, cx, caller, input),
+            "finding" => risks::finding(self, cx, caller, input),
             other => Err(unknown_operation(other)),
         }
     }
@@ -430,6 +502,10 @@ impl Subsystem for Customs {
             "tariffs" => tariffs::versions(self, view, input),
             "ledger" => ledgers::look(self, view, now, input),
             "quota" => quotas::show(self, view, now, input),
+            "risk" => risks::show(self, view, input),
+            "risk-lanes" => risks::lanes(self, view, input),
+            "risk-stats" => risks::statistics(view, input),
+            "risk-profile" => risks::profile(self, view, input),
             other => Err(unknown_operation(other)),
         }
     }

@@ -24,6 +24,7 @@ mod rules;
 pub mod version;
 
 pub use error::Error;
+pub(crate) use load::Lines;
 pub use load::{FILE_BYTES_MAX, FORMAT, MEASURES_MAX, PROBLEMS_MAX};
 pub use measure::{
     Agreement, Base, Charge, ConcessionLine, Duty, ImporterClass, Measure, MeasureKind,

@@ -8,7 +8,7 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::{Digest, ExchangeId, MemberId};
 
 use super::assess::{self, Late};
-use super::{Customs, booking};
+use super::{Customs, booking, risks};
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, standing_name,
 };
@@ -189,6 +189,7 @@ fn certificate(
     cx.tx.save(&stored)?;
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)?;
+    risks::on_certificate(customs, cx, &key, because)?;
     if let Some(old) = content.replaces.as_deref().filter(|_| stored.copy_of.is_none()) {
         replace_certificate(customs, cx, incoming, old, &header.id)?;
     }
@@ -298,6 +299,7 @@ fn end_certificate(
     booking::ended(cx, &certificate, incoming.by, reason)?;
     let late =
         Late { kind: TaskKind::CancelledAfterDecision, because: "the certificate was cancelled" };
+    risks::on_certificate(customs, cx, &key, late.because)?;
     for key in certificate.copies.iter().chain([&key]) {
         assess::touch(customs, cx, certificate_items(cx.tx, key)?, &late)?;
     }
@@ -347,6 +349,7 @@ fn export(
     note(cx.tx, cx.now, &subject, incoming.by, text)?;
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, export_items(cx.tx, &stored)?, &late)?;
+    risks::on_export(customs, cx, &stored, because)?;
     Ok(Effect::Applied { subject })
 }
 
@@ -388,5 +391,6 @@ fn cancel_export(
         because: "the export declaration was cancelled",
     };
     assess::touch(customs, cx, export_items(cx.tx, &export)?, &late)?;
+    risks::on_export(customs, cx, &export, late.because)?;
     Ok(Effect::Applied { subject })
 }

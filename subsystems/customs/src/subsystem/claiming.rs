@@ -107,6 +107,7 @@ pub(super) fn take(
     let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
     cx.tx.save(&claim)?;
     let items = match_items(customs, cx, &claim)?;
+    super::risks::on_claim(customs, cx, &claim)?;
     Ok(Filed { key, is_duplicate: false, items })
 }
 

@@ -4,7 +4,7 @@
 use karvan_subsystem::{Context, Rejection};
 
 use super::apply::Effect;
-use super::{Customs, statements};
+use super::{Customs, risks, statements};
 use crate::journal::{MessageRecord, note};
 use crate::messages::Message;
 
@@ -16,12 +16,17 @@ pub(super) fn take(
     message: &Message,
 ) -> Result<Option<Effect>, Rejection> {
     Ok(Some(match message {
-        Message::Transport(_) => keep(cx, record)?,
+        Message::Transport(content) => {
+            let effect = keep(cx, record)?;
+            risks::on_transport(customs, cx, content, record)?;
+            effect
+        }
         Message::Query(_) => keep(cx, record)?,
         Message::Response(_) => keep(cx, record)?,
         Message::Ledger(content) => statements::receive(customs, cx, record, content)?,
         Message::Sequence(_) => keep(cx, record)?,
         Message::Mirror(_) => keep(cx, record)?,
+        Message::Commitment(content) => risks::draws::committed(cx, content, record)?,
         _ => return Ok(None),
     }))
 }

@@ -26,7 +26,7 @@ enum Who {
 }
 
 /// What passes between the two nations: document, sender, recipient.
-const RIGHTS: [(DocumentType, Who, Who); 10] = [
+const RIGHTS: [(DocumentType, Who, Who); 11] = [
     (DocumentType::Certificate, Who::Issuer, Who::Customs),
     (DocumentType::Export, Who::Customs, Who::Customs),
     (DocumentType::Transport, Who::Customs, Who::Customs),
@@ -37,6 +37,7 @@ const RIGHTS: [(DocumentType, Who, Who); 10] = [
     (DocumentType::Ledger, Who::Customs, Who::Customs),
     (DocumentType::Sequence, Who::Customs, Who::Customs),
     (DocumentType::Mirror, Who::Customs, Who::Customs),
+    (DocumentType::Commitment, Who::Customs, Who::Customs),
 ];
 
 /// Refuses a document that its sender may not send to this recipient.

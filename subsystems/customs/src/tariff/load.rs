@@ -158,15 +158,15 @@ pub(super) fn read(text: &str) -> Result<Tariff, Vec<Error>> {
 }
 
 /// Where each line of a text begins.
-struct Lines(Vec<usize>);
+pub(crate) struct Lines(Vec<usize>);
 
 impl Lines {
-    fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         Self(text.match_indices('\n').map(|(place, _)| place).collect())
     }
 
     /// Returns the line number of a byte, counted from 1.
-    fn at(&self, byte: usize) -> usize {
+    pub(crate) fn at(&self, byte: usize) -> usize {
         1 + self.0.partition_point(|end| *end < byte)
     }
 }

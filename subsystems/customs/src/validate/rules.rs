@@ -15,9 +15,9 @@ use super::numbers::{Voen, normalise_ntn, voen};
 use super::{Problems, Severity};
 use crate::codes;
 use crate::messages::{
-    ANSWER_TYPE_CODE, BALANCES_TYPE_CODE, CERTIFICATE_TYPE_CODE, Classification,
-    ClassificationKind, EXPORT_TYPE_CODE, FunctionCode, Header, IMPORT_TYPE_CODE, MIRROR_TYPE_CODE,
-    Message, Party, QUERY_TYPE_CODE, SEQUENCE_TYPE_CODE, TRANSPORT_TYPE_CODE,
+    ANSWER_TYPE_CODE, BALANCES_TYPE_CODE, CERTIFICATE_TYPE_CODE, COMMITMENT_TYPE_CODE,
+    Classification, ClassificationKind, EXPORT_TYPE_CODE, FunctionCode, Header, IMPORT_TYPE_CODE,
+    MIRROR_TYPE_CODE, Message, Party, QUERY_TYPE_CODE, SEQUENCE_TYPE_CODE, TRANSPORT_TYPE_CODE,
 };
 
 /// Most items of one document (WCO cardinality of 68A).
@@ -46,6 +46,7 @@ pub(super) fn check(message: &Message, now: Timestamp, problems: &mut Problems) 
         Message::Ledger(message) => comparison::ledger(message, now, problems),
         Message::Sequence(message) => comparison::sequence(message, now, problems),
         Message::Mirror(message) => comparison::mirror(message, problems),
+        Message::Commitment(message) => comparison::commitment(message, now, problems),
     }
 }
 
@@ -67,6 +68,7 @@ fn header(message: &Message, now: Timestamp, problems: &mut Problems) {
         Message::Ledger(_) => (&[F::Original, F::Response], Some(BALANCES_TYPE_CODE)),
         Message::Sequence(_) => (&[F::Original], Some(SEQUENCE_TYPE_CODE)),
         Message::Mirror(_) => (&[F::Original], Some(MIRROR_TYPE_CODE)),
+        Message::Commitment(_) => (&[F::Original], Some(COMMITMENT_TYPE_CODE)),
     };
     if !functions.contains(&header.function_code) {
         let allowed: Vec<_> = functions.iter().map(|function| function.code()).collect();

@@ -52,7 +52,7 @@ fn samples_are_not_refused() {
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!(problems.first().map(|p| (p.rule, p.severity)), Some(("TAXID", Severity::Notice)));
     for quiet in
-        ["EXD", "COO", "UTL", "VAL", "AMD", "CXL", "TRN", "QRY", "RSP", "LDG", "SEQ", "REC"]
+        ["EXD", "COO", "UTL", "VAL", "AMD", "CXL", "TRN", "QRY", "RSP", "LDG", "SEQ", "REC", "CMT"]
     {
         assert_eq!(problems_of(quiet, &sample(quiet)), [], "{quiet}");
     }

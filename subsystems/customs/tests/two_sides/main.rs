@@ -10,6 +10,7 @@ mod ledger;
 mod load;
 mod reconcile;
 mod refusals;
+mod risk;
 mod rules;
 mod samples;
 mod tariffs;

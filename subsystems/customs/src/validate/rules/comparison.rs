@@ -7,7 +7,7 @@ use super::instant;
 use super::result::reference;
 use crate::codes;
 use crate::messages::{
-    DocumentType, LedgerBalances, MirrorReport, Page, SequenceReport, SharingLevel,
+    DocumentType, DrawCommitment, LedgerBalances, MirrorReport, Page, SequenceReport, SharingLevel,
 };
 
 /// Most lines on one page of a comparison.
@@ -97,6 +97,17 @@ pub(super) fn mirror(message: &MirrorReport, problems: &mut Problems) {
     for (line, number) in message.unmatched.iter().zip(1..) {
         let kinds = [DocumentType::Export, DocumentType::Import];
         reference(&format!("unmatched[{number}]/document"), &line.document, &kinds, problems);
+    }
+}
+
+/// Checks a commitment: it is worth something only when it comes before the period.
+pub(super) fn commitment(message: &DrawCommitment, now: Timestamp, problems: &mut Problems) {
+    if message.until < message.from {
+        problems.refuse("until", "DATE", "the period ends before it begins; correct one");
+    }
+    // The sender's day may have begun some hours before that of UTC.
+    if message.from < now.utc_date() {
+        problems.refuse("from", "DATE", "the period has begun; commit before its first day");
     }
 }
 
