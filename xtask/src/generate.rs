@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{picture, test, tidy, workspace};
 
@@ -17,6 +18,10 @@ struct Generator {
 const GENERATORS: &[Generator] = &[
     Generator { path: "docs/overview.svg", make: || Ok(picture::overview()) },
     Generator { path: "docs/reference/checks.md", make: || Ok(checks_page()) },
+    Generator {
+        path: "docs/reference/customs.openapi.json",
+        make: || printed_by("karvan-customs", "api_document"),
+    },
 ];
 
 /// Writes what is stale, or with `check` only tells; returns whether the tree is as it should be.
@@ -58,6 +63,19 @@ pub(crate) fn report(stale: &[(&str, String)]) -> String {
     }
     let _ = writeln!(text, "gen: {} of {} files are stale", stale.len(), GENERATORS.len());
     text
+}
+
+/// Returns what an example of a crate prints; asked of cargo, so that this program is built without
+/// what it describes.
+fn printed_by(package: &str, example: &str) -> Result<String> {
+    let output = Command::new("cargo")
+        .args(["run", "--quiet", "--locked", "-p", package, "--example", example])
+        .current_dir(workspace::root()?)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting cargo")?;
+    ensure!(output.status.success(), "the example {example} of {package} failed");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn checks_page() -> String {

@@ -17,6 +17,7 @@ mod apply;
 mod assess;
 mod audit;
 mod booking;
+mod browse;
 mod claiming;
 mod config;
 mod decide;
@@ -26,6 +27,7 @@ mod incoming;
 mod interchanges;
 mod language;
 mod ledgers;
+mod notices;
 mod operate;
 mod quotas;
 mod receive;
@@ -39,15 +41,18 @@ mod tariffs;
 mod timing;
 mod xml;
 
+pub(crate) use browse::{CURSOR_CHARS_MAX, PAGE_MAX};
 pub use config::Config;
 
 use std::sync::atomic::AtomicUsize;
 
 use karvan_store::{Migration, Read};
+use karvan_subsystem::interface::{Interface, Notices};
 use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
-use karvan_types::Timestamp;
+use karvan_types::{MemberId, Timestamp};
 use serde_json::Value;
 
+use crate::api;
 use crate::bulk;
 use crate::certificate::{CERTIFICATES, DEBITS};
 use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
@@ -319,6 +324,12 @@ const OPERATIONS: &[Operation] = &[
         "List claims, certificates, export declarations, tasks, parked messages or overrides.",
     ),
     operation(
+        "browse",
+        "customs.read",
+        false,
+        "Page through a list with a cursor and filters, for programs.",
+    ),
+    operation(
         "tariff",
         "customs.read",
         false,
@@ -484,6 +495,20 @@ impl Subsystem for Customs {
         timing::put_off(self, cx, cause)
     }
 
+    fn interface(&self) -> Option<&'static Interface> {
+        Some(&api::INTERFACE)
+    }
+
+    fn notices(
+        &self,
+        view: &dyn Read,
+        member: &MemberId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Notices, Rejection> {
+        notices::notices(self, view, member, after, limit)
+    }
+
     fn query(
         &self,
         view: &dyn Read,
@@ -497,6 +522,7 @@ impl Subsystem for Customs {
             "imports" => importing::show(view, caller, input),
             "list" => show::list(self, view, now, input),
             "reasons" => audit::reasons(input),
+            "browse" => browse::browse(self, view, now, input),
             "statuses" => register::statuses(view, now, caller, input),
             "tariff" => tariffs::explain(self, view, now, input),
             "tariffs" => tariffs::versions(self, view, input),

@@ -10,6 +10,7 @@
 //! Not here: comparing a certificate, an export declaration and a claim with each other.
 
 mod fields;
+pub(crate) use fields::{Format, format_of};
 pub mod numbers;
 mod rules;
 

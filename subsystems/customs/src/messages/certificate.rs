@@ -107,7 +107,7 @@ pub struct CertificateItem {
         skip_serializing_if = "Option::is_none",
         with = "optional_decimal"
     )]
-    #[schemars(with = "Option<DecimalText>")]
+    #[schemars(with = "DecimalText")]
     pub rvc_percent: Option<Decimal>,
     /// Value of materials without origin.
     #[serde(rename = "nonOriginatingValue", default, skip_serializing_if = "Option::is_none")]

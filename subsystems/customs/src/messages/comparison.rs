@@ -234,7 +234,7 @@ pub struct UnmatchedConsignment {
         skip_serializing_if = "Option::is_none",
         with = "optional_date"
     )]
-    #[schemars(with = "Option<Date>")]
+    #[schemars(with = "Date")]
     pub since: Option<Date>,
 }
 

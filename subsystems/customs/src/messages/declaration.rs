@@ -281,7 +281,7 @@ pub struct DutyTaxFee {
         skip_serializing_if = "Option::is_none",
         with = "optional_decimal"
     )]
-    #[schemars(with = "Option<DecimalText>")]
+    #[schemars(with = "DecimalText")]
     pub rate_percent: Option<karvan_types::Decimal>,
     /// Value on which the duty is taken, n..16,3 `116`.
     #[serde(rename = "AdValoremTaxBaseAmount", default, skip_serializing_if = "Option::is_none")]

@@ -293,7 +293,7 @@ pub struct AdditionalDocument {
         skip_serializing_if = "Option::is_none",
         with = "optional_date"
     )]
-    #[schemars(with = "Option<Date>")]
+    #[schemars(with = "Date")]
     pub effective_date: Option<Date>,
     /// Item of the document that this item of goods uses.
     #[serde(rename = "LineNumeric", default, skip_serializing_if = "Option::is_none")]

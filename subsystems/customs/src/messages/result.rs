@@ -30,7 +30,7 @@ pub struct DocumentReference {
         skip_serializing_if = "Option::is_none",
         with = "optional_date"
     )]
-    #[schemars(with = "Option<Date>")]
+    #[schemars(with = "Date")]
     pub effective_date: Option<Date>,
 }
 

@@ -115,7 +115,7 @@ pub struct VerificationResponse {
         skip_serializing_if = "Option::is_none",
         with = "optional_date"
     )]
-    #[schemars(with = "Option<Date>")]
+    #[schemars(with = "Date")]
     pub final_expected: Option<Date>,
     /// The result per item; none when it is the same for all.
     #[serde(rename = "items", default, skip_serializing_if = "Vec::is_empty")]

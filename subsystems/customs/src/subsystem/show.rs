@@ -155,7 +155,7 @@ fn show_certificate(
     Ok(merge(shown, papers(view, &certificate_subject(&key))?))
 }
 
-fn certificate_summary(certificate: &Certificate, day: Date) -> Value {
+pub(super) fn certificate_summary(certificate: &Certificate, day: Date) -> Value {
     let content = certificate.content();
     json!({
         "number": certificate.number.shown,
@@ -207,7 +207,7 @@ fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value
     Ok(merge(shown, papers(view, &subject)?))
 }
 
-fn export_summary(export: &Export) -> Value {
+pub(super) fn export_summary(export: &Export) -> Value {
     let content = export.content();
     let certificates: Vec<String> = content
         .iter()
@@ -291,7 +291,7 @@ pub(super) fn claim_by_key(
     }))
 }
 
-fn item_summary(item: &ClaimItem) -> Value {
+pub(super) fn item_summary(item: &ClaimItem) -> Value {
     json!({
         "claim": item.claim,
         "item": item.item,

@@ -10,7 +10,7 @@ use crate::codes;
 
 /// What a field may hold. Lengths are in characters.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// An identifier of at most so many characters, without invisible characters.
     Id(usize),
     /// A text of at most so many characters.
@@ -167,7 +167,7 @@ fn walk(value: &Value, pointer: &str, path: &str, problems: &mut Problems) {
 }
 
 /// Returns the format of the longest entry that the path ends with.
-pub(super) fn format_of(path: &str) -> Option<Format> {
+pub(crate) fn format_of(path: &str) -> Option<Format> {
     FIELDS
         .iter()
         .filter(|(name, _)| {

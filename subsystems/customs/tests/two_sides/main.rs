@@ -1,5 +1,6 @@
 //! Two customs services, each on a store of its own, and what passes between them.
 
+mod api;
 mod bulk;
 mod catalogue;
 mod decisions;

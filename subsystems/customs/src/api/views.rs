@@ -1,0 +1,402 @@
+//! The shape of answers, for their description.
+//!
+//! Answers may gain members in later versions; readers ignore what they do not know. A test holds
+//! real answers against these shapes.
+
+#![expect(dead_code, reason = "these types are described, never made")]
+
+use karvan_types::{Date, Quantity, Timestamp};
+use schemars::JsonSchema;
+use serde_json::Value;
+
+use crate::messages::{CertificateOfOrigin, ExportDeclaration, Party};
+
+/// What became of a message that was handed in.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct Submitted {
+    /// Document type, such as `COO`.
+    pub(super) document: String,
+    /// Number of the document.
+    pub(super) id: String,
+    /// Its version.
+    pub(super) version: u32,
+    /// What it is about.
+    pub(super) subject: String,
+    /// The exchange under which it travels; evidence and receipts are found by it.
+    pub(super) exchange: String,
+    /// SHA-256 of the canonical message.
+    pub(super) digest: String,
+    /// For whom it is.
+    pub(super) recipient: String,
+    /// `sent`, and once the partner has answered `accepted` or `rejected`.
+    pub(super) state: String,
+    /// Whether it was handed in before with the same content; nothing was sent again.
+    pub(super) duplicate: bool,
+    /// What an officer will look at.
+    pub(super) flags: Vec<Flag>,
+}
+
+/// Something that does not refuse a document but that an officer sees.
+#[derive(JsonSchema)]
+pub(super) struct Flag {
+    /// Path of the field, occurrences counted from 1.
+    pub(super) pointer: String,
+    /// The rule.
+    pub(super) rule: String,
+    /// What is remarkable.
+    pub(super) text: String,
+}
+
+/// The balance of one item of a certificate.
+#[derive(JsonSchema)]
+pub(super) struct LedgerLine {
+    /// Item of the certificate.
+    pub(super) item: u32,
+    /// What was certified.
+    pub(super) certified: Quantity,
+    /// What was debited so far, a decimal in `unit`.
+    pub(super) debited: String,
+    /// What is left, a decimal in `unit`.
+    pub(super) balance: String,
+    /// The unit.
+    pub(super) unit: String,
+}
+
+/// A certificate in a list.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct CertificateSummary {
+    /// Number as printed.
+    pub(super) number: String,
+    /// Country and number as they are looked up.
+    pub(super) key: String,
+    /// Country of issue.
+    pub(super) country: String,
+    /// The member that signed it.
+    pub(super) issuer: String,
+    /// Where it stands, such as `available`, `partly-used`, `used-up`, `expired`, `cancelled`.
+    pub(super) state: String,
+    /// How far it has come between the two sides.
+    pub(super) delivery: String,
+    /// Number of the certificate that took its place.
+    pub(super) replaced_by: Option<String>,
+    /// Newest version.
+    pub(super) version: Option<u32>,
+    /// Day of issue.
+    pub(super) issued: Option<Date>,
+    /// Last day on which it may be presented.
+    pub(super) valid_until: Option<Date>,
+    /// Exporter.
+    pub(super) exporter: Option<Party>,
+    /// Consignee.
+    pub(super) consignee: Option<Party>,
+    /// The balance of each item.
+    pub(super) ledger: Vec<LedgerLine>,
+}
+
+/// A version of a document.
+#[derive(JsonSchema)]
+#[schemars(rename = "VersionOf{T}")]
+pub(super) struct VersionOf<T> {
+    /// Version number.
+    pub(super) version: u32,
+    /// When this side took it into account.
+    pub(super) at: Timestamp,
+    /// Function code of the message.
+    pub(super) function: String,
+    /// SHA-256 of the message as signed.
+    pub(super) digest: String,
+    /// The exchange that brought it.
+    pub(super) exchange: Option<String>,
+    /// What an officer looks at.
+    pub(super) flags: Vec<Flag>,
+    /// The message.
+    pub(super) content: T,
+}
+
+/// A line of a history.
+#[derive(JsonSchema)]
+pub(super) struct HistoryLine {
+    /// Number in the journal.
+    pub(super) line: u64,
+    /// What it is about.
+    pub(super) subject: String,
+    /// When.
+    pub(super) at: Timestamp,
+    /// Member and person.
+    pub(super) by: String,
+    /// What happened.
+    pub(super) text: String,
+}
+
+/// A message about something, without its body.
+#[derive(JsonSchema)]
+pub(super) struct MessageLine {
+    /// The exchange.
+    pub(super) exchange: String,
+    /// `in` or `out`.
+    pub(super) direction: String,
+    /// Document type.
+    pub(super) code: String,
+    /// Who signed it.
+    pub(super) sender: String,
+    /// For whom it is.
+    pub(super) recipient: String,
+    /// The sender's own reference.
+    pub(super) reference: String,
+    /// When.
+    pub(super) at: Timestamp,
+    /// What became of it.
+    pub(super) state: String,
+}
+
+/// Something that an officer must look at.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct TaskView {
+    /// Number.
+    pub(super) number: u64,
+    /// Why, a stable word.
+    pub(super) kind: String,
+    /// What it is about.
+    pub(super) subject: String,
+    /// What to do.
+    pub(super) text: String,
+    /// When it was opened.
+    pub(super) opened_at: Timestamp,
+    /// How it ended; absent while it is open.
+    pub(super) closed: Option<ClosingView>,
+}
+
+/// How a task ended.
+#[derive(JsonSchema)]
+pub(super) struct ClosingView {
+    /// When.
+    pub(super) at: Timestamp,
+    /// Who.
+    pub(super) by: String,
+    /// What was done.
+    pub(super) text: String,
+}
+
+/// Everything known about a certificate.
+#[derive(JsonSchema)]
+pub(super) struct CertificateView {
+    /// Where it stands.
+    pub(super) certificate: CertificateSummary,
+    /// All versions, oldest first.
+    pub(super) versions: Vec<VersionOf<CertificateOfOrigin>>,
+    /// The journal of debits.
+    pub(super) debits: Vec<Value>,
+    /// What the other side told about its use.
+    pub(super) utilisations: Vec<Value>,
+    /// Claims that quote it.
+    pub(super) claims: Vec<ItemSummary>,
+    /// Export declarations that quote it.
+    pub(super) exports: Vec<String>,
+    /// What happened.
+    pub(super) history: Vec<HistoryLine>,
+    /// Messages about it.
+    pub(super) messages: Vec<MessageLine>,
+    /// Tasks about it.
+    pub(super) tasks: Vec<TaskView>,
+}
+
+/// An export declaration in a list.
+#[derive(JsonSchema)]
+pub(super) struct ExportSummary {
+    /// Number.
+    pub(super) number: String,
+    /// Country and number.
+    pub(super) key: String,
+    /// Exporting country.
+    pub(super) country: String,
+    /// Who sent it.
+    pub(super) sender: String,
+    /// Where it stands.
+    pub(super) state: String,
+    /// How far it has come between the two sides.
+    pub(super) delivery: String,
+    /// Newest version.
+    pub(super) version: Option<u32>,
+    /// Unique consignment reference.
+    pub(super) ucr: Option<String>,
+    /// Keys of the certificates that it quotes.
+    pub(super) certificates: Vec<String>,
+}
+
+/// Everything known about an export declaration.
+#[derive(JsonSchema)]
+pub(super) struct ExportView {
+    /// Where it stands.
+    pub(super) export: ExportSummary,
+    /// All versions, oldest first.
+    pub(super) versions: Vec<VersionOf<ExportDeclaration>>,
+    /// What happened.
+    pub(super) history: Vec<HistoryLine>,
+    /// Messages about it.
+    pub(super) messages: Vec<MessageLine>,
+    /// Tasks about it.
+    pub(super) tasks: Vec<TaskView>,
+}
+
+/// A claimed item in a list.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct ItemSummary {
+    /// Number of the declaration.
+    pub(super) claim: String,
+    /// Its item.
+    pub(super) item: u32,
+    /// Number of the certificate, as quoted.
+    pub(super) certificate: String,
+    /// Item of the certificate.
+    pub(super) certificate_item: u32,
+    /// Where it stands.
+    pub(super) state: String,
+    /// `green`, `amber` or `red`.
+    pub(super) light: String,
+    /// What is proposed.
+    pub(super) proposal: String,
+    /// Why, a stable word.
+    pub(super) reason: String,
+}
+
+/// A claimed item with its match.
+#[derive(JsonSchema)]
+pub(super) struct ItemView {
+    /// Item number.
+    pub(super) item: u32,
+    /// Where it stands.
+    pub(super) state: String,
+    /// `green`, `amber` or `red`.
+    pub(super) light: String,
+    /// What is proposed, and why.
+    pub(super) proposal: Value,
+    /// Each difference between the papers, with both values and the rule.
+    pub(super) differences: Vec<Value>,
+    /// What is left on the certificate, when it is here.
+    pub(super) balance: Option<Value>,
+    /// Duties with and without the preference, each rate with its source and status.
+    pub(super) duty: Option<Value>,
+}
+
+/// A claim with the newest match of each item.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct Claimed {
+    /// Always `IMP`.
+    pub(super) document: String,
+    /// Number of the declaration.
+    pub(super) claim: String,
+    /// Newest version.
+    pub(super) version: Option<u32>,
+    /// Day of filing.
+    pub(super) filed: Date,
+    /// `commercial` or `industrial`.
+    pub(super) importer_class: String,
+    /// Importer.
+    pub(super) importer: Option<Party>,
+    /// Whether it was filed before with the same content.
+    pub(super) duplicate: bool,
+    /// Items that claim a preference.
+    pub(super) items: Vec<ItemView>,
+}
+
+/// A decision, recorded.
+#[derive(JsonSchema)]
+pub(super) struct Decided {
+    /// Number of the declaration.
+    pub(super) claim: String,
+    /// Its item.
+    pub(super) item: u32,
+    /// Where the item stands now.
+    pub(super) state: String,
+    /// The record: decision, reason, officer, what was debited, what is to pay.
+    pub(super) decision: Value,
+}
+
+/// All that is known of a consignment.
+#[derive(JsonSchema)]
+pub(super) struct ConsignmentView {
+    /// Its unique reference.
+    pub(super) consignment: String,
+    /// Export declarations.
+    pub(super) exports: Vec<ExportSummary>,
+    /// Certificates.
+    pub(super) certificates: Vec<CertificateSummary>,
+    /// Claimed items.
+    pub(super) claims: Vec<ItemSummary>,
+}
+
+/// A page of a list.
+#[derive(JsonSchema)]
+pub(super) struct PageOf<T> {
+    /// The rows.
+    pub(super) rows: Vec<T>,
+    /// Cursor of the next page; none after the last.
+    pub(super) next: Option<String>,
+}
+
+/// A message that waits for another.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct ParkedView {
+    /// The exchange that brought it.
+    pub(super) exchange: String,
+    /// What it waits for.
+    pub(super) waits_for: String,
+    /// When it arrived.
+    pub(super) at: Timestamp,
+}
+
+/// Rates of a tariff line on a day.
+#[derive(JsonSchema)]
+#[schemars(rename = "Rates")]
+pub(super) struct RatesView {
+    /// Duty by duty the general and the preferential rate, each with source and status.
+    pub(super) rates: Value,
+    /// Amounts, when a value was given.
+    pub(super) duty: Option<Value>,
+    /// The sources that the rates name.
+    pub(super) sources: Value,
+}
+
+/// What is left of a quota.
+#[derive(JsonSchema)]
+pub(super) struct QuotaView {
+    /// The quota as the tariff has it.
+    pub(super) quota: Value,
+    /// Its account.
+    pub(super) account: String,
+    /// What is left.
+    pub(super) balance: Quantity,
+    /// Who asked for how much, in order.
+    pub(super) requests: Vec<Value>,
+}
+
+/// A decision about a claimed item.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct DecisionRequest {
+    /// What is decided: `grant`, `grant-in-part`, `deny` or `query`.
+    #[schemars(extend("enum" = ["grant", "grant-in-part", "deny", "query"]))]
+    pub(super) decision: String,
+    /// Coded reason; needed when the proposal is not followed.
+    pub(super) reason: Option<String>,
+    /// The reason in words; needed when the proposal is not followed.
+    #[schemars(length(max = 512))]
+    pub(super) text: Option<String>,
+    /// How much is granted, for `grant-in-part`.
+    pub(super) quantity: Option<Quantity>,
+}
+
+/// Words for an act that needs a reason.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Words {
+    /// Why, or what was done, in 10 to 512 characters.
+    #[schemars(length(min = 10, max = 512))]
+    pub(super) text: String,
+}
