@@ -156,6 +156,22 @@ impl Client {
         self.json(Method::POST, &path, Some(input))
     }
 
+    /// Calls an operation of a sub-system with an input that is JSON already.
+    pub(crate) fn operate_bytes(
+        &self,
+        name: &str,
+        operation: &str,
+        input: Vec<u8>,
+    ) -> Result<Value> {
+        let path = format!("/v1/subsystems/{name}/{operation}");
+        let length = input.len() as u64;
+        let bytes = self.runtime.block_on(async {
+            let content_type = Some("application/json");
+            collect(self.call(Method::POST, &path, content_type, full(input), length).await?).await
+        })?;
+        Ok(json::parse(&bytes)?)
+    }
+
     /// Posts a file, in pieces.
     pub(crate) fn post_file(&self, path: &str, content_type: &str, file: &Path) -> Result<Value> {
         let what = || format!("cannot read {}", file.display());

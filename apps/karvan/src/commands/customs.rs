@@ -25,6 +25,7 @@ use crate::output::Output;
 mod check_qr;
 mod convert;
 mod handed;
+mod import;
 mod issue;
 mod list;
 mod officer;
@@ -50,6 +51,7 @@ pub(crate) enum Customs {
     #[command(subcommand)]
     Origin(origin::Origin),
     List(list::List),
+    Import(Box<import::Import>),
     Convert(convert::Convert),
     Paper(paper::Paper),
     StatusList(paper::Statuses),
@@ -66,6 +68,7 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Tariff(command) => tariff::run(&command, output),
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
+        Customs::Import(command) => import::run(&command, output),
         Customs::Convert(command) => convert::run(&command, output),
         Customs::Paper(command) => paper::paper(&command, output),
         Customs::StatusList(command) => paper::statuses(&command, output),

@@ -4,6 +4,7 @@ mod agreements;
 mod calls;
 mod ceremony;
 mod customs;
+mod imports;
 mod paper;
 mod pilot;
 mod reference;
