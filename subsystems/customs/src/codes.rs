@@ -7,6 +7,7 @@
 //!
 //! Not here: national tariff lines and rates (`crate::tariff`).
 
+pub mod editions;
 pub mod units;
 
 use std::sync::LazyLock;
@@ -103,6 +104,20 @@ static CURRENCY_SPELLINGS: LazyLock<Box<[(&str, &str)]>> = LazyLock::new(|| {
     table(include_str!("../data/currency-spellings.tsv"), |row| Some((row.next()?, row.next()?)))
 });
 
+/// What took the place of a withdrawn currency.
+struct Successor {
+    code: &'static str,
+    successor: &'static str,
+    /// Units of the withdrawn currency for one of the successor.
+    units: &'static str,
+}
+
+static SUCCESSORS: LazyLock<Box<[Successor]>> = LazyLock::new(|| {
+    table(include_str!("../data/currency-successors.tsv"), |row| {
+        Some(Successor { code: row.next()?, successor: row.next()?, units: row.next()? })
+    })
+});
+
 /// Returns the six-digit code of the Harmonized System.
 pub fn hs(code: &str) -> Option<&'static HsCode> {
     find(&HS, |row| row.code, code)
@@ -124,6 +139,19 @@ pub fn currency_by_spelling(spelling: &str) -> Option<&'static Currency> {
     currency(&spelling).or_else(|| {
         find(&CURRENCY_SPELLINGS, |row| row.0, &spelling).and_then(|row| currency(row.1))
     })
+}
+
+/// Says that a currency was withdrawn, and what took its place.
+pub fn withdrawn(currency: &Currency) -> String {
+    let (code, date) = (currency.code, currency.withdrawn.unwrap_or("the past"));
+    match find(&SUCCESSORS, |row| row.code, code) {
+        Some(Successor { successor, units, .. }) => {
+            format!(
+                "{code} was withdrawn in {date}; convert into {successor}, 1 for {units} {code}"
+            )
+        }
+        None => format!("{code} was withdrawn in {date}; use its successor"),
+    }
 }
 
 /// Returns the kind of package.
@@ -162,7 +190,13 @@ mod tests {
         check_table(include_str!("../data/currencies.tsv"), &CURRENCIES, |row| row.code);
         check_table(include_str!("../data/packages.tsv"), &PACKAGES, |row| row.code);
         check_table(include_str!("../data/currency-spellings.tsv"), &CURRENCY_SPELLINGS, |r| r.0);
+        check_table(include_str!("../data/currency-successors.tsv"), &SUCCESSORS, |row| row.code);
         assert_eq!((HS.len(), COUNTRIES.len()), (5_612, 249));
+        for row in SUCCESSORS.iter() {
+            assert!(currency(row.code).is_some_and(|c| c.withdrawn.is_some()), "{}", row.code);
+            assert!(currency(row.successor).is_some_and(|c| c.withdrawn.is_none()), "{}", row.code);
+            assert!(karvan_types::amount::parse_decimal(row.units).is_ok(), "{}", row.code);
+        }
         for (spelling, code) in CURRENCY_SPELLINGS.iter() {
             assert!(currency(code).is_some_and(|c| c.withdrawn.is_none()), "{spelling}");
         }
@@ -178,6 +212,9 @@ mod tests {
         assert_eq!(currency("AZN").map(|row| row.decimals), Some(Some(2)));
         assert_eq!(currency("JPY").map(|row| row.decimals), Some(Some(0)));
         assert_eq!(currency("AZM").and_then(|row| row.withdrawn), Some("2005-12"));
+        let old = currency("AZM").map(withdrawn);
+        let said = "AZM was withdrawn in 2005-12; convert into AZN, 1 for 5000 AZM";
+        assert_eq!(old.as_deref(), Some(said));
         assert_eq!(currency_by_spelling("rs ").map(|row| row.code), Some("PKR"));
         assert_eq!(currency_by_spelling("DHM").map(|row| row.code), Some("AED"));
         assert_eq!(currency_by_spelling("??"), None);

@@ -19,14 +19,17 @@ mod value;
 
 pub use difference::{Difference, Findings, Papers};
 pub(crate) use goods::stated_quantities;
-pub use rules::{Error as RulesError, Row, Rule, Rules, Severity, Standing};
+pub use rules::{
+    Error as RulesError, ExchangeDay, ExchangeRates, Row, Rule, Rules, Severity, Standing,
+};
 
-use karvan_types::{Date, Instance, Quantity, Timestamp};
+use karvan_types::{Amount, Date, Instance, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::export::Export;
 use crate::messages::{CertificateItem, GoodsItem, ImportClaim};
+use crate::rates::Converted;
 
 /// Which certificate an item of a claim quotes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -65,6 +68,10 @@ pub struct Case<'a> {
     pub near_miss: Option<&'a str>,
     /// The export declaration, when it is known.
     pub export: Option<&'a Export>,
+    /// Numbers of other certificates of the exporter that name the same invoice.
+    pub sharing_invoice: &'a [String],
+    /// The amounts of [`Case::conversions`] that could be converted.
+    pub converted: &'a [Converted],
 }
 
 impl<'a> Case<'a> {
@@ -76,6 +83,34 @@ impl<'a> Case<'a> {
     /// Returns the item of the export declaration that belongs to the claimed one.
     fn export_item(&self) -> Option<&'a GoodsItem> {
         self.export_item_and_fit().0
+    }
+
+    /// Returns which amounts are to be compared in another currency, and in which.
+    pub fn conversions(&self) -> Vec<(Amount, String)> {
+        value::conversions(self)
+    }
+
+    /// Returns the day whose exchange rates are taken, when the papers state it.
+    pub fn exchange_day(&self) -> Option<Date> {
+        match self.rules.exchange_rates.day {
+            ExchangeDay::ClaimFiled => Some(self.filed),
+            ExchangeDay::ExportAccepted => {
+                let content = self.export?.content()?;
+                Some(local_date(content.acceptance_date_time?, self.partner))
+            }
+            ExchangeDay::InvoiceDated => Some(self.claim.shipment.invoices.first()?.issue_date),
+        }
+    }
+
+    /// Returns an amount in another currency: as it is in the same one, nothing without a rate.
+    fn in_currency(&self, stated: &Amount, currency: &str) -> Option<Converted> {
+        if stated.currency == currency {
+            let (stated, amount) = (stated.clone(), stated.clone());
+            return Some(Converted { stated, amount, day: self.filed, rates: Vec::new() });
+        }
+        let fits =
+            |known: &&Converted| known.stated == *stated && known.amount.currency == currency;
+        self.converted.iter().find(fits).cloned()
     }
 
     /// Returns that item, and whether the declaration means the quoted certificate by it.
@@ -156,6 +191,7 @@ pub fn compare(case: &Case<'_>) -> Match {
     goods::look_at_export(case, &mut findings);
     let quantities = goods::look_at_quantity(case, &mut findings);
     goods::look_at_mass(case, &mut findings);
+    goods::look_at_packages(case, &mut findings);
     value::look(case, &mut findings);
     Match {
         differences: findings.finish(),

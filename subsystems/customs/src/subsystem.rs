@@ -25,11 +25,13 @@ mod four_eyes;
 mod importing;
 mod incoming;
 mod interchanges;
+mod invoices;
 mod language;
 mod ledgers;
 mod notices;
 mod operate;
 mod quotas;
+mod rates;
 mod receive;
 mod responses;
 mod risks;
@@ -61,11 +63,13 @@ use crate::decision::policy::Policy;
 use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::decision::{overrides::OVERRIDES, security::SECURITIES};
 use crate::export::{EXPORTS, LINKS};
+use crate::invoice;
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
 use crate::ledger::{CASES, COMPARISONS, PROGRESS, Terms};
 use crate::matching::{Rules, RulesError};
 use crate::national;
 use crate::paper::register;
+use crate::rates as exchange;
 use crate::risk::record as risk;
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
@@ -200,6 +204,10 @@ const MIGRATIONS: &[Migration] = &[
         ],
     },
     Migration { id: "customs-0009", creates: &[&crate::mirror::flow::LINES] },
+    Migration {
+        id: "customs-0007",
+        creates: &[&exchange::RATES, &exchange::TABLES, &invoice::INVOICES],
+    },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
 ];
 
@@ -375,6 +383,18 @@ const OPERATIONS: &[Operation] = &[
          be used again.",
     ),
     operation(
+        "rates-import",
+        "customs.tariff",
+        true,
+        "Keep exchange rates, each from its first day on; a rate that is here never changes.",
+    ),
+    operation(
+        "rates",
+        "customs.read",
+        false,
+        "Show the exchange rates of a currency, or an amount in another currency with its rates.",
+    ),
+    operation(
         "quota",
         "customs.read",
         false,
@@ -479,6 +499,7 @@ impl Subsystem for Customs {
             "risk-commit" => risks::draws::commit(self, cx, caller, input),
             "risk-reveal" => risks::draws::reveal(self, cx, caller, input),
             "finding" => risks::finding(self, cx, caller, input),
+            "rates-import" => rates::import(self, cx, caller, input),
             other => Err(unknown_operation(other)),
         }
     }
@@ -532,6 +553,7 @@ impl Subsystem for Customs {
             "risk-lanes" => risks::lanes(self, view, input),
             "risk-stats" => risks::statistics(view, input),
             "risk-profile" => risks::profile(self, view, input),
+            "rates" => rates::show(self, view, now, input),
             other => Err(unknown_operation(other)),
         }
     }

@@ -130,10 +130,11 @@ fn look_at_parties(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mu
     let importer = shipment.importer.as_ref().or(shipment.consignee.as_ref());
     if let Some(importer) = importer.filter(|importer| differ(&content.consignee, importer)) {
         let papers = Papers::new().certificate(name(&content.consignee)).claim(name(importer));
-        if content.flags.contains(&CertificateFlag::BackToBack) {
-            findings.add_tolerated(Rule::Consignee, papers);
-        } else {
-            findings.add(Rule::Consignee, papers);
+        let bears = |flag| content.flags.contains(&flag);
+        match (bears(CertificateFlag::BackToBack), bears(CertificateFlag::ThirdPartyInvoice)) {
+            (true, true) => findings.add_tolerated(Rule::Consignee, papers),
+            (true, false) => findings.add(Rule::BackToBack, papers),
+            (false, _) => findings.add(Rule::Consignee, papers),
         }
     }
     let exporter = case.export.and_then(|export| export.content()).map(|export| &export.exporter);

@@ -160,21 +160,31 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::CertificateExpired => "validUntil",
         Rule::CertificateIssuedLate => "IssueDateTime",
         Rule::CertificateItem => "AdditionalDocument/LineNumeric",
-        Rule::Consignee => "Consignee",
+        Rule::Consignee | Rule::BackToBack => "Consignee",
         Rule::Exporter => "Exporter",
-        Rule::Hs6 | Rule::ExportHs6 | Rule::NoConcession => "Commodity/Classification/ID",
+        Rule::Hs6
+        | Rule::ExportHs6
+        | Rule::HsEdition
+        | Rule::HsEditionUnclear
+        | Rule::NoConcession => "Commodity/Classification/ID",
         Rule::GeneralRateNotHigher => "Commodity/DutyTaxFee/TaxRateNumeric",
         Rule::OriginCountry | Rule::ExportOrigin => "Origin/CountryCode",
         Rule::ExportCountry => "ExportCountry/ID",
         Rule::QuantityBalance
         | Rule::BalanceUsedUp
         | Rule::QuantityExport
+        | Rule::QuantityShort
         | Rule::UnitNotConvertible => "AdditionalDocument/WriteOff/QuantityQuantity",
+        Rule::Packages => "TotalPackageQuantity",
+        Rule::AssessedBelowInvoice => "CustomsValueAmount",
         Rule::NetMass => "Commodity/GoodsMeasure/NetNetWeightMeasure",
-        Rule::ValueSoft | Rule::ValueHard | Rule::Currency => {
-            "Commodity/InvoiceLine/ItemChargeAmount"
-        }
-        Rule::InvoiceNumber => "Invoice/ID",
+        Rule::ValueSoft
+        | Rule::ValueHard
+        | Rule::ValueHigher
+        | Rule::ExportOvervalued
+        | Rule::CurrencyConverted
+        | Rule::Currency => "Commodity/InvoiceLine/ItemChargeAmount",
+        Rule::InvoiceNumber | Rule::InvoiceShared => "Invoice/ID",
         Rule::ExportMissing | Rule::ExportCancelled => "PreviousDocument/ID",
         Rule::ExportItem => "GovernmentAgencyGoodsItem/SequenceNumeric",
     }

@@ -4,25 +4,61 @@ use karvan_types::{Decimal, Quantity};
 
 use super::{Case, Findings, Papers, Rule};
 use crate::certificate::{Certificate, LedgerItem};
-use crate::codes::units;
-use crate::messages::GoodsItem;
+use crate::codes::editions::{Dated, Relation, correlation};
+use crate::codes::{HS_EDITION, units};
+use crate::messages::{Classification, ClassificationKind, GoodsItem};
 
 /// Masses are compared in kilograms (UN/ECE Recommendation 20).
 const KILOGRAM: &str = "KGM";
 
+/// Returns the six digits that a paper states, with their edition.
+fn dated(codes: &[Classification]) -> Option<Dated<'_>> {
+    let of_hs = codes.iter().find(|code| code.kind == ClassificationKind::HarmonizedSystem);
+    let stated = of_hs.or_else(|| codes.first())?;
+    let edition = stated.edition.unwrap_or(HS_EDITION);
+    Some(Dated { code: stated.id.get(..6)?, edition })
+}
+
+/// Compares the six digits. Codes of different editions are the same when the correlation table
+/// says so; where it leaves several codes open, an officer must see the goods.
+fn look_at_codes(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let Some(claimed) = dated(&case.item.commodity.classifications) else { return };
+    let certified = case.certificate_item().and_then(|item| dated(&item.classifications));
+    let exported = case.export_item().and_then(|item| dated(&item.commodity.classifications));
+    let shown = |code: Dated<'_>| match code.edition {
+        HS_EDITION => dotted(code.code),
+        edition => format!("{} (HS {edition})", dotted(code.code)),
+    };
+    let (mut is_explained, mut is_unclear) = (false, false);
+    for (paper, rule) in [(certified, Rule::Hs6), (exported, Rule::ExportHs6)] {
+        let Some(paper) = paper else { continue };
+        let papers = Papers::new().claim(shown(claimed));
+        match correlation().relation(paper, claimed) {
+            Relation::Apart if rule == Rule::Hs6 => {
+                findings.add(rule, papers.certificate(shown(paper)));
+            }
+            Relation::Apart => findings.add(rule, papers.export(shown(paper))),
+            Relation::Contained => is_explained |= paper.code != claimed.code,
+            Relation::Overlapping | Relation::Unknown => is_unclear = true,
+        }
+    }
+    let papers = Papers {
+        certificate: certified.map(shown),
+        export: exported.map(shown),
+        claim: Some(shown(claimed)),
+        basis: None,
+    };
+    if is_unclear {
+        findings.add(Rule::HsEditionUnclear, papers);
+    } else if is_explained {
+        findings.add(Rule::HsEdition, papers);
+    }
+}
+
 pub(super) fn look_at_codes_and_countries(case: &Case<'_>, findings: &mut Findings<'_>) {
-    let claimed = case.item.commodity.hs6().unwrap_or_default();
     let certified = case.certificate_item();
     let exported = case.export_item();
-    if let Some(certified) = certified.and_then(|item| item.hs6()).filter(|code| *code != claimed) {
-        findings
-            .add(Rule::Hs6, Papers::new().certificate(dotted(certified)).claim(dotted(claimed)));
-    }
-    let export_code = exported.and_then(|item| item.commodity.hs6());
-    if let Some(declared) = export_code.filter(|code| *code != claimed) {
-        let papers = Papers::new().export(dotted(declared)).claim(dotted(claimed));
-        findings.add(Rule::ExportHs6, papers);
-    }
+    look_at_codes(case, findings);
     let partner = case.partner.as_str();
     let origin = Papers {
         certificate: certified.map(|item| item.origin.country_code.clone()),
@@ -115,6 +151,30 @@ fn look_at_export_quantity(case: &Case<'_>, findings: &mut Findings<'_>) {
     if claimed.value > above(exported.value, findings.limit(Rule::QuantityExport)) {
         let papers = Papers::new().export(&exported).claim(&claimed);
         findings.add(Rule::QuantityExport, papers);
+    } else if claimed.value < below(exported.value, findings.limit(Rule::QuantityShort))
+        && packages(case).is_some_and(|(claimed, exported)| claimed == exported)
+    {
+        // A part shipment has fewer packages; as many with less in them is a short landing.
+        let papers = Papers::new().export(&exported).claim(&claimed);
+        findings.add(Rule::QuantityShort, papers);
+    }
+}
+
+/// Returns how many packages the claim and the export declaration state for these goods.
+fn packages(case: &Case<'_>) -> Option<(u64, u64)> {
+    let count = |item: &GoodsItem| {
+        let count: u64 = item.packaging.iter().map(|packaging| u64::from(packaging.quantity)).sum();
+        Some(count).filter(|count| *count > 0)
+    };
+    Some((count(case.item)?, case.export_item().and_then(count)?))
+}
+
+/// Compares the packages: more than were declared for export is worth a look.
+pub(super) fn look_at_packages(case: &Case<'_>, findings: &mut Findings<'_>) {
+    if let Some((claimed, exported)) =
+        packages(case).filter(|(claimed, exported)| claimed > exported)
+    {
+        findings.add(Rule::Packages, Papers::new().export(exported).claim(claimed));
     }
 }
 
@@ -153,6 +213,10 @@ pub(crate) fn stated_quantities(item: &GoodsItem) -> impl Iterator<Item = &Quant
     let measure = item.commodity.measure.as_ref();
     let quantity = measure.and_then(|measure| measure.tariff_quantity.as_ref());
     quantity.into_iter().chain(measure.and_then(|measure| measure.net_mass.as_ref()))
+}
+
+fn below(value: Decimal, percent: Decimal) -> Decimal {
+    value - value * percent / Decimal::ONE_HUNDRED
 }
 
 fn above(value: Decimal, percent: Decimal) -> Decimal {

@@ -83,12 +83,18 @@ rules! {
     CertificateItem = "certificate-item",
     /// The consignee is not the importer.
     Consignee = "consignee",
+    /// The goods were sold on, and the remark of a third-party invoice is missing.
+    BackToBack = "back-to-back",
     /// The exporter of the certificate is not the exporter of the export declaration.
     Exporter = "exporter",
     /// The six digits of the Harmonized System differ from the certificate.
     Hs6 = "hs6",
     /// The six digits of the Harmonized System differ from the export declaration.
     ExportHs6 = "export-hs6",
+    /// The codes follow different editions, and the correlation table explains the difference.
+    HsEdition = "hs-edition",
+    /// The codes follow different editions, and the correlation table leaves several codes open.
+    HsEditionUnclear = "hs-edition-unclear",
     /// The national tariff line has no concession.
     NoConcession = "no-concession",
     /// The general rate is not higher than the preferential one.
@@ -105,6 +111,10 @@ rules! {
     BalanceUsedUp = "balance-used-up",
     /// More is claimed than was declared for export.
     QuantityExport = "quantity-export",
+    /// Less is claimed than was declared for export, in as many packages.
+    QuantityShort = "quantity-short",
+    /// More packages are claimed than were declared for export.
+    Packages = "packages",
     /// The claim states no quantity, or none in a unit that converts to the certificate's.
     UnitNotConvertible = "unit-not-convertible",
     /// The net mass differs from the export declaration or the certificate.
@@ -113,10 +123,20 @@ rules! {
     ValueSoft = "value-lower",
     /// The invoice value is far lower than the export value: under-invoicing.
     ValueHard = "under-invoicing",
-    /// The invoice value and the export value are in different currencies.
+    /// The invoice value is far above the export value.
+    ValueHigher = "value-higher",
+    /// The export value is far above what invoice and certificate agree on.
+    ExportOvervalued = "export-overvalued",
+    /// The stated customs value is below the invoice value.
+    AssessedBelowInvoice = "assessed-below-invoice",
+    /// The invoice value and the export value are in different currencies, and no rate is known.
     Currency = "currency",
+    /// The invoice value and the export value were compared by an exchange rate.
+    CurrencyConverted = "currency-converted",
     /// The invoice of the claim is neither on the certificate nor on the export declaration.
     InvoiceNumber = "invoice-number",
+    /// Other certificates of the exporter name the same invoice.
+    InvoiceShared = "invoice-shared",
     /// No export declaration belongs to the claim.
     ExportMissing = "export-missing",
     /// The export declaration was cancelled.
@@ -197,8 +217,34 @@ pub struct Rules {
     pub agreement: String,
     /// The day on which it came into force.
     pub in_force: Date,
+    /// Whose exchange rates are taken.
+    pub exchange_rates: ExchangeRates,
     #[serde(rename = "rule")]
     rows: Vec<Row>,
+}
+
+/// Of which day the exchange rates are by which values are compared.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeRates {
+    /// The day.
+    pub day: ExchangeDay,
+    /// How sure we are.
+    pub status: Standing,
+    /// From where we know it.
+    pub source: String,
+}
+
+/// The day whose exchange rates are taken.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExchangeDay {
+    /// The day on which the claim was filed.
+    ClaimFiled,
+    /// The day on which the export declaration was accepted.
+    ExportAccepted,
+    /// The date of the invoice.
+    InvoiceDated,
 }
 
 /// A table of rules cannot be used.

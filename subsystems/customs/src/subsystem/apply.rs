@@ -14,6 +14,7 @@ use crate::certificate::{
 };
 use crate::claim::ClaimItem;
 use crate::export::{Export, export_key, quoted, ucr_of};
+use crate::invoice;
 use crate::journal::{TaskKind, note};
 use crate::messages::{
     Cancellation, CertificateOfOrigin, CertificateStatus, ExportDeclaration, FunctionCode, Header,
@@ -187,6 +188,7 @@ fn certificate(
     let mut stored = stored;
     booking::link_copy(cx, &mut stored, content)?;
     cx.tx.save(&stored)?;
+    invoice::link(cx.tx, invoice::Kind::Certificate, &key, &content.invoices)?;
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)?;
     risks::on_certificate(customs, cx, &key, because)?;
@@ -344,6 +346,7 @@ fn export(
     stored.delivery = incoming.delivery;
     stored.versions.push(new);
     stored.store(cx.tx)?;
+    invoice::link(cx.tx, invoice::Kind::Export, &key, &content.shipment.invoices)?;
     let verb = if header.function_code == FunctionCode::Original { "declared" } else { "amended" };
     let text = format!("export declaration {}, version {}: {verb}", header.id, header.version_id);
     note(cx.tx, cx.now, &subject, incoming.by, text)?;

@@ -10,9 +10,11 @@ use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
+use crate::invoice;
 use crate::journal::{TaskKind, note, open_task};
 use crate::matching::{Case, Quote, Rule, compare};
 use crate::messages::{EXPORT_TYPE_CODE, GoodsItem, ImportClaim};
+use crate::rates::{self, Converted};
 use crate::relief;
 
 /// Returns the subject of a claim.
@@ -58,6 +60,10 @@ pub(super) fn assess(
     let mut numbers = vec![quote.number.clone()];
     numbers.extend(certificate.as_ref().and_then(Certificate::replaces));
     let export = export_for(customs, view, content, &numbers, item)?;
+    let sharing = match &certificate {
+        Some(certificate) => invoice::shared_with(view, certificate)?,
+        None => Vec::new(),
+    };
     let case = Case {
         rules: &customs.rules,
         partner,
@@ -70,8 +76,11 @@ pub(super) fn assess(
         certificate: certificate.as_ref(),
         near_miss: near_miss.as_ref().map(|certificate| certificate.number.shown.as_str()),
         export: export.as_ref(),
+        sharing_invoice: &sharing,
+        converted: &[],
     };
-    let mut matched = compare(&case);
+    let converted = convert(customs, view, &case)?;
+    let mut matched = compare(&Case { converted: &converted, ..case });
     let tariff = customs.tariff(view)?;
     let mut duty = tariff.as_ref().and_then(|tariff| {
         relief::weigh(&customs.rules, tariff, partner, claim, item, &mut matched)
@@ -89,6 +98,23 @@ pub(super) fn assess(
         matched,
         duty,
     })
+}
+
+/// Converts the amounts that are compared, by the rates of this side.
+fn convert(
+    customs: &Customs,
+    view: &dyn Read,
+    case: &Case<'_>,
+) -> Result<Vec<Converted>, Rejection> {
+    let Some(day) = case.exchange_day() else { return Ok(Vec::new()) };
+    let Some(national) = rates::national_currency(customs.config.nation()) else {
+        return Ok(Vec::new());
+    };
+    let mut converted = Vec::new();
+    for (stated, currency) in case.conversions() {
+        converted.extend(rates::convert(view, national, &stated, &currency, day)?);
+    }
+    Ok(converted)
 }
 
 fn nothing(claim: &Claim) -> Rejection {

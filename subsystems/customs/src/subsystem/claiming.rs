@@ -14,6 +14,7 @@ use super::{Customs, amending, quotas, show};
 use crate::certificate::{CertificateNumber, Version};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key};
 use crate::explain;
+use crate::invoice;
 use crate::journal::note;
 use crate::matching::{Quote, local_date};
 use crate::messages::{DocumentType, FunctionCode, GoodsItem, ImportClaim, Message};
@@ -106,6 +107,9 @@ pub(super) fn take(
     let importer_class = importer_class.unwrap_or(DEFAULT_IMPORTER);
     let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
     cx.tx.save(&claim)?;
+    if let Some(content) = claim.content() {
+        invoice::link(cx.tx, invoice::Kind::Claim, &key, &content.shipment.invoices)?;
+    }
     let items = match_items(customs, cx, &claim)?;
     super::risks::on_claim(customs, cx, &claim)?;
     Ok(Filed { key, is_duplicate: false, items })

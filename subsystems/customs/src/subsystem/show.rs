@@ -10,7 +10,7 @@ use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
 use super::operate::read;
-use super::{Customs, audit, responses};
+use super::{Customs, audit, invoices, responses};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
@@ -39,6 +39,7 @@ struct Showing {
     export: Option<String>,
     claim: Option<String>,
     consignment: Option<String>,
+    invoice: Option<String>,
 }
 
 /// Shows one thing with everything known about it.
@@ -49,13 +50,16 @@ pub(super) fn show(
     input: Value,
 ) -> Result<Value, Rejection> {
     let input: Showing = read("show", input)?;
-    match (input.certificate, input.export, input.claim, input.consignment) {
-        (Some(number), None, None, None) => show_certificate(customs, view, now, &number),
-        (None, Some(number), None, None) => show_export(customs, view, &number),
-        (None, None, Some(number), None) => show_claim(view, now, &claim_key(&number)),
-        (None, None, None, Some(ucr)) => show_consignment(view, now, customs, &ucr),
+    let things = (input.certificate, input.export, input.claim, input.consignment, input.invoice);
+    match things {
+        (Some(number), None, None, None, None) => show_certificate(customs, view, now, &number),
+        (None, Some(number), None, None, None) => show_export(customs, view, &number),
+        (None, None, Some(number), None, None) => show_claim(view, now, &claim_key(&number)),
+        (None, None, None, Some(ucr), None) => show_consignment(view, now, customs, &ucr),
+        (None, None, None, None, Some(invoice)) => invoices::show(view, &invoice),
         _ => {
-            let text = "give exactly one of `certificate`, `export`, `claim` and `consignment`";
+            let text = "give exactly one of `certificate`, `export`, `claim`, `consignment` and \
+                        `invoice`";
             Err(refuse(ErrorKind::Invalid, "bad-input", text))
         }
     }

@@ -263,12 +263,8 @@ fn amount(members: &Map<String, Value>, pointer: &str, problems: &mut Problems) 
             format!("`{code}` is not a currency of ISO 4217; use three capital letters"),
         ),
         Some(currency) => {
-            if let Some(date) = currency.withdrawn {
-                problems.refuse(
-                    pointer,
-                    "CURRENCY",
-                    format!("{code} was withdrawn in {date}; use its successor"),
-                );
+            if currency.withdrawn.is_some() {
+                problems.refuse(pointer, "CURRENCY", codes::withdrawn(currency));
             }
         }
     }

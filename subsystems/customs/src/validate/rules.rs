@@ -14,6 +14,7 @@ use karvan_types::Timestamp;
 use super::numbers::{Voen, normalise_ntn, voen};
 use super::{Problems, Severity};
 use crate::codes;
+use crate::codes::editions::{EARLIER_EDITION, correlation};
 use crate::messages::{
     ANSWER_TYPE_CODE, BALANCES_TYPE_CODE, CERTIFICATE_TYPE_CODE, COMMITMENT_TYPE_CODE,
     Classification, ClassificationKind, EXPORT_TYPE_CODE, FunctionCode, Header, IMPORT_TYPE_CODE,
@@ -141,7 +142,11 @@ fn classifications(pointer: &str, list: &[Classification], problems: &mut Proble
     for (entry, number) in list.iter().zip(1..) {
         let pointer = format!("{pointer}/Classification[{number}]/ID");
         classification(&pointer, entry, problems);
-        let same = |other: &Classification| other.id.get(..6) == entry.id.get(..6);
+        // Codes of different editions may differ for the same goods.
+        let same = |other: &Classification| {
+            other.edition.unwrap_or(codes::HS_EDITION) != entry.edition.unwrap_or(codes::HS_EDITION)
+                || other.id.get(..6) == entry.id.get(..6)
+        };
         if list.first().is_some_and(|first| !same(first)) {
             let remedy = "the codes of one item begin with different six digits; correct one";
             problems.refuse(&pointer, "HS", remedy);
@@ -162,21 +167,25 @@ fn classification(pointer: &str, entry: &Classification, problems: &mut Problems
         let remedy = format!("`{code}` is not valid: {name}, without dots or spaces");
         return problems.refuse(pointer, "CODE", remedy);
     }
-    match entry.edition {
-        Some(edition) if edition != codes::HS_EDITION => problems.flag(
-            pointer,
-            "EDITION",
-            format!(
-                "the code follows edition {edition}; only HS {} can be checked",
-                codes::HS_EDITION
-            ),
-        ),
-        _ if entry.id.get(..6).and_then(codes::hs).is_none() => problems.refuse(
-            pointer,
-            "HS",
-            format!("the first six digits of `{code}` are not in HS {}", codes::HS_EDITION),
-        ),
-        _ => {}
+    let six = entry.id.get(..6).unwrap_or_default();
+    let edition = entry.edition.unwrap_or(codes::HS_EDITION);
+    let is_known = match edition {
+        codes::HS_EDITION => codes::hs(six).is_some(),
+        EARLIER_EDITION => !correlation().newer(six).is_empty(),
+        _ => true,
+    };
+    if !is_known {
+        let remedy = format!("the first six digits of `{code}` are not in HS {edition}");
+        problems.refuse(pointer, "HS", remedy);
+    } else if edition == EARLIER_EDITION {
+        let remedy = format!("the code follows HS {edition}; it is compared by correlation");
+        problems.notice(pointer, "EDITION", remedy);
+    } else if edition != codes::HS_EDITION {
+        let remedy = format!(
+            "the code follows edition {edition}; only HS {EARLIER_EDITION} and HS {} can be checked",
+            codes::HS_EDITION
+        );
+        problems.flag(pointer, "EDITION", remedy);
     }
 }
 

@@ -135,7 +135,7 @@ fn declaration_rules() {
 
 #[test]
 fn item_rules() {
-    use Severity::{Flag, Refuse};
+    use Severity::{Flag, Notice, Refuse};
     let code = |id: &str, edition: u16| {
         let kind = "HS";
         json!({"ID": id, "IdentificationTypeCode": kind, "edition": edition})
@@ -159,7 +159,9 @@ fn item_rules() {
     for (code, rule, severity) in [
         (code("740812", 2022), "HS", Refuse),
         (code("7408.11", 2022), "CODE", Refuse),
-        (code("740812", 2017), "EDITION", Flag),
+        (code("740812", 2017), "HS", Refuse),
+        (code("740811", 2017), "EDITION", Notice),
+        (code("740812", 2012), "EDITION", Flag),
     ] {
         let field = "/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/Classification";
         let at = format!("{}[1]/ID", pointer(field, 0));

@@ -76,8 +76,8 @@ async fn certificate_dates_standing_and_parties() {
     check(&future, &["certificate-future"], "deny").await;
     check(&[(CERTIFICATE, "status", json!("suspended"))], &["certificate-suspended"], "query")
         .await;
-    let item = (CLAIM, "GOODS/AdditionalDocument/0/LineNumeric", json!(2));
-    check(&[item], &["certificate-item", "export-item"], "query").await;
+    let second = (CLAIM, "GOODS/AdditionalDocument/0/LineNumeric", json!(2));
+    check(&[second], &["certificate-item", "export-item"], "query").await;
     // What the model leaves optional is no reason to refuse the claim.
     check(&[quoted("")], &["certificate-date"], "grant").await;
     check(&[(CLAIM, "GOODS/AdditionalDocument/0/LineNumeric", json!(""))], &[], "grant").await;
@@ -85,8 +85,12 @@ async fn certificate_dates_standing_and_parties() {
     let other = json!({ "Name": "Sindh Sample Traders (fictitious)", "ID": "7000001" });
     let importer = (CLAIM, "GoodsShipment/Importer", other);
     check(std::slice::from_ref(&importer), &["consignee"], "grant").await;
-    let sold_on = [importer, (CERTIFICATE, "flags", json!(["backToBack"]))];
-    check(&sold_on, &["consignee"], "grant").await;
+    let sold_on = |flags: &[&str]| [importer.clone(), (CERTIFICATE, "flags", json!(flags))];
+    check(&sold_on(&["backToBack"]), &["back-to-back"], "grant").await;
+    assert_eq!(item(&sold_on(&["backToBack"])).await["light"], "amber");
+    let both = sold_on(&["backToBack", "thirdPartyInvoice"]);
+    check(&both, &["consignee"], "grant").await;
+    assert_eq!(item(&both).await["light"], "green", "both remarks are there");
     // The same number with its check digit, and another spelling of the name, is the same party.
     let same = json!({ "Name": "INDUS Sample Imports", "ID": "7654321-8" });
     check(&[(CLAIM, "GoodsShipment/Importer", same)], &[], "grant").await;
@@ -132,10 +136,36 @@ async fn quantities_masses_and_values() {
     assert_eq!(item(&invoice("20899")).await["light"], "amber", "more is not");
     check(&invoice("18700"), &["value-lower"], "grant").await;
     check(&invoice("18699"), &["under-invoicing"], "grant").await;
-    // A part shipment is compared by its part of the value.
+    // A part shipment is compared by its part of the value; it has a part of the packages, too.
     let mut part = weights(CLAIM, "10000").to_vec();
     part.extend(invoice("11000"));
+    check(&part, &["quantity-short"], "grant").await;
+    let packages = |count: u64| {
+        let path = "GOODS/Packaging/0/QuantityQuantity";
+        [(CLAIM, path, json!(count)), (CLAIM, "TotalPackageQuantity", json!(count))]
+    };
+    part.extend(packages(400));
     check(&part, &[], "grant").await;
+    check(&packages(801), &["packages"], "grant").await;
+
+    check(&invoice("27500"), &[], "grant").await;
+    check(&invoice("27501"), &["value-higher"], "grant").await;
+    let mut abroad = invoice("27501").to_vec();
+    abroad.push((CERTIFICATE, "flags", json!(["thirdPartyInvoice"])));
+    assert_eq!(item(&abroad).await["light"], "green", "a seller abroad has a margin");
+    // Certificate and invoice agree; the export value is the odd one.
+    let export = |value: &str| {
+        let line = "GOODS/Commodity/InvoiceLine/ItemChargeAmount/value";
+        [(EXPORT, line, json!(value)), (EXPORT, "InvoiceAmount/value", json!(value))]
+    };
+    check(&export("30000"), &["export-overvalued"], "grant").await;
+    check(&export("24000"), &["value-lower"], "grant").await;
+    let assessed = |value: &str| {
+        (CLAIM, "GOODS/CustomsValueAmount", json!({ "value": value, "currency": "USD" }))
+    };
+    check(&[assessed("21780")], &[], "grant").await;
+    check(&[assessed("21779")], &["assessed-below-invoice"], "grant").await;
+    check(&[assessed("50000")], &[], "grant").await;
 
     let third = [
         (CLAIM, "GoodsShipment/Invoice/0/ID", json!("DXB-9")),
@@ -143,6 +173,134 @@ async fn quantities_masses_and_values() {
     ];
     check(&third, &["invoice-number"], "grant").await;
     assert_eq!(item(&third).await["light"], "green", "a marked third-party invoice is tolerated");
+}
+
+#[tokio::test]
+async fn editions_of_the_harmonized_system() {
+    let codes = |step, six: &str, edition: u16| {
+        let path = match step {
+            CERTIFICATE => "GovernmentAgencyGoodsItem/0/Classification",
+            _ => "GOODS/Commodity/Classification",
+        };
+        let code = json!([{ "ID": six, "IdentificationTypeCode": "HS", "edition": edition }]);
+        (step, path, code)
+    };
+    let claim = |six: &str, national: &str| {
+        let code = json!([
+            { "ID": six, "IdentificationTypeCode": "HS", "edition": 2022 },
+            { "ID": national, "IdentificationTypeCode": "PCT" },
+        ]);
+        (CLAIM, "GOODS/Commodity/Classification", code)
+    };
+    // The same code in both editions is no difference.
+    check(&[codes(CERTIFICATE, "390110", 2017)], &[], "grant").await;
+    // 0802.90 was divided into 0802.91, .92 and .99: each is contained in it.
+    let nuts = [
+        codes(CERTIFICATE, "080290", 2017),
+        codes(EXPORT, "080292", 2022),
+        claim("080292", "08029200"),
+    ];
+    let found = item(&nuts).await;
+    assert_eq!(found["rules"], json!(["no-concession", "hs-edition"]));
+    assert_eq!(found["differences"][1]["severity"], "tolerated");
+    assert_eq!(found["differences"][1]["certificate"], "0802.90 (HS 2017)");
+    // 7419.10 and 7419.20 have some articles in common and others not.
+    let copper = [
+        codes(CERTIFICATE, "741910", 2017),
+        codes(EXPORT, "741920", 2022),
+        claim("741920", "74192000"),
+    ];
+    let found = item(&copper).await;
+    assert_eq!(found["rules"], json!(["no-concession", "hs-edition-unclear"]));
+    assert_eq!(found["differences"][1]["severity"], "hold");
+    // An edition of which nothing is known here.
+    check(&[codes(CERTIFICATE, "390110", 2012)], &["hs-edition-unclear"], "query").await;
+    // Another edition explains nothing when the table does not.
+    check(&[codes(CERTIFICATE, "390120", 2017)], &["hs6"], "query").await;
+}
+
+#[tokio::test]
+async fn values_in_two_currencies_are_compared_by_the_rate_of_the_day() {
+    let consignment = clean();
+    let mut exchange = Exchange::new(consignment.today);
+    let pk = crate::exchange::customs_of(consignment.to);
+    let file = |day: &str, usd: &str| {
+        let rate = |currency: &str, value: &str| {
+            format!(
+                "[[rate]]\ncurrency = \"{currency}\"\nunits = \"1\"\nvalue = \"{value}\"\n\
+                 from = \"{day}\"\nstatus = \"assumed\"\nsource = \"fictitious\"\n"
+            )
+        };
+        let head = format!(
+            "version = \"{day}\"\npublished = \"{day}\"\nauthority = \"fictitious\"\n\
+             currency = \"PKR\"\n"
+        );
+        json!({ "text": head + &rate("USD", usd) + &rate("EUR", "310") })
+    };
+    let imported = exchange.act(&pk, "rates-import", file("2026-10-01", "285")).await;
+    assert_eq!(imported.expect("imported")["new"], 2);
+    let again = exchange.act(&pk, "rates-import", file("2026-10-01", "285")).await;
+    assert_eq!(again.expect("here before")["duplicate"], true);
+    let changed = exchange.act(&pk, "rates-import", file("2026-10-01", "286")).await;
+    assert_eq!(changed.expect_err("a rate never changes").code, "customs.rates");
+    let later = exchange.act(&pk, "rates-import", file("2026-10-03", "999")).await;
+    assert_eq!(later.expect("a later day")["new"], 2);
+
+    let mut consignment = consignment;
+    let line = "GOODS/Commodity/InvoiceLine/ItemChargeAmount";
+    // 22000 USD at 285 are 20225.81 EUR at 310.
+    let euro = json!({ "value": "20225.81", "currency": "EUR" });
+    patch(&mut consignment, CLAIM, line, euro.clone());
+    patch(&mut consignment, CLAIM, "InvoiceAmount", euro);
+    let mut output = Value::Null;
+    for step in consignment.steps.iter().take(3) {
+        output = exchange.play(&consignment, step).await.expect("played");
+    }
+    let item = &output["items"][0];
+    assert_eq!(item["rules"], json!(["currency-converted"]), "{item:#}");
+    let found = &item["differences"][0];
+    assert_eq!((&found["severity"], &item["light"]), (&json!("info"), &json!("green")));
+    assert_eq!(found["export"], "22000 USD = 20225.81 EUR", "both amounts are kept");
+    let basis = found["basis"].as_str().expect("the rates");
+    assert!(basis.contains("1 USD = 285 PKR (2026-10-01, assumed (!))"), "{basis}");
+
+    let ask = json!({ "amount": { "value": "100", "currency": "USD" }, "to": "EUR",
+        "day": "2026-10-02" });
+    let shown = exchange.act(&pk, "rates", ask).await.expect("converted");
+    assert_eq!(shown["converted"]["amount"]["value"], "91.935484");
+    let unknown = json!({ "amount": { "value": "1", "currency": "TRY" }, "day": "2026-10-02" });
+    let refusal = exchange.act(&pk, "rates", unknown).await.expect_err("never guessed");
+    assert_eq!(refusal.code, "customs.no-rate");
+    let dirham = json!({ "amount": { "value": "367.25", "currency": "AED" }, "to": "USD",
+        "day": "2026-10-02" });
+    let shown = exchange.act(&pk, "rates", dirham).await.expect("a fixed parity");
+    assert_eq!(shown["converted"]["amount"]["value"], "100");
+}
+
+#[tokio::test]
+async fn one_invoice_on_two_certificates() {
+    let consignment = clean();
+    let mut exchange = Exchange::new(consignment.today);
+    let mut second = consignment.clone();
+    patch(&mut second, CERTIFICATE, "ID", json!("AZPK-2026-99001"));
+    patch(&mut second, CERTIFICATE, "FunctionalReferenceID", json!("AZ-COO-99001"));
+    exchange.play(&second, &second.steps[CERTIFICATE]).await.expect("issued");
+    let mut output = Value::Null;
+    for step in consignment.steps.iter().take(3) {
+        output = exchange.play(&consignment, step).await.expect("played");
+    }
+    let item = &output["items"][0];
+    assert_eq!(item["rules"], json!(["invoice-shared"]));
+    assert_eq!(item["differences"][0]["certificate"], "AZPK-2026-99001", "the others are listed");
+    let pk = crate::exchange::customs_of(consignment.to);
+    let shown = exchange.act(&pk, "show", json!({ "invoice": "inv 00001" })).await.expect("shown");
+    let count = |what: &str| shown[what].as_array().map(Vec::len);
+    assert_eq!(
+        (count("certificates"), count("exports"), count("claims")),
+        (Some(2), Some(1), Some(1))
+    );
+    let none = exchange.act(&pk, "show", json!({ "invoice": "INV-77" })).await;
+    assert_eq!(none.expect_err("not named").code, "customs.unknown-invoice");
 }
 
 #[tokio::test]
