@@ -185,6 +185,8 @@ pub(crate) struct CallsSection {
     pub(crate) connections_max: usize,
     /// How long calls under way may take to end when the node stops.
     pub(crate) drain: Span,
+    /// Whether one signature may cover many calls when there are many.
+    pub(crate) signatures: karvan_calls::Signatures,
 }
 
 /// What the node tells about itself on standard error.
@@ -280,7 +282,8 @@ impl Default for AgreementsSection {
 impl Default for CallsSection {
     fn default() -> Self {
         let (connections_max, drain) = (CALLS_CONNECTIONS_MAX, CALLS_DRAIN);
-        Self { listen: None, listen_tls: None, connections_max, drain }
+        let signatures = karvan_calls::Signatures::default();
+        Self { listen: None, listen_tls: None, connections_max, drain, signatures }
     }
 }
 

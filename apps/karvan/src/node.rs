@@ -121,7 +121,7 @@ async fn run_parts(
         subsystems,
     };
     let node = Node::open(node_config(config, &trust, clock.now())?, parts).await?;
-    let gateways = gateways::Gateways::open(&node, data, &tls).await?;
+    let gateways = gateways::Gateways::open(&node, &config.calls, data, &tls).await?;
     let agencies = agencies::Agencies::open(&config.calls, &tls).await?;
     let local = listen(config.local.listen, "local.listen").await?;
     let ready = announce(config, peer, local.local_addr()?, agencies.addresses()?)?;

@@ -87,6 +87,18 @@ pub fn verify_inclusion(
     root: &Digest,
 ) -> Result<(), Error> {
     let wrong = Error::WrongProof { what: "inclusion" };
+    if inclusion_root(path, index, size, leaf)? == *root { Ok(()) } else { Err(wrong) }
+}
+
+/// Returns the root that an inclusion proof leads to (RFC 9162, section 2.1.3.2); what it is worth
+/// depends on whether that root is signed.
+pub fn inclusion_root(
+    path: &[Digest],
+    index: u64,
+    size: u64,
+    leaf: &Digest,
+) -> Result<Digest, Error> {
+    let wrong = Error::WrongProof { what: "inclusion" };
     if index >= size || size > TREE_SIZE_MAX {
         return Err(Error::OutOfTree { wanted: index, size });
     }
@@ -106,7 +118,7 @@ pub fn verify_inclusion(
         }
         (node, last) = (node / 2, last / 2);
     }
-    if last == 0 && hash == *root { Ok(()) } else { Err(wrong) }
+    if last == 0 { Ok(hash) } else { Err(wrong) }
 }
 
 /// Checks a consistency proof (RFC 9162, section 2.1.4.2).

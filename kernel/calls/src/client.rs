@@ -213,7 +213,7 @@ impl Inner {
             Err(error) => return Err(self.refuse_early(judged, error.by(Prefix::Client)).await),
         };
         story.request_size = whole.size;
-        let signed = match self.sign_call(head, judged, term, &whole) {
+        let signed = match self.sign_call(head, judged, term, &whole).await {
             Ok(signed) => signed,
             Err(refusal) => return Err(self.refuse_early(judged, refusal).await),
         };

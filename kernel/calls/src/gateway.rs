@@ -50,6 +50,7 @@ use crate::metrics::{self, Metrics, Record};
 use crate::overload::{Bounds, Gate, Permit};
 use crate::records::{Call, Half};
 use crate::registry::{Registry, TIMEOUT_MAX};
+use crate::signer::{Signatures, Signer};
 use crate::upstream::Upstream;
 use crate::wire::{self, Answer, HEADERS_MAX, Outgoing, Refusal};
 
@@ -79,13 +80,21 @@ pub struct Settings {
     pub bounds: Bounds,
     /// How long the head of an agency's request may take to arrive.
     pub head_timeout: Duration,
+    /// Whether one signature may cover many calls.
+    pub signatures: Signatures,
 }
 
 impl Settings {
     /// Makes the usual settings.
     pub fn new(spool: PathBuf) -> Self {
         let answer_timeout = TIMEOUT_MAX.saturating_add(ANSWER_MARGIN);
-        Self { spool, answer_timeout, bounds: Bounds::default(), head_timeout: HEAD_TIMEOUT }
+        Self {
+            spool,
+            answer_timeout,
+            bounds: Bounds::default(),
+            head_timeout: HEAD_TIMEOUT,
+            signatures: Signatures::default(),
+        }
     }
 }
 
@@ -105,6 +114,7 @@ pub(crate) struct Inner {
     pub(crate) provider_gate: Arc<Gate>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) spool: Spool,
+    pub(crate) signer: Signer,
     pub(crate) relations: Relations,
     own: ArcSwapOption<Own>,
     draining: AtomicBool,
@@ -147,6 +157,7 @@ impl Gateway {
             provider_gate,
             metrics,
             spool: Spool::open(&settings.spool, disk).map_err(Error::Spool)?,
+            signer: Signer::new(settings.signatures),
             relations: Relations::default(),
             own: ArcSwapOption::empty(),
             draining: AtomicBool::new(false),
@@ -311,7 +322,9 @@ impl Inner {
             call: field.as_deref(),
             request_signature: link.request_signature.as_deref(),
         };
-        let signed = out.sign_answer(&answer, now, &own.key, self.node.keys())?;
+        let written = out.write_answer(&answer, now, (own.key.clone(), false))?;
+        let signed = written.sign(self.node.keys()).map_err(|error| wire::unsigned(&error))?;
+        out.put_signature(&signed)?;
         let (base, signature) = (signed.base, signed.signature);
         let half = Half { base, signature, head: wire::kept_head(body.clone()) };
         let mut response = Response::new(full(body));
@@ -324,6 +337,11 @@ impl Inner {
     pub(crate) async fn end(&self, call: Call, side: Side) -> Result<(), karvan_store::Error> {
         let statement = evidence::statement(&call);
         self.node.store().write(move |tx| evidence::end(tx, call, side, statement)).await
+    }
+
+    /// Returns whether a message to be signed now is to share its signature with others.
+    pub(crate) fn is_batched(&self) -> bool {
+        self.signer.is_batched(self.under_way.load(Ordering::Relaxed))
     }
 
     /// Counts a call that begins; refuses it while the node is being stopped.

@@ -17,8 +17,10 @@ mod provider;
 pub mod records;
 mod recovery;
 pub mod registry;
+mod signer;
 pub mod upstream;
 mod wire;
 
 pub use error::Error;
 pub use gateway::{Gateway, Settings};
+pub use signer::Signatures;

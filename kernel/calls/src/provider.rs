@@ -179,11 +179,14 @@ impl Inner {
                 }
             }
         };
-        let signed = answered.and_then(|answered| {
-            story.response_size = answered.body.size;
-            self.sign(opened, &job.relation, answered, whole.hash)
-                .map_err(|rejection| rejection.by(SIDE))
-        });
+        let signed = match answered {
+            Ok(answered) => {
+                story.response_size = answered.body.size;
+                let signed = self.sign_answer(opened, &job.relation, answered, whole.hash).await;
+                signed.map_err(|rejection| rejection.by(SIDE))
+            }
+            Err(refusal) => Err(refusal),
+        };
         let (response, half) = match signed {
             Ok(signed) => signed,
             Err(refusal) => return Err((refusal, Some(begun))),
@@ -377,8 +380,8 @@ impl Inner {
     }
 
     /// Signs an answer in the name of the provider.
-    fn sign(
-        &self,
+    async fn sign_answer(
+        self: &Arc<Self>,
         opened: &Opened,
         relation: &Relation,
         answered: Answered,
@@ -416,8 +419,10 @@ impl Inner {
             call: Some(&field),
             request_signature: Some(&opened.verified.signed.signature),
         };
-        let keys = self.node.keys();
-        let signed = out.sign_answer(&answer, self.node.now(), &relation.key, keys)?;
+        let by = (relation.key.clone(), self.is_batched());
+        let written = out.write_answer(&answer, self.node.now(), by)?;
+        let signed = self.sign(written).await?;
+        out.put_signature(&signed)?;
         let mut response = Response::new(body.to_body());
         *response.status_mut() = status;
         *response.headers_mut() = out.headers;

@@ -18,8 +18,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use karvan_subsystem::Rejection;
-use karvan_trust::keys::{KeyId, KeyProvider};
-use karvan_trust::message::{self, RequestParts, ResponseParts, SignedHead, Tag, header};
+use karvan_trust::keys::KeyId;
+use karvan_trust::message::{self, RequestParts, ResponseParts, SignedHead, Tag, Unsigned, header};
 use karvan_types::{Digest, ErrorKind, Timestamp};
 use karvan_xroad::header::FILTERED;
 
@@ -180,14 +180,13 @@ impl Outgoing {
         value.and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Signs the message as an answer and puts the fields of the profile in.
-    pub(crate) fn sign_answer(
+    /// Writes the base of the message as an answer and puts the fields that it covers in.
+    pub(crate) fn write_answer(
         &mut self,
         answer: &Answer<'_>,
         now: Timestamp,
-        key: &KeyId,
-        keys: &dyn KeyProvider,
-    ) -> Result<SignedHead, Rejection> {
+        by: (KeyId, bool),
+    ) -> Result<Unsigned, Rejection> {
         let digest = message::content_digest(answer.digest);
         let parts = ResponseParts {
             status: answer.status.as_str(),
@@ -197,29 +196,25 @@ impl Outgoing {
             call: answer.call,
             request_signature: answer.request_signature,
         };
-        let signed =
-            message::sign_response(&parts, now, key, keys).map_err(|error| unsigned(&error))?;
+        let written = message::write_response(&parts, now, by).map_err(|error| unsigned(&error))?;
         self.put(&header::CONTENT_DIGEST, &digest)?;
         self.put(&header::EXCHANGE_ID, answer.exchange)?;
         if let Some(call) = answer.call {
             self.put(&header::CALL, call)?;
         }
-        self.put(&header::SIGNATURE_INPUT, &signed.signature_input)?;
-        self.put(&header::SIGNATURE, &signed.signature)?;
-        Ok(signed)
+        Ok(written)
     }
 
-    /// Signs the message as a request and puts the fields of the profile in.
-    pub(crate) fn sign_request(
+    /// Writes the base of the message as a request and puts the fields that it covers in.
+    pub(crate) fn write_request(
         &mut self,
         parts: &RequestParts<'_>,
         now: Timestamp,
-        key: &KeyId,
-        keys: &dyn KeyProvider,
-    ) -> Result<SignedHead, Rejection> {
+        by: (KeyId, bool),
+    ) -> Result<Unsigned, Rejection> {
         let lifetime = Tag::Request.lifetime_max();
         let covered = RequestParts { content_type: self.content_type(), ..*parts };
-        let signed = message::sign_request(&covered, Tag::Request, now, lifetime, key, keys)
+        let written = message::write_request(&covered, Tag::Request, now, lifetime, by)
             .map_err(|error| unsigned(&error))?;
         self.put(&HOST, parts.authority)?;
         self.put(&header::CONTENT_DIGEST, parts.content_digest)?;
@@ -231,9 +226,13 @@ impl Outgoing {
             self.put(&header::CALL, call)?;
         }
         self.put(&header::PURPOSE, parts.purpose)?;
+        Ok(written)
+    }
+
+    /// Puts the signature in.
+    pub(crate) fn put_signature(&mut self, signed: &SignedHead) -> Result<(), Rejection> {
         self.put(&header::SIGNATURE_INPUT, &signed.signature_input)?;
-        self.put(&header::SIGNATURE, &signed.signature)?;
-        Ok(signed)
+        self.put(&header::SIGNATURE, &signed.signature)
     }
 }
 
@@ -251,7 +250,7 @@ pub(crate) struct Answer<'a> {
     pub(crate) request_signature: Option<&'a str>,
 }
 
-fn unsigned(error: &karvan_trust::Error) -> Rejection {
+pub(crate) fn unsigned(error: &karvan_trust::Error) -> Rejection {
     let text = format!("this node cannot sign: {error}");
     // What the profile cannot cover is the sender's to change; all else is this node's trouble.
     let code = if error.kind() == ErrorKind::Invalid { "not-coverable" } else { "signing-failed" };

@@ -8,16 +8,14 @@
 //! The answer is the relay receipt, or a problem (RFC 9457); either is signed by the node and bound
 //! to the request's signature.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{Method, Request, Response, StatusCode};
 use karvan_subsystem::{Pointer, Rejection};
-use karvan_trust::keys::{KeyId, KeyProvider, SIGNATURE_BYTES};
+use karvan_trust::keys::{KeyId, KeyProvider};
 use karvan_trust::message::{
     self, Expected, KeyDirectory, Parts, Provider, RequestHead, RequestParts, ResponseHead,
-    ResponseParts, SignedHead, Tag, header,
+    ResponseParts, SignedHead, Tag, header, is_signature,
 };
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp, json};
 use serde::{Deserialize, Serialize};
@@ -298,11 +296,7 @@ pub fn link_of(head: &http::request::Parts) -> Link {
         head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     // Exactly the form that the profile can cover; anything else makes an answer that is not bound.
-    let signature = text(&header::SIGNATURE).filter(|signature| {
-        let member = signature.strip_prefix("kvn=:").and_then(|rest| rest.strip_suffix(':'));
-        let bytes = member.and_then(|encoded| STANDARD.decode(encoded).ok());
-        bytes.is_some_and(|bytes| bytes.len() == SIGNATURE_BYTES)
-    });
+    let signature = text(&header::SIGNATURE).filter(|signature| is_signature(signature));
     // The sender logs a refusal with the document's salt, so it is used here too when readable.
     let salt = text(&header::DOCUMENT).and_then(|document| read_parameters(&document));
     let exchange = text(&header::EXCHANGE_ID).filter(|id| id.parse::<ExchangeId>().is_ok());

@@ -10,6 +10,8 @@
 //!   present);
 //! - answer: `@status`, `content-type`, `content-digest`, `karvan-exchange-id`, `karvan-call`?,
 //!   `"signature";req;key="kvn"` (absent only when an unsigned request is refused);
+//! - one signature may cover many messages (`batch`): same base, another tag, and `Signature` holds
+//!   the signature of a root with this message's way to it;
 //! - label `kvn`; parameters `created`, `expires` (requests), `keyid`, `tag`, and no others. The
 //!   algorithm is the key's.
 //!
@@ -23,10 +25,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use karvan_types::{NodeId, Timestamp};
+use karvan_evidence::tree::leaf_hash;
+use karvan_types::{Digest, NodeId, Timestamp};
 
 pub use base::{ParsedBase, Parts, RequestParts, ResponseParts, parse_base, verify_base};
-pub use field::{Params, content_digest, header, parse_content_digest};
+pub use batch::{BATCH_MESSAGES_MAX, sign_batch};
+pub use field::{Params, content_digest, header, is_signature, parse_content_digest};
 pub use refusal::Refusal;
 pub use verify::{
     Expected, RequestHead, ResponseHead, VerifiedRequest, VerifiedResponse, verify_request,
@@ -34,9 +38,10 @@ pub use verify::{
 };
 
 use crate::Error;
-use crate::keys::{KeyId, KeyProvider, Owner, PublicKey, SIGNATURE_BYTES};
+use crate::keys::{KeyId, KeyProvider, Owner, PublicKey};
 
 mod base;
+mod batch;
 mod field;
 mod refusal;
 mod verify;
@@ -69,8 +74,24 @@ impl Tag {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Request, Self::Document, Self::Response].into_iter().find(|tag| tag.as_str() == text)
+    /// Returns the value of the `tag` parameter when the signature covers many messages; there is
+    /// none for documents, which are signed once for a long life.
+    pub const fn as_batch_str(self) -> Option<&'static str> {
+        match self {
+            Self::Request => Some("karvan-req-batch/1"),
+            Self::Document => None,
+            Self::Response => Some("karvan-res-batch/1"),
+        }
+    }
+
+    /// Returns the tag, and whether it is that of one signature over many messages.
+    fn parse(text: &str) -> Option<(Self, bool)> {
+        [Self::Request, Self::Document, Self::Response].into_iter().find_map(|tag| {
+            if tag.as_str() == text {
+                return Some((tag, false));
+            }
+            (tag.as_batch_str() == Some(text)).then_some((tag, true))
+        })
     }
 
     /// Returns the longest time from `created` to `expires`.
@@ -92,8 +113,56 @@ pub struct SignedHead {
     pub signature: String,
     /// The signature base, kept as evidence: with the key it re-verifies alone.
     pub base: String,
-    /// The signature itself.
-    pub signature_bytes: [u8; SIGNATURE_BYTES],
+    /// The signature itself; of one over many messages with the way from this one to the root.
+    pub signature_bytes: Vec<u8>,
+}
+
+/// A message whose base is written and that is still to be signed.
+#[derive(Clone, Debug)]
+pub struct Unsigned {
+    base: String,
+    key: KeyId,
+    is_batched: bool,
+}
+
+impl Unsigned {
+    /// Returns the key that is to sign.
+    pub fn key(&self) -> &KeyId {
+        &self.key
+    }
+
+    /// Returns whether it is to share its signature with others.
+    pub fn is_batched(&self) -> bool {
+        self.is_batched
+    }
+
+    /// Returns the hash of this message in the tree of a batch.
+    pub fn leaf(&self) -> Digest {
+        leaf_hash(self.base.as_bytes())
+    }
+
+    /// Signs it alone; when it is tagged for a batch, as a batch of one.
+    pub fn sign(self, keys: &dyn KeyProvider) -> Result<SignedHead, Error> {
+        let bytes = if self.is_batched {
+            sign_batch(&[self.leaf()], &self.key, keys)?.pop().unwrap_or_default()
+        } else {
+            keys.sign(&self.key, self.base.as_bytes())?
+        };
+        self.signed_with(bytes)
+    }
+
+    /// Completes it with its part of [`sign_batch`], made of its leaf and with its key.
+    pub fn signed_with(self, signature_bytes: Vec<u8>) -> Result<SignedHead, Error> {
+        if !batch::has_length(&signature_bytes, self.is_batched) {
+            return Err(Error::Crypto("sign with 64 bytes"));
+        }
+        Ok(SignedHead {
+            signature_input: base::signature_input(&self.base),
+            signature: format!("{LABEL}=:{}:", STANDARD.encode(&signature_bytes)),
+            base: self.base,
+            signature_bytes,
+        })
+    }
 }
 
 /// A published key, as a list has it.
@@ -153,17 +222,32 @@ pub fn sign_request(
     key: &KeyId,
     keys: &dyn KeyProvider,
 ) -> Result<SignedHead, Error> {
+    let (key, is_batched) = (key.clone(), false);
+    write_request(parts, tag, created, lifetime, (key, is_batched))?.sign(keys)
+}
+
+/// Writes the base of a request, as for [`sign_request`]; `is_batched` says whether its signature
+/// is to cover many messages.
+pub fn write_request(
+    parts: &RequestParts<'_>,
+    tag: Tag,
+    created: Timestamp,
+    lifetime: Duration,
+    (key, is_batched): (KeyId, bool),
+) -> Result<Unsigned, Error> {
     parts.check()?;
     if lifetime > tag.lifetime_max() || lifetime < Duration::from_secs(1) {
         return Err(Refusal::LifetimeTooLong.into());
     }
     if !key.owner().is_some_and(|owner| owner.speaks_for(parts.client)) {
         let party = parts.client.to_owned();
-        return Err(Refusal::OwnerMismatch { key: key.clone(), party }.into());
+        return Err(Refusal::OwnerMismatch { key, party }.into());
     }
     let expires = Some(Timestamp::from_seconds(created.as_seconds()).plus(lifetime));
-    let params = Params { tag, key: key.clone(), created, expires };
-    sign(base::write(&base::REQUEST, &parts.values(), &params.write()), key, keys)
+    let is_batched = is_batched && tag.as_batch_str().is_some();
+    let params = Params { tag, is_batched, key, created, expires };
+    let base = base::write(&base::REQUEST, &parts.values(), &params.write());
+    Ok(Unsigned { base, key: params.key, is_batched })
 }
 
 /// Signs an answer or a refusal.
@@ -173,20 +257,19 @@ pub fn sign_response(
     key: &KeyId,
     keys: &dyn KeyProvider,
 ) -> Result<SignedHead, Error> {
-    parts.check()?;
-    let params = Params { tag: Tag::Response, key: key.clone(), created, expires: None };
-    sign(base::write(&base::RESPONSE, &parts.values(), &params.write()), key, keys)
+    write_response(parts, created, (key.clone(), false))?.sign(keys)
 }
 
-fn sign(base: String, key: &KeyId, keys: &dyn KeyProvider) -> Result<SignedHead, Error> {
-    let bytes = keys.sign(key, base.as_bytes())?;
-    let signature_bytes = bytes.try_into().map_err(|_| Error::Crypto("sign with 64 bytes"))?;
-    Ok(SignedHead {
-        signature_input: base::signature_input(&base),
-        signature: format!("{LABEL}=:{}:", STANDARD.encode(signature_bytes)),
-        base,
-        signature_bytes,
-    })
+/// Writes the base of an answer; `is_batched` says whether its signature is to cover many messages.
+pub fn write_response(
+    parts: &ResponseParts<'_>,
+    created: Timestamp,
+    (key, is_batched): (KeyId, bool),
+) -> Result<Unsigned, Error> {
+    parts.check()?;
+    let params = Params { tag: Tag::Response, is_batched, key, created, expires: None };
+    let base = base::write(&base::RESPONSE, &parts.values(), &params.write());
+    Ok(Unsigned { base, key: params.key, is_batched })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use karvan_store::Migration;
 use karvan_system::OsDisk;
 use karvan_trust::tls::Tls;
 
-use crate::config::Config;
+use crate::config::{CallsSection, Config};
 
 /// The gateways of a node.
 pub(super) struct Gateways {
@@ -33,8 +33,14 @@ pub(super) fn migrations() -> impl Iterator<Item = &'static Migration> {
 
 impl Gateways {
     /// Opens them on an open node.
-    pub(super) async fn open(node: &Node, data: &Path, tls: &Arc<Tls>) -> Result<Self> {
-        let settings = Settings::new(data.join("spool"));
+    pub(super) async fn open(
+        node: &Node,
+        calls: &CallsSection,
+        data: &Path,
+        tls: &Arc<Tls>,
+    ) -> Result<Self> {
+        let spool = data.join("spool");
+        let settings = Settings { signatures: calls.signatures, ..Settings::new(spool) };
         let disk = Arc::new(OsDisk);
         let calls =
             karvan_calls::Gateway::open(node.clone(), settings, disk, Some(Arc::clone(tls)))

@@ -1,6 +1,7 @@
 //! The request of an agency's system, and the message that is made of it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -111,14 +112,14 @@ pub(super) struct Signed {
 
 impl Inner {
     /// Makes and signs the message for the other node.
-    pub(super) fn sign_call(
-        &self,
+    pub(super) async fn sign_call(
+        self: &Arc<Self>,
         head: &Parts,
         judged: &Judged<'_>,
         term: &Term,
         whole: &Whole,
     ) -> Result<Signed, Refusal> {
-        self.try_sign(head, judged, term, whole).map_err(|rejection| {
+        self.try_sign(head, judged, term, whole).await.map_err(|rejection| {
             if rejection.code == "not-coverable" {
                 return Refusal::new(Prefix::Client, Code::BadRequest, rejection);
             }
@@ -126,8 +127,8 @@ impl Inner {
         })
     }
 
-    fn try_sign(
-        &self,
+    async fn try_sign(
+        self: &Arc<Self>,
         head: &Parts,
         judged: &Judged<'_>,
         term: &Term,
@@ -180,7 +181,10 @@ impl Inner {
             consent: None,
             purpose: &term.purpose,
         };
-        let signed = out.sign_request(&parts, asked.began_at, &relation.key, self.node.keys())?;
+        let by = (relation.key.clone(), self.is_batched());
+        let written = out.write_request(&parts, asked.began_at, by)?;
+        let signed = self.sign(written).await?;
+        out.put_signature(&signed)?;
         let hash = request_hash(&serialised, whole.hash);
         let half = Half {
             base: signed.base,

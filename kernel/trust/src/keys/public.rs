@@ -1,11 +1,13 @@
 //! Public keys, written as JSON Web Keys (RFC 7517; Ed25519 per RFC 8037, P-256 per RFC 7518).
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use karvan_types::Digest;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,7 +21,12 @@ pub struct PublicKey {
     bytes: Arc<[u8]>,
     // Parsing costs about as much as a tenth of a verification; it is paid once, here.
     parsed: Arc<ParsedPublicKey>,
+    /// What was verified last, newest first.
+    verified: Arc<Mutex<VecDeque<Digest>>>,
 }
+
+/// Verified texts that a key remembers: more batches than peers have under way at one time.
+const VERIFIED_MAX: usize = 64;
 
 /// Length of a P-256 point: the marker 4 and two coordinates (SEC 1, section 2.3.3).
 const P256_POINT_BYTES: usize = 65;
@@ -40,7 +47,8 @@ impl PublicKey {
         };
         let parsed =
             parsed.map_err(|_| Error::KeyRejected("the bytes are no point of the curve"))?;
-        Ok(Self { algorithm, bytes: bytes.into(), parsed: Arc::new(parsed) })
+        let (parsed, verified) = (Arc::new(parsed), Arc::default());
+        Ok(Self { algorithm, bytes: bytes.into(), parsed, verified })
     }
 
     /// Returns the algorithm this key is for, and no other.
@@ -56,6 +64,23 @@ impl PublicKey {
     /// Returns whether `signature` is this key's over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.parsed.verify_sig(message, signature).is_ok()
+    }
+
+    /// Does as [`PublicKey::verify`] for what is likely to come again soon: a signature that was
+    /// good lately is not computed again.
+    pub(crate) fn verify_again(&self, message: &[u8], signature: &[u8]) -> bool {
+        let both = Digest::of_parts(&[signature, message]);
+        // Held while it verifies: what comes at the same time waits and finds the answer.
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.contains(&both) {
+            return true;
+        }
+        let good = self.verify(message, signature);
+        if good {
+            verified.truncate(VERIFIED_MAX - 1);
+            verified.push_front(both);
+        }
+        good
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::keys::PublicKey;
 use crate::message::field::{Params, signature_bytes, text};
-use crate::message::{LABEL, Refusal, Tag};
+use crate::message::{LABEL, Refusal, Tag, batch};
 
 /// Longest stored base that is read back, in bytes.
 const BASE_BYTES_MAX: usize = 64 * 1024;
@@ -307,10 +307,19 @@ pub fn verify_base<'a>(
     key: &PublicKey,
 ) -> Result<ParsedBase<'a>, Refusal> {
     let parsed = parse_base(base)?;
-    if key.verify(base.as_bytes(), signature) {
+    if fits(base, &parsed.params, signature, key) {
         Ok(parsed)
     } else {
         Err(Refusal::SignatureWrong(parsed.params.key))
+    }
+}
+
+/// Returns whether a signature is the key's over a base, alone or in a batch as the tag says.
+pub(super) fn fits(base: &str, params: &Params, signature: &[u8], key: &PublicKey) -> bool {
+    if params.is_batched {
+        batch::verify(base, signature, &params.key, key)
+    } else {
+        key.verify(base.as_bytes(), signature)
     }
 }
 

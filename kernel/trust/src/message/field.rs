@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName};
 use karvan_types::{Digest, Timestamp};
 
-use crate::keys::{KeyId, SIGNATURE_BYTES};
-use crate::message::{LABEL, Refusal, Tag};
+use crate::keys::KeyId;
+use crate::message::{LABEL, Refusal, Tag, batch};
 
 /// Longest value of one covered component, in bytes.
 pub(super) const FIELD_BYTES_MAX: usize = 4096;
@@ -63,16 +63,23 @@ pub fn parse_content_digest(value: &str) -> Result<Digest, Refusal> {
 }
 
 /// Reads the value `:…:` of a signature.
-pub(super) fn signature_bytes(member: &str) -> Result<[u8; SIGNATURE_BYTES], Refusal> {
+pub(super) fn signature_bytes(member: &str) -> Result<Vec<u8>, Refusal> {
     let bytes = member
         .strip_prefix(':')
         .and_then(|rest| rest.strip_suffix(':'))
-        .filter(|base64| base64.len() <= 2 * SIGNATURE_BYTES)
+        .filter(|base64| base64.len() <= batch::BYTES_MAX.div_ceil(3) * 4)
         .and_then(|base64| STANDARD.decode(base64).ok());
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(Refusal::SignatureMalformed {
+    let fits = |bytes: &Vec<u8>| [false, true].iter().any(|kind| batch::has_length(bytes, *kind));
+    bytes.filter(fits).ok_or(Refusal::SignatureMalformed {
         field: "signature",
-        rule: "kvn=:base64: with one signature of 64 bytes",
+        rule: "kvn=:base64: with one signature of 64 bytes, or of a batch and the way to its root",
     })
+}
+
+/// Returns whether the value of a `Signature` field is one that an answer can cover.
+pub fn is_signature(field: &str) -> bool {
+    let member = field.strip_prefix(LABEL).and_then(|rest| rest.strip_prefix('='));
+    member.is_some_and(|member| signature_bytes(member).is_ok())
 }
 
 /// Checks one value: visible ASCII, spaces only inside, not empty, not too long.
@@ -112,6 +119,8 @@ pub(super) fn single<'a>(
 pub struct Params {
     /// Which kind of message.
     pub tag: Tag,
+    /// Whether the signature covers many messages.
+    pub is_batched: bool,
     /// The key that signed.
     pub key: KeyId,
     /// When it was signed; whole seconds.
@@ -126,7 +135,8 @@ impl Params {
         let created = self.created.as_seconds();
         let expires =
             self.expires.map_or(String::new(), |at| format!(";expires={}", at.as_seconds()));
-        let (key, tag) = (&self.key, self.tag.as_str());
+        let batch = self.tag.as_batch_str().filter(|_| self.is_batched);
+        let (key, tag) = (&self.key, batch.unwrap_or(self.tag.as_str()));
         format!(";created={created}{expires};keyid=\"{key}\";tag=\"{tag}\"")
     }
 
@@ -147,7 +157,7 @@ impl Params {
         }
         let tag = tag.ok_or(Refusal::ParameterMissing("tag"))?;
         let unknown = || Refusal::TagUnknown(tag.chars().take(32).collect());
-        let tag = Tag::parse(tag).ok_or_else(unknown)?;
+        let (tag, is_batched) = Tag::parse(tag).ok_or_else(unknown)?;
         let created = created.ok_or(Refusal::ParameterMissing("created"))?;
         let key = key.ok_or(Refusal::ParameterMissing("keyid"))?.parse().map_err(|_| {
             Refusal::ParameterMalformed { name: "keyid", rule: "owner#name, of a listed key" }
@@ -155,7 +165,7 @@ impl Params {
         match (tag, expires) {
             (Tag::Response, Some(_)) => Err(Refusal::ParameterUnknown("expires".to_owned())),
             (Tag::Request | Tag::Document, None) => Err(Refusal::ParameterMissing("expires")),
-            _ => Ok(Self { tag, key, created, expires }),
+            _ => Ok(Self { tag, is_batched, key, created, expires }),
         }
     }
 }
@@ -210,7 +220,7 @@ pub(super) struct Claimed<'a> {
     /// The parameters' text, from the first semicolon on.
     pub(super) raw_params: &'a str,
     pub(super) params: Params,
-    pub(super) signature: [u8; SIGNATURE_BYTES],
+    pub(super) signature: Vec<u8>,
     /// The whole `Signature` field.
     pub(super) field: &'a str,
 }
@@ -232,6 +242,11 @@ impl<'a> Claimed<'a> {
         })?;
         let member = field.strip_prefix(LABEL).and_then(|rest| rest.strip_prefix('='));
         let signature = signature_bytes(member.unwrap_or_default())?;
-        Ok(Self { list, raw_params, params: Params::parse(raw_params)?, signature, field })
+        let params = Params::parse(raw_params)?;
+        if !batch::has_length(&signature, params.is_batched) {
+            let (field, rule) = ("signature", "of the length that its tag says");
+            return Err(Refusal::SignatureMalformed { field, rule });
+        }
+        Ok(Self { list, raw_params, params, signature, field })
     }
 }

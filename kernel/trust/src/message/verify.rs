@@ -324,13 +324,13 @@ fn verify_signature(
     key: &PublicKey,
 ) -> Result<SignedHead, Refusal> {
     let base = base::write(names, values, claimed.raw_params);
-    if !key.verify(base.as_bytes(), &claimed.signature) {
+    if !base::fits(&base, &claimed.params, &claimed.signature, key) {
         return Err(Refusal::SignatureWrong(claimed.params.key.clone()));
     }
     Ok(SignedHead {
         signature_input: base::signature_input(&base),
         signature: claimed.field.to_owned(),
         base,
-        signature_bytes: claimed.signature,
+        signature_bytes: claimed.signature.clone(),
     })
 }

@@ -91,6 +91,64 @@ fn bodies(body: &str) -> Bodies<'_> {
     Bodies { request: Some(body.as_bytes()), answer: Some(body.as_bytes()) }
 }
 
+/// Calls at one time; more than the few from which on they share signatures.
+const CROWD: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_share_a_signature_are_each_proven_alone() {
+    let scene = Scene::new(607).await;
+    let path = format!("/r1/{}/echo", scene.world.nation(PK).member);
+    let calls = (0..CROWD).map(|number| {
+        let (caller, path) = (scene.caller.clone(), path.clone());
+        tokio::spawn(async move {
+            let answer = caller.call("POST", &path, &[], format!("salam {number}")).await;
+            answer.headers["karvan-exchange-id"].to_str().expect("text").to_owned()
+        })
+    });
+    let ids = futures_util::future::join_all(calls.collect::<Vec<_>>()).await;
+    let (mut requests, mut answers) = (Vec::new(), Vec::new());
+    for (number, id) in ids.into_iter().enumerate() {
+        let [sent, received] = scene.known(&id.expect("called")).await;
+        assert_eq!(sent.request, received.request);
+        assert_eq!(sent.response, received.response);
+        let halves = sent.request.as_ref().zip(sent.response.as_ref());
+        let (request, response) = halves.expect("both");
+        let batched = request.base.contains("\"karvan-req-batch/1\"");
+        for (half, tag, list) in [
+            (request, "\"karvan-req-batch/1\"", &mut requests),
+            (response, "\"karvan-res-batch/1\"", &mut answers),
+        ] {
+            if half.base.ends_with(tag) {
+                // 64 bytes of the root's signature, in base64 but for the last ones.
+                list.push(half.signature[..84].to_owned());
+            }
+        }
+        if !batched {
+            continue;
+        }
+        let body = format!("salam {number}");
+        for (station, call) in [(&scene.az, &sent), (&scene.pk, &received)] {
+            let bundle = make(&station.node, call).await.expect("a bundle");
+            let report = verify(&bundle, Some(scene.root()), bodies(&body));
+            assert!(report.holds(), "{report:#?}");
+            let told = verify(&bundle, Some(scene.root()), bodies("another"));
+            assert!(bad(&told).contains("body of the request"), "{told:#?}");
+            let signature = &call.request.as_ref().expect("there").signature;
+            let at = bundle.windows(signature.len()).position(|it| it == signature.as_bytes());
+            let mut damaged = bundle.clone();
+            damaged[at.expect("stored as it is") + signature.len() - 4] ^= 1;
+            assert!(!verify(&damaged, Some(scene.root()), bodies(&body)).holds());
+        }
+    }
+    for mut roots in [requests, answers] {
+        let messages = roots.len();
+        roots.sort_unstable();
+        roots.dedup();
+        assert!(messages > 0 && roots.len() < messages, "{} for {messages}", roots.len());
+    }
+    scene.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_byte_of_a_bundle_of_a_call_counts() {
     let scene = Scene::new(601).await;
