@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use karvan_trust::document::sign_document;
 use karvan_trust::keys::{Algorithm, KeyId, KeyPair, KeyProvider as _, MemoryKeys};
 use karvan_trust::message::{
-    RequestParts, ResponseParts, SignedHead, Tag, content_digest, sign_request, sign_response,
+    RequestParts, ResponseParts, SignedHead, Tag, Unsigned, content_digest, sign_batch,
+    sign_request, sign_response, write_request, write_response,
 };
 use karvan_types::{Digest, ExchangeId, Timestamp};
 use serde_json::{Value, json};
@@ -43,7 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let signers = [CLIENT.parse()?, PROVIDER.parse()?];
     let document = sign_document("example+jws", &statement, &signers, &keys)?;
     let document = String::from_utf8(document)?;
+    let batched = batches(&keys)?;
     let out = json!({"profile": "karvan-sig/1", "keys": jwks, "messages": messages,
+        "batched": batched,
         "documents": [{"typ": "example+jws", "signers": [CLIENT, PROVIDER], "text": document,
             "payload": statement}]});
     fs::write(file, serde_json::to_vec_pretty(&out)?)?;
@@ -92,6 +95,67 @@ fn call(keys: &MemoryKeys, messages: &mut Vec<Value>) -> Result<(), Box<dyn Erro
         messages.push(response_json(name, &parts, &signed, answer, "request, Ed25519"));
     }
     Ok(())
+}
+
+/// Requests that share a signature, and an answer to each; more than one kind of tree.
+fn batches(keys: &MemoryKeys) -> Result<Vec<Value>, Box<dyn Error>> {
+    let mut messages = Vec::new();
+    let agreement = format!("az-pk-customs;3;{}", Digest::of(b"the agreement's text"));
+    let digest = content_digest(Digest::of(b"salam"));
+    for count in [1, 2, 7] {
+        let exchange = |at: u8| ExchangeId::new(CREATED, [at; 10]).to_string();
+        let exchanges: Vec<String> = (0..count).map(exchange).collect();
+        let parts = |at: usize| RequestParts {
+            method: "POST",
+            authority: "node.baku.example:8443",
+            path: "/r1/AZ/GOV/SCC/customs/declarations",
+            query: None,
+            content_type: "text/plain",
+            content_digest: &digest,
+            exchange_id: &exchanges[at],
+            agreement: &agreement,
+            client: "PK/GOV/FBR/customs",
+            service: "AZ/GOV/SCC/customs/declarations",
+            document: None,
+            call: Some("size=5, head=:AAAA:"),
+            consent: None,
+            purpose: "risk-analysis",
+        };
+        let minutes = Duration::from_mins(5);
+        let by: KeyId = CLIENT.parse()?;
+        let write = |at| {
+            write_request(&parts(at), Tag::Request, CREATED, minutes, (by.clone(), true))
+        };
+        let written = (0..exchanges.len()).map(write).collect::<Result<Vec<_>, _>>()?;
+        for (at, request) in sign_all(written, keys)?.into_iter().enumerate() {
+            let asked = format!("request {at} of {count} under one signature, Ed25519");
+            messages.push(request_json(&asked, &parts(at), &request, b"salam"));
+            let parts = ResponseParts {
+                status: "200",
+                content_type: "text/plain",
+                content_digest: &digest,
+                exchange_id: &exchanges[at],
+                call: Some("size=5, head=:BBBB:"),
+                request_signature: Some(&request.signature),
+            };
+            let written = write_response(&parts, CREATED, (PROVIDER.parse()?, true))?;
+            let name = format!("answer to {asked}: alone in its batch, ECDSA P-256");
+            let signed = written.sign(keys)?;
+            messages.push(response_json(&name, &parts, &signed, b"salam", &asked));
+        }
+    }
+    Ok(messages)
+}
+
+fn sign_all(
+    written: Vec<Unsigned>,
+    keys: &MemoryKeys,
+) -> Result<Vec<SignedHead>, Box<dyn Error>> {
+    let leaves: Vec<Digest> = written.iter().map(Unsigned::leaf).collect();
+    let key = written.first().ok_or("nothing to sign")?.key().clone();
+    let parts = sign_batch(&leaves, &key, keys)?;
+    let complete = written.into_iter().zip(parts);
+    Ok(complete.map(|(message, part)| message.signed_with(part)).collect::<Result<_, _>>()?)
 }
 
 /// A stored document with an empty body and without query or consent.

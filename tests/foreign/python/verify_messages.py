@@ -5,7 +5,7 @@ Written from RFC 9421 (message signatures), RFC 9530 (Content-Digest), RFC 9651
 (structured fields), RFC 7517, 7518 and 8037 (JWK), RFC 7515 (JWS) and RFC 8785
 (canonical JSON). Needs only the package `cryptography`. It knows HTTP message
 signatures in general and nothing of the Karvan profile, except for the last
-check: which components have to be covered.
+checks: which components have to be covered, and one signature over many messages.
 
     verify_messages.py FILE
 
@@ -271,6 +271,35 @@ def verify_digest(message):
         raise Refused("the body does not fit Content-Digest")
 
 
+def batch_text(base, keyid, value):
+    """The text that one signature over many messages signs, and that signature.
+
+    The value is the signature (64 bytes), the number of messages less one, this
+    one's index, and the hashes to the root of a tree as in RFC 6962, section 2.1.
+    """
+    signature, path = value[:64], value[66:]
+    if len(value) < 66 or len(path) % 32:
+        raise Refused("the value is no signature with a path")
+    last, index = value[64], value[65]
+    if index > last:
+        raise Refused("the index is outside of the tree")
+    count = last + 1
+    root = hashlib.sha256(b"\0" + base).digest()
+    siblings = [path[at : at + 32] for at in range(0, len(path), 32)]
+    while last > 0:
+        if index % 2 or index < last:
+            if not siblings:
+                raise Refused("the path is too short")
+            other = siblings.pop(0)
+            pair = other + root if index % 2 else root + other
+            root = hashlib.sha256(b"\1" + pair).digest()
+        index, last = index // 2, last // 2
+    if siblings:
+        raise Refused("the path is too long")
+    text = f"karvan-batch/1\n{keyid}\n{count}\n{base64.b64encode(root).decode()}\n"
+    return text.encode("ascii"), signature
+
+
 def verify(message, keys, requests):
     """Verifies a message and returns its base and covered components."""
     inputs = read_dictionary(field(message, "signature-input"))
@@ -287,7 +316,10 @@ def verify(message, keys, requests):
     if parameters.get("keyid") not in keys:
         raise Refused(f"unknown key {parameters.get('keyid')}")
     base = signature_base(message, items, parameters, requests)
-    verify_raw(keys[parameters["keyid"]], base.encode("ascii"), signature)
+    signed = base.encode("ascii")
+    if str(parameters.get("tag")).endswith("-batch/1"):
+        signed, signature = batch_text(signed, parameters["keyid"], signature)
+    verify_raw(keys[parameters["keyid"]], signed, signature)
     verify_digest(message)
     return base, [write_item(item) for item in items], parameters
 
@@ -380,7 +412,7 @@ def altered(message, covered):
             others.append(value.replace(seconds, str(int(seconds) + 1)))
             others.append(value.replace('keyid="AZ', 'keyid="PK').replace("FBR", "SCC"))
             others.append(value.replace(";keyid", ';alg="ed25519";keyid'))
-            others.append(re.sub(r"(karvan-\w+)/1", r"\1/2", value))
+            others.append(re.sub(r"(karvan-[\w-]+)/1", r"\1/2", value))
             others.extend(value.replace(f"{item} ", "", 1) for item in covered[:-1])
         for other in others:
             what = f"{name} = {other[:60]!r}"
@@ -448,9 +480,10 @@ def main():
         return 2
     with open(sys.argv[1], encoding="utf-8") as file:
         given = json.load(file)
-    requests = {m["name"]: m for m in given["messages"] if "method" in m}
+    messages = given["messages"] + given["batched"]
+    requests = {m["name"]: m for m in messages if "method" in m}
     checks = Checks()
-    for message in given["messages"]:
+    for message in messages:
         try:
             check_message(checks, message, given["keys"], requests)
         except Refused as error:
@@ -460,11 +493,11 @@ def main():
             check_document(checks, document, given["keys"])
         except Refused as error:
             checks.failures.append(f"document: refused: {error}")
-    enough = checks.good >= 3 * len(given["messages"]) > 0 and checks.refused > 0
+    enough = checks.good >= 3 * len(messages) > 0 and given["batched"] and checks.refused > 0
     for failure in checks.failures:
         print(f"FAILED {failure}")
     print(
-        f"{len(given['messages'])} messages and {len(given['documents'])} documents: "
+        f"{len(messages)} messages and {len(given['documents'])} documents: "
         f"{checks.good} checks hold, {checks.refused} altered copies refused, "
         f"{len(checks.failures)} failures"
     )
