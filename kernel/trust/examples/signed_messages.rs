@@ -123,9 +123,8 @@ fn batches(keys: &MemoryKeys) -> Result<Vec<Value>, Box<dyn Error>> {
         };
         let minutes = Duration::from_mins(5);
         let by: KeyId = CLIENT.parse()?;
-        let write = |at| {
-            write_request(&parts(at), Tag::Request, CREATED, minutes, (by.clone(), true))
-        };
+        let write =
+            |at| write_request(&parts(at), Tag::Request, CREATED, minutes, (by.clone(), true));
         let written = (0..exchanges.len()).map(write).collect::<Result<Vec<_>, _>>()?;
         for (at, request) in sign_all(written, keys)?.into_iter().enumerate() {
             let asked = format!("request {at} of {count} under one signature, Ed25519");
@@ -147,10 +146,7 @@ fn batches(keys: &MemoryKeys) -> Result<Vec<Value>, Box<dyn Error>> {
     Ok(messages)
 }
 
-fn sign_all(
-    written: Vec<Unsigned>,
-    keys: &MemoryKeys,
-) -> Result<Vec<SignedHead>, Box<dyn Error>> {
+fn sign_all(written: Vec<Unsigned>, keys: &MemoryKeys) -> Result<Vec<SignedHead>, Box<dyn Error>> {
     let leaves: Vec<Digest> = written.iter().map(Unsigned::leaf).collect();
     let key = written.first().ok_or("nothing to sign")?.key().clone();
     let parts = sign_batch(&leaves, &key, keys)?;
