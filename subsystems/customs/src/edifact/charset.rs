@@ -110,7 +110,15 @@ impl Charset {
     /// character.
     pub(super) fn decode(self, bytes: &[u8], out: &mut String) -> Result<(), usize> {
         let valid = match std::str::from_utf8(bytes) {
-            Ok(text) if self.single_byte().is_none() || text.is_ascii() => {
+            Ok(text) if text.is_ascii() => {
+                out.push_str(text);
+                return Ok(());
+            }
+            Ok(text) if self.single_byte().is_none() => {
+                // Somebody before us could not read a character and put this sign in its place.
+                if let Some(lost) = text.find(char::REPLACEMENT_CHARACTER) {
+                    return Err(lost);
+                }
                 out.push_str(text);
                 return Ok(());
             }
@@ -226,6 +234,7 @@ mod tests {
         for (charset, bytes, expected) in [
             (Charset::Y, &b"ab\xff"[..], Err(2)),
             (Charset::Y, b"\xc9", Err(0)),
+            (Charset::Y, "Bak\u{fffd}".as_bytes(), Err(3)),
             (Charset::I, b"a\xa1", Err(1)),
             (Charset::C, b"\xe9", Ok(())),
             (Charset::A, b"\xc9\x99", Ok(())),
