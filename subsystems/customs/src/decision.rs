@@ -229,9 +229,16 @@ const fn reason_of(rule: Rule) -> Reason {
         | Rule::CertificateReplaced
         | Rule::CertificateSuspended
         | Rule::CertificateExpired
-        | Rule::CertificateFuture => Reason::CertificateInvalid,
+        | Rule::CertificateFuture
+        | Rule::CertificateTooLate
+        | Rule::CertificateValidity => Reason::CertificateInvalid,
         Rule::BalanceUsedUp => Reason::CertificateUsedUp,
-        Rule::OriginCountry | Rule::ExportCountry => Reason::OriginNotShown,
+        Rule::OriginCountry
+        | Rule::ExportCountry
+        | Rule::OriginCriterion
+        | Rule::AgreementInForce
+        | Rule::FreeZone
+        | Rule::TransitStay => Reason::OriginNotShown,
         Rule::ExportMissing | Rule::ExportCancelled => Reason::ExportUnknown,
         Rule::NoConcession => Reason::GoodsNotCovered,
         _ => Reason::PapersDiffer,

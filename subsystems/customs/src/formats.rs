@@ -124,7 +124,12 @@ pub(crate) fn place<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Valu
         if value.is_null() {
             *value = Value::Object(serde_json::Map::new());
         }
-        Some(value.as_object_mut()?.entry(name).or_insert(Value::Null))
+        let members = value.as_object_mut()?;
+        // An entry would make a name of its own each time, also where there is one.
+        if !members.contains_key(name) {
+            members.insert(name.to_owned(), Value::Null);
+        }
+        members.get_mut(name)
     })
 }
 

@@ -14,6 +14,7 @@
 mod certificate;
 mod difference;
 mod goods;
+mod origin;
 mod rules;
 mod value;
 
@@ -187,6 +188,7 @@ pub fn compare(case: &Case<'_>) -> Match {
     let chapter = case.item.commodity.hs6().and_then(|code| code.get(..2));
     let mut findings = Findings::new(case.rules, case.filed, chapter);
     certificate::look(case, &mut findings);
+    origin::look(case, &mut findings);
     goods::look_at_codes_and_countries(case, &mut findings);
     goods::look_at_export(case, &mut findings);
     let quantities = goods::look_at_quantity(case, &mut findings);

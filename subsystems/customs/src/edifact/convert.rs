@@ -16,7 +16,9 @@ use super::tables::{CANCELLATION, CARGO, DECLARATION, HEAD, UTILISATION, VALIDAT
 use super::take::Builder;
 use super::write::{Envelope, Out, Unmappable};
 use crate::formats::{self, Loss};
-use crate::messages::{DocumentType, EXPORT_TYPE_CODE, IMPORT_TYPE_CODE, Message, SharingLevel};
+use crate::messages::{
+    DocumentType, EXPORT_TYPE_CODE, GoodsShipment, IMPORT_TYPE_CODE, Message, SharingLevel,
+};
 use crate::wco::{Context, Note};
 
 /// Reference of the one message of an interchange that is written here.
@@ -195,22 +197,46 @@ fn complete(
 }
 
 /// Makes the message of its JSON form; no type is a cargo report.
-fn parse(document_type: Option<DocumentType>, value: Value) -> Result<Content, serde_json::Error> {
-    let message = match document_type {
-        None => return serde_json::from_value(value).map(Content::Cargo),
-        Some(DocumentType::Export) => Message::Export(serde_json::from_value(value)?),
-        Some(DocumentType::Certificate) => Message::Certificate(serde_json::from_value(value)?),
-        Some(DocumentType::Import) => Message::Import(serde_json::from_value(value)?),
-        Some(DocumentType::Utilisation) => Message::Utilisation(serde_json::from_value(value)?),
-        Some(DocumentType::Validation) => Message::Validation(serde_json::from_value(value)?),
-        Some(DocumentType::Amendment) => Message::Amendment(serde_json::from_value(value)?),
-        Some(DocumentType::Cancellation) => Message::Cancellation(serde_json::from_value(value)?),
-        Some(kind) => {
-            let text = format!("{kind} has no form in EDIFACT; use JSON");
-            return Err(serde::de::Error::custom(text));
-        }
+///
+/// A message has its header among its own members, which makes serde hold everything beside it
+/// twice. So the shipment, which is nearly all of a declaration, is read alone and put in.
+fn parse(
+    document_type: Option<DocumentType>,
+    mut value: Value,
+) -> Result<Content, serde_json::Error> {
+    let shipment = match value.get_mut("GoodsShipment") {
+        Some(shipment) => Some(serde_json::from_value::<GoodsShipment>(std::mem::replace(
+            shipment,
+            json!({ "GovernmentAgencyGoodsItem": [] }),
+        ))?),
+        None => None,
     };
-    Ok(Content::Message(message))
+    let mut content = match document_type {
+        None => Content::Cargo(serde_json::from_value(value)?),
+        Some(document_type) => Content::Message(message(document_type, value)?),
+    };
+    let place = match &mut content {
+        Content::Cargo(report) => Some(&mut report.shipment),
+        Content::Message(Message::Export(message)) => Some(&mut message.shipment),
+        Content::Message(Message::Import(message)) => Some(&mut message.shipment),
+        Content::Message(_) => None,
+    };
+    if let Some((place, shipment)) = place.zip(shipment) {
+        *place = shipment;
+    }
+    Ok(content)
+}
+
+fn message(document_type: DocumentType, value: Value) -> Result<Message, serde_json::Error> {
+    let code = document_type.code();
+    Ok(match document_type {
+        DocumentType::Export => Message::Export(serde_json::from_value(value)?),
+        DocumentType::Import => Message::Import(serde_json::from_value(value)?),
+        DocumentType::Utilisation => Message::Utilisation(serde_json::from_value(value)?),
+        DocumentType::Validation => Message::Validation(serde_json::from_value(value)?),
+        DocumentType::Cancellation => Message::Cancellation(serde_json::from_value(value)?),
+        _ => return Err(serde::de::Error::custom(format!("{code} has no EDIFACT message"))),
+    })
 }
 
 /// An interchange that was written.

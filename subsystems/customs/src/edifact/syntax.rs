@@ -160,8 +160,13 @@ impl<'a> Segment<'a> {
 
     /// Returns a component, counted from 1; empty when it is absent. Element 0 is the tag.
     pub fn value(self, element: usize, component: usize) -> &'a str {
-        let mut values = self.values();
-        values.find(|value| value.0 == element && value.1 == component).map_or("", |value| value.2)
+        let parts = self.arena.parts.get(self.span.first..self.span.end).unwrap_or_default();
+        let is_it = |part: &&Part| {
+            usize::from(part.element) == element && usize::from(part.component) == component
+        };
+        let part = parts.iter().find(is_it);
+        part.and_then(|part| self.arena.text.get(part.from as usize..part.to as usize))
+            .unwrap_or_default()
     }
 
     /// Returns the components that are not empty: element, component, text.

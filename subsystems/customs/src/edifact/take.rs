@@ -209,9 +209,8 @@ impl Builder {
             segment.error(element, at, Rule::Value { field, value, rule: rule.to_owned() })
         };
         let decimal = |at, text: &str| {
-            let plain = self.plain(text);
-            let parsed = plain.as_deref().and_then(|plain| parse_decimal(plain).ok());
-            parsed.ok_or_else(|| segment.error(element, at, Rule::Decimal(shown(text))))
+            let plain = self.plain(text).filter(|plain| parse_decimal(plain).is_ok());
+            plain.ok_or_else(|| segment.error(element, at, Rule::Decimal(shown(text))))
         };
         let both = |used: &mut Vec<_>| {
             used.extend([(element, component), (element, component + 1)]);
@@ -233,20 +232,20 @@ impl Builder {
                 Ok(number) if first.bytes().all(|byte| byte.is_ascii_digit()) => json!(number),
                 _ => return Err(fail(component, first, "write a whole number in digits")),
             },
-            Form::Decimal => json!(decimal(component, first)?.to_string()),
+            Form::Decimal => Value::String(decimal(component, first)?),
             Form::Amount => {
                 both(used);
                 if second.is_empty() {
                     return Err(fail(component, first, "state the currency in the next component"));
                 }
-                json!({ "value": decimal(component, first)?.to_string(), "currency": second })
+                pair("value", decimal(component, first)?, "currency", second)
             }
             Form::Measure => {
                 both(used);
                 if first.is_empty() {
                     return Err(fail(component + 1, second, "state the unit before the value"));
                 }
-                json!({ "value": decimal(component + 1, second)?.to_string(), "unit": first })
+                pair("value", decimal(component + 1, second)?, "unit", first)
             }
             Form::Instant => {
                 both(used);
@@ -294,6 +293,14 @@ impl Builder {
         let place = segment.position(element, component);
         self.losses.push(Loss::new(format!("{place}: {}", shown(text)), why));
     }
+}
+
+/// Makes an object of two texts.
+fn pair(first: &str, value: String, second: &str, text: &str) -> Value {
+    let mut members = Map::new();
+    members.insert(first.to_owned(), Value::String(value));
+    members.insert(second.to_owned(), Value::String(text.to_owned()));
+    Value::Object(members)
 }
 
 /// Joins the pieces of a text. A piece that is full goes on in the next without a space.

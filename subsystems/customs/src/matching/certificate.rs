@@ -96,7 +96,7 @@ fn look_at_dates(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mut 
     }
 }
 
-fn departure(case: &Case<'_>, content: &CertificateOfOrigin) -> Option<Date> {
+pub(super) fn departure(case: &Case<'_>, content: &CertificateOfOrigin) -> Option<Date> {
     let shipment = case.export.and_then(|export| export.content()).map(|content| &content.shipment);
     let of_export = shipment.and_then(|shipment| {
         let consignment = shipment.consignment.as_ref();

@@ -157,8 +157,8 @@ const fn field_of(rule: Rule) -> &'static str {
         | Rule::CertificateSuspended
         | Rule::AmendedAfterFiling => "status",
         Rule::CertificateDate | Rule::CertificateFuture => "AdditionalDocument/EffectiveDateTime",
-        Rule::CertificateExpired => "validUntil",
-        Rule::CertificateIssuedLate => "IssueDateTime",
+        Rule::CertificateExpired | Rule::CertificateValidity => "validUntil",
+        Rule::CertificateIssuedLate | Rule::CertificateTooLate => "IssueDateTime",
         Rule::CertificateItem => "AdditionalDocument/LineNumeric",
         Rule::Consignee | Rule::BackToBack => "Consignee",
         Rule::Exporter => "Exporter",
@@ -187,5 +187,11 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::InvoiceNumber | Rule::InvoiceShared => "Invoice/ID",
         Rule::ExportMissing | Rule::ExportCancelled => "PreviousDocument/ID",
         Rule::ExportItem => "GovernmentAgencyGoodsItem/SequenceNumeric",
+        Rule::OriginCriterion | Rule::OriginImplausible | Rule::OriginOpen => "originCriterion",
+        Rule::ValueContent => "rvcPercent",
+        Rule::AgreementInForce | Rule::TransitStay => "Consignment/DepartureDateTime",
+        Rule::DirectConsignment => "Consignment/RoutingCountryCode",
+        Rule::Transhipment => "Consignment/TransportEquipment",
+        Rule::FreeZone => "GovernmentProcedure/PreviousCode",
     }
 }

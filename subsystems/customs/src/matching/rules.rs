@@ -143,6 +143,28 @@ rules! {
     ExportCancelled = "export-cancelled",
     /// The export declaration has no item that fits.
     ExportItem = "export-item",
+    /// The rule of origin for the goods does not have what the certificate states.
+    OriginCriterion = "origin-criterion",
+    /// Goods that are manufactured are said to be wholly obtained.
+    OriginImplausible = "origin-implausible",
+    /// What the certificate states about origin cannot be judged without more facts.
+    OriginOpen = "origin-open",
+    /// The stated value content is not what the certificate's own values make.
+    ValueContent = "value-content",
+    /// The certificate was issued after the limit for retrospective issue.
+    CertificateTooLate = "certificate-too-late",
+    /// The certificate states a longer validity than the agreement gives.
+    CertificateValidity = "certificate-validity",
+    /// The goods left outside of the time for which the agreement holds.
+    AgreementInForce = "agreement-in-force",
+    /// The goods passed through another country.
+    DirectConsignment = "direct-consignment",
+    /// Document of carriage, containers or seals are others than at export.
+    Transhipment = "transhipment",
+    /// The goods were on the way for long.
+    TransitStay = "transit-stay",
+    /// The goods come out of a free zone.
+    FreeZone = "free-zone",
 }
 
 impl Rule {

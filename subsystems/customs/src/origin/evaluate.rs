@@ -83,6 +83,12 @@ pub fn evaluate(set: &RuleSet, product: &Product) -> Report {
     }
 }
 
+/// Judges only the conditions of a claim: dates of the agreement, destination, route, issue and
+/// validity of the certificate, invoice. One step each, in this order.
+pub fn conditions(set: &RuleSet, product: &Product) -> Step {
+    Case { set, product, materials: Materials::of(set, product) }.conditions()
+}
+
 fn headline(parts: (Verdict, Verdict), steps: &Step, rule: &str) -> Sentence {
     let phrase = match (parts.0, steps.verdict) {
         (Verdict::NotMet, _) => w::HEAD_NOT,

@@ -137,6 +137,9 @@ impl Lot {
         set(input, "/certificate/invoices/0/ID", &format!("INV-{}", self.name));
         set(input, &format!("{item}/Description"), self.goods.2);
         set(input, &format!("{item}/Classification/0/ID"), code);
+        // What was harvested is wholly obtained; the rest has a rule of its own.
+        let is_harvested = code.starts_with("08") || code.starts_with("24");
+        set(input, &format!("{item}/originCriterion"), if is_harvested { "WO" } else { "PSR" });
         set(input, &format!("{item}/quantity/value"), &kilograms);
         set(input, &format!("{item}/netMass/value"), &kilograms);
         set(input, &format!("{item}/fobValue/value"), &price.to_string());

@@ -85,6 +85,19 @@ pub enum Status {
     Assumed,
 }
 
+impl Status {
+    /// Returns the stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Official => "official",
+            Self::Reported => "reported",
+            Self::Derived => "derived",
+            Self::Analogue => "analogue",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
 /// Which kind of importer declares; some taxes differ.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
