@@ -15,8 +15,8 @@ use karvan_types::{Date, Decimal, Timestamp};
 
 use super::{Case, Findings, Papers, Rule, certificate, local_date};
 use crate::messages::{
-    CertificateFlag, CertificateItem, CertificateOfOrigin, Consignment, GoodsShipment,
-    OriginCriterion, PreviousDocument,
+    CertificateFlag, CertificateItem, CertificateOfOrigin, ClassificationKind, Consignment,
+    GoodsShipment, OriginCriterion, PreviousDocument,
 };
 use crate::origin::{self, Product, RuleSet, Step, Verdict};
 
@@ -46,7 +46,13 @@ pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
         return;
     };
     if let Some(item) = content.item(case.quote.item) {
-        look_at_statement(set, item, findings);
+        // The rules are of one edition; a code of another one is read as the claim has it.
+        let is_other = item.classifications.iter().any(|code| {
+            code.kind == ClassificationKind::HarmonizedSystem
+                && code.edition.is_some_and(|edition| edition != set.hs_edition)
+        });
+        let code = if is_other { case.item.commodity.hs6() } else { item.hs6() };
+        look_at_statement(set, code.unwrap_or_default(), item, findings);
         look_at_value_content(item, findings);
     }
     look_at_conditions(case, set, content, findings);
@@ -57,8 +63,12 @@ fn id(agreement: &str) -> String {
     agreement.to_ascii_lowercase()
 }
 
-fn look_at_statement(set: &RuleSet, item: &CertificateItem, findings: &mut Findings<'_>) {
-    let Some(code) = item.hs6() else { return };
+fn look_at_statement(
+    set: &RuleSet,
+    code: &str,
+    item: &CertificateItem,
+    findings: &mut Findings<'_>,
+) {
     let (criterion, percent) = (item.origin_criterion, share(item).or(item.rvc_percent));
     let step = origin::statement(set, code, criterion, percent);
     let stated = match percent.filter(|_| criterion == OriginCriterion::RegionalValueContent) {
@@ -333,9 +343,6 @@ mod tests {
             panic!("a certificate");
         };
         let mut item = content.items.first().expect("an item").clone();
-        for code in &mut item.classifications {
-            "390110".clone_into(&mut code.id);
-        }
         let rules = Rules::shipped().expect("rules");
         let text = r#"{"text": "Produced from ethylene of the parties"}"#;
         let half = r#"{"max_share": {"percent": "50", "of": "ex_works"}}"#;
@@ -353,7 +360,7 @@ mod tests {
             item.rvc_percent = percent.map(Decimal::from);
             (item.non_originating_value, item.fob_value) = (None, None);
             let mut findings = Findings::new(&rules, rules.in_force, Some("39"));
-            look_at_statement(&set(rule), &item, &mut findings);
+            look_at_statement(&set(rule), "390110", &item, &mut findings);
             let found = findings.finish();
             let first = found.first();
             assert_eq!(first.map(|found| found.rule), expected, "{rule} {criterion:?} {percent:?}");

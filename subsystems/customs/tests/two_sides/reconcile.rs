@@ -386,7 +386,11 @@ async fn a_suspended_certificate_is_not_debited() {
     let act = t.exchange.act(&pk, "ledger-suspend", suspend("verification 4 is open", false)).await;
     assert_eq!(act.expect("suspended")["certificate"]["state"], "suspended");
     let shown = t.exchange.act(&pk, "show", json!({ "claim": "KAPE-HC-1" })).await.expect("shown");
-    assert_eq!(shown["items"][0]["rules"], json!(["certificate-suspended", "value-higher"]), "{shown}");
+    assert_eq!(
+        shown["items"][0]["rules"],
+        json!(["certificate-suspended", "value-higher"]),
+        "{shown}"
+    );
     let refused = t.exchange.act(&pk, "decide", decision(1, "grant")).await.expect_err("suspended");
     assert_eq!(refused.code, "customs.not-grantable");
     let again = t.exchange.act(&pk, "ledger-suspend", suspend("verification 4 is open", false));

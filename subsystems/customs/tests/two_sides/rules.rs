@@ -192,10 +192,12 @@ async fn editions_of_the_harmonized_system() {
         ]);
         (CLAIM, "GOODS/Commodity/Classification", code)
     };
+    let specific = || (CERTIFICATE, "GovernmentAgencyGoodsItem/0/originCriterion", json!("PSR"));
     // The same code in both editions is no difference.
     check(&[codes(CERTIFICATE, "390110", 2017)], &[], "grant").await;
     // 0802.90 was divided into 0802.91, .92 and .99: each is contained in it.
     let nuts = [
+        specific(),
         codes(CERTIFICATE, "080290", 2017),
         codes(EXPORT, "080292", 2022),
         claim("080292", "08029200"),
@@ -206,6 +208,7 @@ async fn editions_of_the_harmonized_system() {
     assert_eq!(found["differences"][1]["certificate"], "0802.90 (HS 2017)");
     // 7419.10 and 7419.20 have some articles in common and others not.
     let copper = [
+        specific(),
         codes(CERTIFICATE, "741910", 2017),
         codes(EXPORT, "741920", 2022),
         claim("741920", "74192000"),
