@@ -7,7 +7,7 @@
 
 mod generate;
 
-pub use generate::generate;
+pub use generate::{each, generate};
 
 use karvan_types::{Instance, Timestamp};
 use serde::Deserialize;

@@ -21,7 +21,7 @@ fn document(consignment: &Consignment, step: usize, member: &str) -> Value {
 }
 
 fn lines(documents: impl Iterator<Item = Value>) -> String {
-    documents.map(|document| format!("{document}\n")).collect()
+    documents.fold(String::new(), |text, document| text + &document.to_string() + "\n")
 }
 
 fn import(world: &World, arguments: &[&str]) -> Ended {
@@ -139,8 +139,8 @@ fn check_stream(world: &World, all: &[Consignment]) {
 fn kill_at(world: &World, arguments: &[&str], lines: usize) -> bool {
     let mut child = spawn(world, arguments);
     for _ in 0..LOOKS_MAX {
-        let text = fs::read(world.path("report")).unwrap_or_default();
-        let is_there = text.iter().filter(|byte| **byte == b'\n').count() >= lines;
+        let text = fs::read_to_string(world.path("report")).unwrap_or_default();
+        let is_there = text.lines().count() >= lines;
         if is_there || child.try_wait().expect("a process").is_some() {
             break;
         }

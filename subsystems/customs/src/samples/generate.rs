@@ -36,11 +36,14 @@ enum Twist {
 
 /// Returns `count` consignments.
 pub fn generate(count: usize, seed: u64) -> Vec<Consignment> {
-    let Some(template) = shipped().into_iter().find(|sample| sample.id == TEMPLATE) else {
-        return Vec::new();
-    };
+    each(seed).take(count).collect()
+}
+
+/// Makes the consignments of [`generate`] one after the other, without end.
+pub fn each(seed: u64) -> impl Iterator<Item = Consignment> {
+    let template = shipped().into_iter().find(|sample| sample.id == TEMPLATE);
     let mut random = Random(seed);
-    (0..count).map(|number| vary(&template, number, seed, &mut random)).collect()
+    (0..).map_while(move |number| Some(vary(template.as_ref()?, number, seed, &mut random)))
 }
 
 fn vary(template: &Consignment, number: usize, seed: u64, random: &mut Random) -> Consignment {

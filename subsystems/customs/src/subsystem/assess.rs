@@ -117,6 +117,27 @@ fn convert(
     Ok(converted)
 }
 
+impl Customs {
+    /// Matches every item of a claim that quotes a certificate with what is in `view`, and works
+    /// out what the preference is worth, as if it were filed now; nothing is stored.
+    pub fn preview(
+        &self,
+        view: &dyn Read,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Vec<Assessment>, Rejection> {
+        let items = claim.content().map(|content| &*content.shipment.items).unwrap_or_default();
+        let occasion = Occasion { because: "a preview was asked for", now };
+        let mut found = Vec::new();
+        for item in items {
+            if let Some(quote) = super::claiming::quote_of(item)? {
+                found.push(assess(self, view, claim, &quote, item, &occasion)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
 fn nothing(claim: &Claim) -> Rejection {
     let text =
         format!("claim {} is stored without content; restore it from a backup", claim.number);

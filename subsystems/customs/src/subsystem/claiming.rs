@@ -228,7 +228,7 @@ fn match_items(
     Ok(items)
 }
 
-fn quote_of(item: &GoodsItem) -> Result<Option<Quote>, Rejection> {
+pub(super) fn quote_of(item: &GoodsItem) -> Result<Option<Quote>, Rejection> {
     let Some(document) = item.certificates().next() else { return Ok(None) };
     let number = CertificateNumber::parse(&document.id)
         .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
