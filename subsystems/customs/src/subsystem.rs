@@ -28,6 +28,7 @@ mod interchanges;
 mod invoices;
 mod language;
 mod ledgers;
+mod mirrors;
 mod notices;
 mod operate;
 mod quotas;
@@ -67,6 +68,7 @@ use crate::invoice;
 use crate::journal::{EVENTS, MESSAGES, PARKED, TASKS};
 use crate::ledger::{CASES, COMPARISONS, PROGRESS, Terms};
 use crate::matching::{Rules, RulesError};
+use crate::mirror;
 use crate::national;
 use crate::paper::register;
 use crate::rates as exchange;
@@ -93,6 +95,7 @@ pub struct Customs {
     /// How many timers are taken at once; one after a failure.
     batch: AtomicUsize,
     profiles: risks::Shelf,
+    mirror: mirror::Params,
 }
 
 /// The shipped data cannot be used.
@@ -102,6 +105,9 @@ pub enum SetupError {
     /// The rules of the match.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// The parameters of the mirror.
+    #[error(transparent)]
+    Mirror(#[from] mirror::params::Error),
     /// The waits.
     #[error(transparent)]
     Clocks(#[from] crate::clocks::Error),
@@ -119,6 +125,7 @@ impl SetupError {
         match self {
             Self::Rules(error) => error.kind(),
             Self::Clocks(error) => error.kind(),
+            Self::Mirror(error) => error.kind(),
             Self::Policy(error) => error.kind(),
             Self::Ledger(error) => error.kind(),
         }
@@ -137,6 +144,7 @@ impl Customs {
             clocks: Clocks::shipped()?,
             batch: AtomicUsize::new(BATCH_MAX),
             profiles: risks::Shelf::default(),
+            mirror: mirror::Params::shipped()?,
         })
     }
 
@@ -203,7 +211,7 @@ const MIGRATIONS: &[Migration] = &[
             &risk::PROFILES,
         ],
     },
-    Migration { id: "customs-0009", creates: &[&crate::mirror::flow::LINES] },
+    Migration { id: "customs-0009", creates: &[&mirror::flow::LINES, &mirror::compare::REPORTS] },
     Migration {
         id: "customs-0007",
         creates: &[&exchange::RATES, &exchange::TABLES, &invoice::INVOICES],
@@ -448,6 +456,36 @@ const OPERATIONS: &[Operation] = &[
         true,
         "Show the seed of a period that has ended, with every consignment and its draw.",
     ),
+    operation(
+        "mirror-consignments",
+        "customs.read",
+        false,
+        "List consignments announced and never arrived, or arrived and never announced.",
+    ),
+    operation(
+        "mirror-totals",
+        "customs.read",
+        false,
+        "Show totals per code and month of both sides, with the gap and what explains it.",
+    ),
+    operation(
+        "mirror-candidates",
+        "customs.read",
+        false,
+        "Rank values that are worth a look: candidates of under- and over-invoicing.",
+    ),
+    operation(
+        "mirror-compare",
+        "customs.read",
+        false,
+        "Compare what the partner reported of a month with own records.",
+    ),
+    operation(
+        "mirror-report",
+        "customs.submit",
+        true,
+        "Send the figures of a month to the partner.",
+    ),
     operation("finding", "customs.decide", true, "Record what the check of a consignment found."),
 ];
 
@@ -500,6 +538,7 @@ impl Subsystem for Customs {
             "risk-reveal" => risks::draws::reveal(self, cx, caller, input),
             "finding" => risks::finding(self, cx, caller, input),
             "rates-import" => rates::import(self, cx, caller, input),
+            "mirror-report" => mirrors::send(self, cx, caller, input),
             other => Err(unknown_operation(other)),
         }
     }
@@ -554,6 +593,10 @@ impl Subsystem for Customs {
             "risk-stats" => risks::statistics(view, input),
             "risk-profile" => risks::profile(self, view, input),
             "rates" => rates::show(self, view, now, input),
+            "mirror-consignments" | "mirror-totals" | "mirror-candidates" => {
+                mirrors::look(self, view, now, operation, input)
+            }
+            "mirror-compare" => mirrors::register(self, view, input),
             other => Err(unknown_operation(other)),
         }
     }

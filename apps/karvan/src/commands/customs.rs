@@ -28,9 +28,11 @@ mod handed;
 mod import;
 mod issue;
 mod list;
+mod mirror;
 mod officer;
 mod origin;
 mod paper;
+mod risk;
 mod show;
 mod tariff;
 
@@ -52,6 +54,10 @@ pub(crate) enum Customs {
     Origin(origin::Origin),
     List(list::List),
     Import(Box<import::Import>),
+    #[command(subcommand)]
+    Risk(risk::Risk),
+    #[command(subcommand)]
+    Mirror(mirror::Mirror),
     Convert(convert::Convert),
     Paper(paper::Paper),
     StatusList(paper::Statuses),
@@ -69,6 +75,8 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
         Customs::Import(command) => import::run(&command, output),
+        Customs::Risk(command) => risk::run(&command, output),
+        Customs::Mirror(command) => mirror::run(&command, output),
         Customs::Convert(command) => convert::run(&command, output),
         Customs::Paper(command) => paper::paper(&command, output),
         Customs::StatusList(command) => paper::statuses(&command, output),

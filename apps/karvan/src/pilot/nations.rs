@@ -116,7 +116,7 @@ impl Nation {
             ..Grant::new(client.clone(), provider.clone())
         };
         Ok([
-            grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL", "LDG"]),
+            grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL", "LDG", "REC", "CMT"]),
             grant(&self.issuer()?, &partner, &["COO", "CXL", "VAL"]),
             grant(&customs, &self.other().issuer()?, &["UTL", "VAL"]),
         ])

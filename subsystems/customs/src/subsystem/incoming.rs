@@ -4,7 +4,7 @@
 use karvan_subsystem::{Context, Rejection};
 
 use super::apply::Effect;
-use super::{Customs, risks, statements};
+use super::{Customs, mirrors, risks, statements};
 use crate::journal::{MessageRecord, note};
 use crate::messages::Message;
 
@@ -25,7 +25,7 @@ pub(super) fn take(
         Message::Response(_) => keep(cx, record)?,
         Message::Ledger(content) => statements::receive(customs, cx, record, content)?,
         Message::Sequence(_) => keep(cx, record)?,
-        Message::Mirror(_) => keep(cx, record)?,
+        Message::Mirror(content) => mirrors::receive(cx, content, record)?,
         Message::Commitment(content) => risks::draws::committed(cx, content, record)?,
         _ => return Ok(None),
     }))

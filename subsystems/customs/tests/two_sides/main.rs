@@ -9,6 +9,7 @@ mod handed_in;
 mod later;
 mod ledger;
 mod load;
+mod mirror;
 mod reconcile;
 mod refusals;
 mod risk;

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, customs_of};
 
-fn sample() -> Consignment {
+pub(crate) fn sample() -> Consignment {
     shipped().into_iter().find(|sample| sample.id == "clean-grant").expect("the sample")
 }
 
 /// The export declaration of the sample under another number, with changes by JSON pointer.
-fn export(number: u32, changes: &[(&str, Value)]) -> Value {
+pub(crate) fn export(number: u32, changes: &[(&str, Value)]) -> Value {
     let mut declaration = sample().steps[1].input["declaration"].clone();
     let ucr = format!("6AZR{number:04}");
     let own = [
@@ -33,24 +33,24 @@ fn boxed(id: &str, seals: &[&str]) -> (&'static str, Value) {
     ("/GoodsShipment/Consignment/TransportEquipment", boxes)
 }
 
-struct Scene(Exchange);
+pub(crate) struct Scene(pub(crate) Exchange);
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Exchange::new(sample().today))
     }
 
-    async fn az(&mut self, operation: &str, input: Value) -> Value {
+    pub(crate) async fn az(&mut self, operation: &str, input: Value) -> Value {
         let member = customs_of("AZ".parse().expect("AZ"));
         self.0.act(&member, operation, input).await.expect("done by AZ")
     }
 
-    async fn pk(&mut self, operation: &str, input: Value) -> Result<Value, String> {
+    pub(crate) async fn pk(&mut self, operation: &str, input: Value) -> Result<Value, String> {
         let member = customs_of("PK".parse().expect("PK"));
         self.0.act(&member, operation, input).await.map_err(|refusal| refusal.code)
     }
 
-    async fn declare(&mut self, number: u32, changes: &[(&str, Value)]) {
+    pub(crate) async fn declare(&mut self, number: u32, changes: &[(&str, Value)]) {
         self.az("submit", json!({ "declaration": export(number, changes) })).await;
     }
 

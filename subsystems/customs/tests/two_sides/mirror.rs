@@ -1,0 +1,154 @@
+//! The mirror, as both sides compute it from their own records.
+
+use karvan_customs::mirror::totals::Total;
+use karvan_types::{Decimal, Timestamp};
+use serde_json::{Value, json};
+
+use crate::risk::{Scene, sample};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("an instant")
+}
+
+/// An import declaration of one item, 20 t at a price, for a consignment of `risk::export`.
+fn claim(number: u32, ucr: Option<u32>, price: &str) -> Value {
+    let mut claim = sample().steps[2].input["claim"].clone();
+    claim["ID"] = json!(format!("KAPE-HC-R-{number:04}"));
+    claim["FunctionalReferenceID"] = json!(format!("PK-R-{number:04}"));
+    claim["GoodsShipment"]["UCR"]["ID"] =
+        json!(ucr.map_or(format!("NONE{number:04}"), |ucr| format!("6AZR{ucr:04}")));
+    let item = &mut claim["GoodsShipment"]["GovernmentAgencyGoodsItem"][0];
+    item["AdditionalDocument"] = json!([]);
+    let amount = json!({ "value": price, "currency": "USD" });
+    item["Commodity"]["InvoiceLine"]["ItemChargeAmount"] = amount.clone();
+    if claim.get("InvoiceAmount").is_some() {
+        claim["InvoiceAmount"] = amount;
+    }
+    claim
+}
+
+async fn file(scene: &mut Scene, number: u32, ucr: Option<u32>, price: &str) {
+    let claim = claim(number, ucr, price);
+    scene.pk("claim", json!({ "claim": claim })).await.expect("filed");
+}
+
+#[tokio::test]
+async fn what_only_one_side_knows_is_listed_when_it_is_due() {
+    let mut scene = Scene::new();
+    scene.declare(1, &[]).await;
+    scene.declare(2, &[]).await;
+    file(&mut scene, 2, Some(2), "22000").await;
+    file(&mut scene, 3, None, "22000").await;
+    // Departure was on 3 September by road: 30 days; today is 5 October.
+    let shown = scene.pk("mirror-consignments", json!({})).await.expect("listed");
+    let rows = shown["rows"].as_array().expect("rows");
+    let row = |row: &Value| (row["reason"].clone(), row["document"].clone());
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    assert_eq!(rows, [(json!("never-arrived"), json!("AZ:AZ-EX-R-0001"))], "{shown:#}");
+    scene.0.pk.bench.now = at("2026-10-09T05:00:00Z");
+    let shown = scene.pk("mirror-consignments", json!({})).await.expect("listed");
+    let second = &shown["rows"][1];
+    assert_eq!(second["reason"], "no-export-record", "{shown:#}");
+    assert_eq!(
+        (&second["document"], &second["beforeExchange"]),
+        (&json!("KAPE-HC-R-0003"), &json!(false))
+    );
+    // The declaration comes late: the consignment is explained.
+    let mut late = crate::risk::export(3, &[]);
+    late["GoodsShipment"]["UCR"]["ID"] = json!("NONE0003");
+    scene.az("submit", json!({ "declaration": late })).await;
+    let shown = scene.pk("mirror-consignments", json!({})).await.expect("listed");
+    assert_eq!(shown["count"], 1, "{shown:#}");
+}
+
+#[tokio::test]
+async fn the_parts_of_a_gap_add_up_to_it() {
+    let mut scene = Scene::new();
+    for number in 1..=4 {
+        scene.declare(number, &[]).await;
+    }
+    // Exported in September, imported in October: another month; 2 is cheaper, 9 has no export.
+    for (number, ucr, price) in [(1, Some(1), "22000"), (2, Some(2), "15000"), (9, None, "1000.50")]
+    {
+        file(&mut scene, number, ucr, price).await;
+    }
+    let shown = scene.pk("mirror-totals", json!({})).await.expect("totals");
+    let rows: Vec<Total> = serde_json::from_value(shown["rows"].clone()).expect("totals");
+    let months: Vec<_> = rows.iter().map(|row| row.month.as_str()).collect();
+    assert_eq!(months, ["2026-09", "2026-10"], "{shown:#}");
+    for row in &rows {
+        let parts = &row.parts;
+        let sum =
+            parts.not_arrived + parts.not_announced + parts.other_month + parts.same_consignment;
+        assert_eq!(sum, row.gap, "{row:?}");
+        assert_eq!(row.gap, row.imported.value_cif - row.exported.value_cif);
+    }
+    // Four exports at 22,000 FCA by road: 6 percent on top.
+    assert_eq!(rows[0].exported.value_cif, Decimal::from(93_280), "{shown:#}");
+    assert_eq!(rows[0].parts.not_arrived, Decimal::from(-46_640));
+    assert_eq!(rows[1].imported.declarations, 3);
+    let bad = scene.pk("mirror-totals", json!({ "from": "2026-13" })).await;
+    assert_eq!(bad, Err("customs.bad-input".to_owned()));
+}
+
+#[tokio::test]
+async fn values_far_from_the_others_are_candidates() {
+    let mut scene = Scene::new();
+    for number in 1..=7 {
+        scene.declare(number, &[]).await;
+        let price = if number == 7 { "9000" } else { "22000" };
+        file(&mut scene, number, Some(number), price).await;
+    }
+    let shown = scene.pk("mirror-candidates", json!({ "by": "unit-value" })).await.expect("shown");
+    let rows = shown["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2, "{shown:#}");
+    for row in rows {
+        assert_eq!(
+            (&row["claim"], &row["candidate"]),
+            (&json!("KAPE-HC-R-0007"), &json!("under-invoicing"))
+        );
+    }
+    let mut against: Vec<_> = rows.iter().map(|row| row["against"].to_string()).collect();
+    against.sort();
+    assert_eq!(against, ["\"own-median\"", "\"partner\""]);
+    assert!(!shown.to_string().to_lowercase().contains("fraud"));
+}
+
+#[tokio::test]
+async fn both_sides_report_and_the_register_shows_where_they_differ() {
+    let mut scene = Scene::new();
+    scene.declare(1, &[]).await;
+    // The second declaration never reaches the other side.
+    let lost = crate::risk::export(2, &[]);
+    let member = crate::exchange::customs_of("AZ".parse().expect("AZ"));
+    let caller = karvan_subsystem::Caller {
+        member,
+        user: "officer-7".to_owned(),
+        permissions: vec!["*".to_owned()],
+    };
+    let bench = &mut scene.0.az.bench;
+    bench.operate(&caller, "submit", json!({ "declaration": lost })).await.expect("submitted");
+    let september = json!({ "month": "2026-09" });
+    let before = scene.pk("mirror-compare", september.clone()).await.expect("compared");
+    assert_eq!(before["flows"][0]["report"], Value::Null);
+    scene.az("mirror-report", september.clone()).await;
+    let shown = scene.pk("mirror-compare", september.clone()).await.expect("compared");
+    let row = &shown["flows"][0]["rows"][0];
+    assert_eq!(
+        (&row["agrees"], &row["ours"]["items"], &row["theirs"]["items"]),
+        (&json!(false), &json!(1), &json!(2)),
+        "{shown:#}"
+    );
+    assert_eq!(row["theirs"]["value"], "44000");
+    let open = scene.pk("mirror-report", json!({ "month": "2026-10" })).await;
+    assert_eq!(open, Err("customs.month-open".to_owned()));
+    // What this side imported is told to the other, with what it misses.
+    file(&mut scene, 5, None, "22000").await;
+    scene.0.pk.bench.now = at("2026-11-05T05:00:00Z");
+    scene.0.az.bench.now = scene.0.pk.bench.now;
+    scene.pk("mirror-report", json!({ "month": "2026-10" })).await.expect("sent");
+    let shown = scene.az("mirror-compare", json!({ "month": "2026-10" })).await;
+    let row = &shown["flows"][1]["rows"][0];
+    assert_eq!((&row["agrees"], &row["ours"]), (&json!(false), &Value::Null), "{shown:#}");
+    assert!(row["explainedBy"].to_string().contains("IMP KAPE-HC-R-0005"), "{shown:#}");
+}
