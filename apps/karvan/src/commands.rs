@@ -29,6 +29,7 @@ mod services;
 mod status;
 mod transfers;
 mod verify;
+mod webhooks;
 
 /// Exit code of wrong usage.
 const USAGE: u8 = 2;
@@ -73,6 +74,8 @@ enum Command {
     Messages(messages::Messages),
     #[command(subcommand)]
     Customs(customs::Customs),
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
     #[command(subcommand)]
     Log(log::Log),
     Status(status::Status),
@@ -131,6 +134,7 @@ fn run(command: Command, output: Output) -> Result<Outcome> {
         Command::Services(command) => services::run(command, output),
         Command::Messages(command) => messages::run(command, output),
         Command::Customs(command) => customs::run(command, output),
+        Command::Webhooks(command) => webhooks::run(command, output),
         Command::Log(command) => log::run(command, output),
         Command::Status(command) => status::run(&command, output),
         Command::Alarms(command) => status::alarms(&command, output),

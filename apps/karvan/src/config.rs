@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::files;
 
 mod check;
+pub(crate) mod service;
 mod span;
 
 pub(crate) use span::Span;
@@ -72,9 +73,14 @@ pub(crate) struct Config {
     pub(crate) calls: CallsSection,
     #[serde(default)]
     pub(crate) telemetry: TelemetrySection,
+    #[serde(default)]
+    pub(crate) service: service::ServiceSection,
     /// How documents reach members whose types no sub-system handles; pull when not named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) delivery: Vec<DeliverySection>,
+    /// Systems that are told what happened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) webhook: Vec<service::WebhookSection>,
     /// Switches the customs sub-system on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) customs: Option<karvan_customs::subsystem::Config>,

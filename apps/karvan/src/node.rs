@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use karvan_agreements::Agreements;
+use karvan_agreements::meter::Period;
+use karvan_agreements::{Agreements, Quota};
 use karvan_exchange::network::TlsNetwork;
 use karvan_exchange::tokens::Tokens;
 use karvan_exchange::{Node, NodeConfig, Parts, Retry, records};
@@ -26,6 +27,7 @@ use karvan_store::{Blobs, SqliteStore, Store};
 use karvan_subsystem::Subsystem;
 use karvan_system::{Clock, Disk, OsDisk, SystemClock, SystemEntropy};
 use karvan_trust::lists::TrustStore;
+use karvan_trust::tls::Tls;
 use karvan_types::NodeId;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -63,6 +65,9 @@ pub(crate) struct Ready {
     /// URL at which they call with TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) calls_tls: Option<String>,
+    /// URL of the service for agencies' systems with TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
     /// The process.
     pub(crate) pid: u32,
 }
@@ -120,11 +125,13 @@ async fn run_parts(
         network: Arc::new(network),
         subsystems,
     };
-    let node = Node::open(node_config(config, &trust, clock.now())?, parts).await?;
+    let node = Node::open(node_config(config, &trust, &tls, clock.now())?, parts).await?;
     let gateways = gateways::Gateways::open(&node, &config.calls, data, &tls).await?;
     let agencies = agencies::Agencies::open(&config.calls, &tls).await?;
     let local = listen(config.local.listen, "local.listen").await?;
-    let ready = announce(config, peer, local.local_addr()?, agencies.addresses()?)?;
+    let service = local::Secure::open(config.service.listen_tls, &tls).await?;
+    let addresses = agencies.addresses()?;
+    let ready = announce(config, peer, local.local_addr()?, addresses, service.address()?)?;
     on_ready(&ready);
 
     let upkeep = upkeep::Upkeep { config, trust, store, keys, tls, certificate, clock };
@@ -132,6 +139,7 @@ async fn run_parts(
         ended = node.run(gateways.peer_services()) => ended.map_err(Into::into),
         ended = gateways.run() => ended,
         never = local::serve(local, gateways.local_routes(&node)) => match never {},
+        never = service.serve(node.service_routes()) => match never {},
         () = agencies.serve(&gateways.calls) => Ok(()),
         ended = upkeep.run() => ended,
         ended = reload::at_hangup(config, &node) => ended,
@@ -171,13 +179,16 @@ async fn listen(address: SocketAddr, key: &str) -> Result<TcpListener> {
 fn node_config(
     config: &Config,
     trust: &TrustStore,
+    tls: &Tls,
     now: karvan_types::Timestamp,
 ) -> Result<NodeConfig> {
     let loaded = agreements::load(&config.agreements.folder, &trust.snapshot(), now)?;
     for problem in &loaded.problems {
         tracing::error!("an agreement does not count: {problem}");
     }
-    let exchange = &config.exchange;
+    let (exchange, service) = (&config.exchange, &config.service);
+    let certificates = service.certificate.iter().map(|known| (known.sha256, known.user.clone()));
+    let webhooks = config.webhook.iter().map(|entry| entry.webhook(tls));
     let delivery = config.delivery.iter().map(|entry| (entry.member.clone(), entry.delivery()));
     Ok(NodeConfig {
         agreements: Arc::new(Agreements::new(loaded.book)),
@@ -192,6 +203,9 @@ fn node_config(
         gap_alarm_after: exchange.gap_alarm_after.duration(),
         compare_every: exchange.compare_every.duration(),
         list_refresh: exchange.list_refresh.duration(),
+        requests: Quota { calls: service.requests_per_minute, per: Period::Minute },
+        certificates: certificates.collect(),
+        webhooks: webhooks.collect::<Result<_>>()?,
         ..NodeConfig::new(config.node.id.clone())
     })
 }
@@ -202,6 +216,7 @@ fn announce(
     peer: SocketAddr,
     local: SocketAddr,
     [calls, calls_tls]: [Option<SocketAddr>; 2],
+    service: Option<String>,
 ) -> Result<Ready> {
     let ready = Ready {
         node: config.node.id.clone(),
@@ -209,6 +224,7 @@ fn announce(
         local: format!("http://{local}"),
         calls: calls.map(|address| format!("http://{address}")),
         calls_tls: calls_tls.map(|address| format!("https://{address}")),
+        service,
         pid: std::process::id(),
     };
     files::write(&config.node.data.join(READY_FILE), &serde_json::to_vec(&ready)?)?;

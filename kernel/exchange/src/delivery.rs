@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{Request, Uri};
+use http::{Request, Response, Uri};
 use karvan_store::{Error, Range};
 use karvan_subsystem::Rejection;
 use karvan_trust::message::{content_digest, header};
 use karvan_types::{ErrorKind, MemberId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::client::{Dial, Pool};
+use crate::client::{Body, Dial, Pool, Unreachable};
 use crate::desk::Direction;
 use crate::network::{Boxed, Stream};
 use crate::node::Inner;
@@ -39,27 +43,66 @@ pub enum Delivery {
 }
 
 /// An agency's system, taken apart from its URL, with the connections to it.
-struct Target {
+pub struct Target {
+    url: String,
     authority: String,
     host: String,
     port: u16,
     path: String,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
     pool: Pool,
 }
 
 impl Target {
-    fn parse(url: &str) -> Result<Self, crate::Error> {
-        let bad = || crate::Error::Config(format!("`{url}` is no push URL: http://host:port/path"));
+    /// Reads `http://host:port/path`, or `https:` when the configuration of a client is given.
+    pub fn parse(url: &str, tls: Option<Arc<ClientConfig>>) -> Result<Self, crate::Error> {
+        let bad = || crate::Error::Config(format!("`{url}` is no URL: http://host:port/path"));
         let uri: Uri = url.parse().map_err(|_| bad())?;
-        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
+        let secure = uri.scheme_str() == Some("https");
+        let plain = uri.scheme_str() == Some("http");
+        let authority = uri.authority().filter(|_| plain || (secure && tls.is_some()));
         let authority = authority.ok_or_else(bad)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = match tls.filter(|_| secure) {
+            Some(config) => {
+                let name = ServerName::try_from(host.clone()).map_err(|_| bad())?;
+                Some((TlsConnector::from(config), name))
+            }
+            None => None,
+        };
         Ok(Self {
+            url: url.to_owned(),
             authority: authority.to_string(),
-            host: authority.host().to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
             path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            host,
+            tls,
             pool: Pool::default(),
         })
+    }
+
+    /// Returns the URL as configured.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Returns the value of `Host`.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Returns path and query.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Sends a request that may be repeated and reads the answer.
+    pub(crate) async fn send(
+        &self,
+        timeout: Duration,
+        make: impl FnMut() -> std::io::Result<Request<Body>>,
+    ) -> Result<Response<Bytes>, Unreachable> {
+        self.pool.send(self, timeout, make).await
     }
 }
 
@@ -72,7 +115,13 @@ impl Dial for Target {
         Box::pin(async move {
             let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
             stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            match &self.tls {
+                None => Ok(Box::new(stream) as Box<dyn Stream>),
+                Some((connector, name)) => {
+                    let stream = connector.connect(name.clone(), stream).await?;
+                    Ok(Box::new(stream) as Box<dyn Stream>)
+                }
+            }
         })
     }
 }
@@ -90,7 +139,7 @@ impl Inner {
         let mut targets = Vec::new();
         for (member, delivery) in &self.config.delivery {
             if let Delivery::Push { url } = delivery {
-                targets.push((member.clone(), Target::parse(url)?));
+                targets.push((member.clone(), Target::parse(url, None)?));
             }
         }
         if targets.is_empty() {
@@ -172,7 +221,7 @@ impl Inner {
                 .body(body)
                 .map_err(|error| std::io::Error::other(error.to_string()))
         };
-        let answer = target.pool.send(target, self.config.answer_timeout, make).await;
+        let answer = target.send(self.config.answer_timeout, make).await;
         let answer = answer.map_err(|unreachable| unreachable.to_string())?;
         Ok((answer.status(), String::from_utf8_lossy(answer.body()).into_owned()))
     }

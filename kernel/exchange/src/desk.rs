@@ -106,6 +106,11 @@ pub(crate) fn not_found(exchange: ExchangeId) -> Rejection {
     )
 }
 
+fn lapsed() -> Rejection {
+    let text = "the lease is not the current one; take the next document again";
+    Rejection::new(ErrorKind::Conflict, "lease-lapsed", text)
+}
+
 impl Inner {
     fn describe(
         &self,
@@ -371,11 +376,7 @@ impl Inner {
                     ReceivedState::Delivered | ReceivedState::Refused => return Ok(()),
                     ReceivedState::Waiting if received.lease.as_deref() == Some(&lease) => {}
                     _ => {
-                        return Err(Rejection::new(
-                            ErrorKind::Conflict,
-                            "lease-lapsed",
-                            "the lease is not the current one; take the next document again",
-                        ));
+                        return Err(lapsed());
                     }
                 }
                 inner.conclude(tx, &mut received, outcome, now)?;
@@ -383,6 +384,33 @@ impl Inner {
             })
             .await?;
         Ok(())
+    }
+
+    /// Prolongs a lease from now on.
+    pub(crate) async fn extend(
+        self: &Arc<Self>,
+        exchange: ExchangeId,
+        member: &MemberId,
+        lease: &str,
+    ) -> Result<Timestamp, Rejection> {
+        let now = self.clock.now();
+        let until = now.plus(LEASE);
+        let (member, lease) = (member.clone(), lease.to_owned());
+        self.store
+            .write(move |tx| -> Result<Timestamp, Rejection> {
+                let found = tx.find::<Received>(exchange.to_string())?;
+                let Some(mut received) = found.filter(|r| r.envelope.recipient == member) else {
+                    return Err(not_found(exchange));
+                };
+                let held = received.lease.as_deref() == Some(&lease) && received.due_at > now;
+                if received.state != ReceivedState::Waiting || !held {
+                    return Err(lapsed());
+                }
+                received.due_at = until;
+                tx.save(&received)?;
+                Ok(until)
+            })
+            .await
     }
 
     pub(crate) async fn alarms(&self) -> Result<Vec<Alarm>, Rejection> {

@@ -20,10 +20,11 @@ mod peer_api;
 mod receipts;
 pub mod records;
 mod relay;
-mod service;
+pub mod service;
 pub mod streams;
 pub mod submit;
 pub mod tokens;
+pub mod webhooks;
 pub mod wire;
 
 pub use error::Error;

@@ -14,10 +14,13 @@
 //! | `POST /v1/documents/{id}/resend` | send a dead letter again | `documents.send` |
 //! | `POST /v1/documents/next` | lease the next document for pull delivery | `documents.receive` |
 //! | `POST /v1/documents/{id}/ack?lease=` | confirm or refuse it | `documents.receive` |
+//! | `POST /v1/documents/{id}/extend?lease=` | keep it for one more minute | `documents.receive` |
 //! | `POST /v1/agreements` | sign and install an agreement | `agreements.decide` |
 //! | `POST /v1/streams/compare` | compare with all peers now | `node.operate` |
 //! | `GET /v1/log/checkpoint`, `/entry/{n}`, `/proof/{n}` | the log | `node.read` |
 //! | `POST /v1/subsystems/{name}/{operation}` | an operation of a sub-system | its own |
+//! | `/v1/webhooks…` | places, secrets, dead letters ([`crate::webhooks`]) | `node.operate` |
+//! | `/api/{sub-system}/v1/…` | what it offers to systems ([`crate::service`]) | its own |
 //!
 //! A member's token sees and re-sends that member's documents; one with `node.operate` all.
 
@@ -69,6 +72,7 @@ impl axum::response::IntoResponse for Refused {
 /// Makes the routes of the local interface.
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
     let service = crate::service::routes(&inner);
+    let webhooks = crate::webhooks::routes(Arc::clone(&inner));
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/v1/status", get(status))
@@ -80,6 +84,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/v1/documents/{id}/bundle", get(bundle))
         .route("/v1/documents/{id}/resend", post(resend))
         .route("/v1/documents/{id}/ack", post(acknowledge))
+        .route("/v1/documents/{id}/extend", post(extend))
         .route("/v1/agreements", post(agree))
         .route("/v1/streams/compare", post(compare))
         .route("/v1/log/checkpoint", get(checkpoint))
@@ -95,6 +100,7 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         })
         .with_state(inner)
         .merge(service)
+        .merge(webhooks)
 }
 
 /// The query of a request; what does not fit is refused as a problem, like everything else.
@@ -336,6 +342,23 @@ async fn acknowledge(
     let id = exchange_id(&id)?;
     inner.acknowledge(id, &caller.member, &query.lease, outcome).await?;
     Ok(Json(inner.show(id).await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtendQuery {
+    lease: String,
+}
+
+async fn extend(
+    State(inner): Shared,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Params(query): Params<ExtendQuery>,
+) -> Reply {
+    let caller = authorize(&inner, &headers, "documents.receive")?;
+    let until = inner.extend(exchange_id(&id)?, &caller.member, &query.lease).await?;
+    Ok(Json(object!({ "lease": query.lease, "until": until })).into_response())
 }
 
 async fn agree(State(inner): Shared, headers: HeaderMap, request: Request) -> Reply {

@@ -25,7 +25,9 @@ use crate::delivery::Delivery;
 use crate::host::PeerService;
 use crate::network::{Boxed, Network, Stream};
 use crate::relay::Retry;
+use crate::service::Counts;
 use crate::tokens::Tokens;
+use crate::webhooks::Webhook;
 
 /// How often the lists are looked at for new peers.
 const PEER_CHECK: Duration = Duration::from_secs(5);
@@ -68,6 +70,11 @@ pub struct NodeConfig {
     pub list_refresh: Duration,
     /// How much one token may ask of the service for agencies' systems.
     pub requests: Quota,
+    /// Client certificates of the service, by SHA-256, each with the user of the token that it
+    /// stands for.
+    pub certificates: Vec<(Digest, String)>,
+    /// Systems that are told what happened.
+    pub webhooks: Vec<Webhook>,
     /// Planted faults; default is none.
     pub faults: Faults,
 }
@@ -88,6 +95,8 @@ impl NodeConfig {
             compare_every: Duration::from_hours(24),
             list_refresh: Duration::from_mins(1),
             requests: Quota { calls: 6000, per: Period::Minute },
+            certificates: Vec::new(),
+            webhooks: Vec::new(),
             faults: Faults::default(),
         }
     }
@@ -135,6 +144,8 @@ pub(crate) struct Inner {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) subsystems: Vec<Arc<dyn Subsystem>>,
     pub(crate) wake: Arc<Wake>,
+    /// What the service for agencies' systems counts.
+    pub(crate) service: Arc<Counts>,
     /// Held while the book of agreements is changed.
     pub(crate) agreeing: tokio::sync::Mutex<()>,
     pub(crate) started: Timestamp,
@@ -420,6 +431,7 @@ impl Node {
             network: parts.network,
             subsystems: parts.subsystems,
             wake,
+            service: Arc::default(),
             agreeing: tokio::sync::Mutex::default(),
             started,
             due_failed: AtomicU64::default(),
@@ -432,6 +444,12 @@ impl Node {
     /// Returns the routes of the local interface, for the listener that the application opens.
     pub fn local_routes(&self) -> axum::Router {
         crate::local_api::router(Arc::clone(&self.0))
+    }
+
+    /// Returns the routes of the service for agencies' systems alone, for a listener on their
+    /// network.
+    pub fn service_routes(&self) -> axum::Router {
+        crate::service::routes(&self.0)
     }
 
     /// Accepts a document for sending; durable when it resolves.
@@ -458,6 +476,7 @@ impl Node {
         tasks.spawn(Arc::clone(inner).run_peer_api(services));
         tasks.spawn(Arc::clone(inner).run_streams());
         tasks.spawn(Arc::clone(inner).run_push());
+        tasks.spawn(Arc::clone(inner).run_webhooks());
         tasks.spawn(Arc::clone(inner).run_lists());
         for subsystem in &inner.subsystems {
             tasks.spawn(Arc::clone(inner).run_due(Arc::clone(subsystem)));

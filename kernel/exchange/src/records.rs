@@ -5,7 +5,7 @@ use karvan_subsystem::Rejection;
 use karvan_types::{AgreementRef, Digest, ExchangeId, Instance, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{evidence, service};
+use crate::{evidence, service, webhooks};
 
 /// The schema of the exchange.
 pub const MIGRATIONS: &[Migration] = &[
@@ -24,6 +24,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { id: "exchange-0002", creates: &[&AGREEMENT] },
     Migration { id: "exchange-0003", creates: &[&service::ANSWERS, &service::CONSUMERS] },
+    Migration { id: "exchange-0004", creates: &[&webhooks::WEBHOOKS, &webhooks::DEAD] },
 ];
 
 /// Outgoing documents.

@@ -30,13 +30,13 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::HeaderValue;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
 use karvan_agreements::meter::{Left, Meter};
 use karvan_store::{Read, Tx};
-use karvan_subsystem::interface::{At, Endpoint, Interface, Method};
+use karvan_subsystem::interface::{At, Endpoint, Interface, LANGUAGES, Method};
 use karvan_subsystem::{Caller, Context, Operation, Rejection, Subsystem, openapi};
-use karvan_types::{ErrorKind, ExchangeId, Timestamp, json};
+use karvan_types::{Digest, ErrorKind, ExchangeId, Timestamp, json};
 use serde_json::{Value, json as object};
 
 use crate::local_api::authorize;
@@ -45,10 +45,15 @@ use answer::{Answer, Limit, Problem, etag};
 use idempotency::Key;
 
 pub(crate) use idempotency::ANSWERS;
-pub(crate) use inbox::CONSUMERS;
+pub(crate) use inbox::{CONSUMERS, read_on, shown};
 
 /// What the page may load: nothing but its own style.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+
+/// The SHA-256 of the certificate that a client proved to hold; the listener puts it beside each
+/// request of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientCertificate(pub Digest);
 
 /// What the routes of one interface share.
 struct Service {
@@ -60,7 +65,7 @@ struct Service {
 
 /// Counts that outlive a request: allowances by token, keys that are being worked on.
 #[derive(Default)]
-struct Counts {
+pub(crate) struct Counts {
     /// Only known tokens get an entry, so their number bounds it.
     meters: Mutex<HashMap<String, Arc<Meter>>>,
     in_flight: idempotency::InFlight,
@@ -68,7 +73,6 @@ struct Counts {
 
 /// Makes the routes of every sub-system that has an interface.
 pub(crate) fn routes(inner: &Arc<Inner>) -> Router {
-    let counts = Arc::new(Counts::default());
     let mut router = Router::new();
     for subsystem in &inner.subsystems {
         let Some(interface) = subsystem.interface() else { continue };
@@ -77,7 +81,7 @@ pub(crate) fn routes(inner: &Arc<Inner>) -> Router {
             inner: Arc::clone(inner),
             subsystem: Arc::clone(subsystem),
             interface,
-            counts: Arc::clone(&counts),
+            counts: Arc::clone(&inner.service),
         });
         router = describe(router, &base, &**subsystem);
         for endpoint in interface.endpoints {
@@ -173,10 +177,10 @@ impl Service {
             Work::Inbox(_) => None,
         };
         let permission = known.map_or(inbox::PERMISSION, |known| known.permission);
-        let caller = authorize(&self.inner, &parts.headers, permission)?;
+        let caller = self.caller(parts, permission)?;
         *limit = Some(self.count(&caller)?);
         request::accepts_json(&parts.headers)?;
-        request::language(&parts.headers)?;
+        let language = request::language(&parts.headers)?;
         match work {
             Work::Inbox(act) => inbox::run(self, act, parts, caller).await,
             Work::Endpoint(endpoint) => {
@@ -185,9 +189,10 @@ impl Service {
                     Some(_) => Some(request::body(&parts.headers, body).await?),
                     None => None,
                 };
-                let input = request::input(endpoint, &values, bytes.as_deref())?;
+                let mut input = request::input(endpoint, &values, bytes.as_deref())?;
+                let language = speak(endpoint, &mut input, language);
                 let known = known.ok_or_else(defect)?;
-                let call = Call { endpoint, known, caller, values, input };
+                let call = Call { endpoint, known, caller, values, input, language };
                 if known.writes {
                     self.write(call, parts, bytes).await
                 } else {
@@ -195,6 +200,25 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// Returns who calls: by token, or by the certificate that the connection has proven.
+    fn caller(&self, parts: &Parts, permission: &str) -> Result<Caller, Problem> {
+        let proven = parts.extensions.get::<ClientCertificate>();
+        let Some(proven) = proven.filter(|_| !parts.headers.contains_key(AUTHORIZATION)) else {
+            return Ok(authorize(&self.inner, &parts.headers, permission)?);
+        };
+        let config = &self.inner.config;
+        let user = config.certificates.iter().find(|(known, _)| *known == proven.0);
+        let caller = user.and_then(|(_, user)| config.tokens.find_user(user));
+        let Some(caller) = caller else {
+            let text = "this node does not know the certificate; ask its operator to register it";
+            return Err(
+                Rejection::new(ErrorKind::Unauthenticated, "certificate-unknown", text).into()
+            );
+        };
+        caller.require(permission)?;
+        Ok(Caller::clone(&caller))
     }
 
     fn operation(&self, endpoint: &Endpoint) -> Result<Operation, Problem> {
@@ -219,13 +243,13 @@ impl Service {
     async fn read(&self, call: Call, parts: &Parts) -> Result<Answer, Problem> {
         let subsystem = Arc::clone(&self.subsystem);
         let now = self.inner.clock.now();
-        let Call { endpoint, known, caller, input, .. } = call;
+        let Call { endpoint, known, caller, input, language, .. } = call;
         let output: Value = self
             .inner
             .store
             .read(move |view| subsystem.query(view, now, &caller, known.name, input))
             .await?;
-        let answer = Answer::of(endpoint.answer.status, &output)?.tagged();
+        let answer = Answer { language, ..Answer::of(endpoint.answer.status, &output)? }.tagged();
         let seen = request::tags(&parts.headers, &IF_NONE_MATCH)?;
         Ok(if seen.is_some_and(|seen| seen.weakly_names(&answer)) {
             answer.not_modified()
@@ -265,12 +289,12 @@ impl Service {
                 if let (Some(expected), Some(shown)) =
                     (&expected, call.endpoint.changes.and_then(|id| interface.endpoint(id)))
                 {
-                    let state = call.state_of(&*subsystem, &*tx, shown, now)?;
-                    expected.must_name(&state)?;
+                    expected.must_name(&call.state_of(&*subsystem, &*tx, shown, now)?)?;
                 }
-                let Call { endpoint, known, caller, input, .. } = call;
+                let Call { endpoint, known, caller, input, language, .. } = call;
                 let output = shared.operate(tx, &*subsystem, &caller, known.name, input)?;
                 let answer = Answer::of(endpoint.answer.status, &output)?;
+                let answer = Answer { language, ..answer };
                 if let Some(key) = &key {
                     idempotency::keep(tx, key, print, &answer, now)?;
                 }
@@ -313,24 +337,42 @@ struct Call {
     caller: Caller,
     values: BTreeMap<&'static str, Value>,
     input: Value,
+    language: &'static str,
+}
+
+/// Says in the input in which language texts are wanted; returns the one that they will have.
+fn speak(endpoint: &Endpoint, input: &mut Value, wanted: &'static str) -> &'static str {
+    let [first, ..] = LANGUAGES;
+    if let (true, Some(members)) = (endpoint.speaks && wanted != first, input.as_object_mut()) {
+        members.insert("lang".to_owned(), wanted.into());
+        return wanted;
+    }
+    first
 }
 
 impl Call {
-    /// Returns the tag of what is about to be changed, as it is in this transaction.
+    /// Returns the tags of what is about to be changed, as it is in this transaction: one for each
+    /// language in which it may have been read.
     fn state_of(
         &self,
         subsystem: &dyn Subsystem,
         view: &dyn Read,
         shown: &Endpoint,
         now: Timestamp,
-    ) -> Result<String, Problem> {
+    ) -> Result<Vec<String>, Problem> {
         let in_path = shown.parameters.iter().filter(|parameter| parameter.at == At::Path);
         let named = in_path.filter_map(|parameter| {
             self.values.get(parameter.name).map(|value| (parameter.name, value.clone()))
         });
-        let input = request::input(shown, &named.collect(), None)?;
-        let output = subsystem.query(view, now, &self.caller, shown.operation, input)?;
-        Ok(etag(&json::canonical(&output).map_err(|_| defect())?))
+        let asked = request::input(shown, &named.collect(), None)?;
+        let mut tags = Vec::new();
+        for language in LANGUAGES.into_iter().take(if shown.speaks { LANGUAGES.len() } else { 1 }) {
+            let mut input = asked.clone();
+            speak(shown, &mut input, language);
+            let output = subsystem.query(view, now, &self.caller, shown.operation, input)?;
+            tags.push(etag(&json::canonical(&output).map_err(|_| defect())?));
+        }
+        Ok(tags)
     }
 }
 

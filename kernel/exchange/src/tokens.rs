@@ -42,6 +42,11 @@ impl Tokens {
     pub fn find(&self, text: &[u8]) -> Option<Arc<Caller>> {
         self.0.load().get(&Digest::of(text.trim_ascii())).cloned()
     }
+
+    /// Returns the holder of the token that is made out to this name.
+    pub fn find_user(&self, user: &str) -> Option<Arc<Caller>> {
+        self.0.load().values().find(|caller| caller.user == user).cloned()
+    }
 }
 
 fn callers(tokens: &[Token]) -> HashMap<Digest, Arc<Caller>> {

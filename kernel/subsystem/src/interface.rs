@@ -31,6 +31,9 @@ pub struct Interface {
     pub source: fn(&str) -> Option<&'static str>,
 }
 
+/// Languages that texts may exist in (ISO 639-1), the first one always.
+pub const LANGUAGES: [&str; 3] = ["en", "az", "ur"];
+
 /// A group of endpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
@@ -74,6 +77,9 @@ pub struct Endpoint {
     pub body: Option<Body>,
     /// What is answered when all is well.
     pub answer: Answer,
+    /// Whether the operation says its texts in the language that the member `lang` of its input
+    /// names: one of [`LANGUAGES`].
+    pub speaks: bool,
     /// The endpoint that shows what this one changes: a caller may make its request depend on the
     /// state that it has seen there (`If-Match`).
     pub changes: Option<&'static str>,

@@ -21,6 +21,8 @@ use crate::{Operation, Subsystem};
 pub const NOTICES_MAX: usize = 100;
 /// Most characters of a key of idempotency.
 pub const KEY_CHARS_MAX: usize = 128;
+/// Most characters of a list of languages.
+pub const LANGUAGE_CHARS_MAX: usize = 200;
 /// The version of the OpenAPI Specification that documents follow.
 const OPENAPI_VERSION: &str = "3.1.0";
 

@@ -7,6 +7,7 @@ pub mod lists;
 pub mod message;
 pub mod notes;
 pub mod tls;
+pub mod webhook;
 
 mod error;
 mod provided;

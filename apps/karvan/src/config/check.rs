@@ -96,6 +96,7 @@ impl Config {
         self.check_folders(&mut problems);
         self.check_exchange(&mut problems);
         self.check_delivery(&mut problems);
+        self.check_service(&mut problems);
         let filter = tracing_subscriber::EnvFilter::builder().parse(&self.telemetry.log);
         if let Err(error) = filter {
             let remedy = "write a level, such as info, or levels of parts, part=level";
@@ -172,6 +173,35 @@ impl Config {
         if self.exchange.retry_first.duration() > self.exchange.retry_longest.duration() {
             let text = "the longest pause is shorter than the first";
             problems.add("exchange", "retry-longest", text, "make it at least retry-first");
+        }
+    }
+
+    fn check_service(&self, problems: &mut Problems<'_>) {
+        if self.service.requests_per_minute == 0 {
+            let remedy = "write how many requests a token may make in a minute";
+            problems.add("service", "requests-per-minute", "nobody could ask anything", remedy);
+        }
+        for (nth, entry) in self.webhook.iter().enumerate() {
+            let at = ("webhook", nth);
+            let is_name = (1..=40).contains(&entry.name.len())
+                && entry.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            if !is_name || self.webhook.iter().take(nth).any(|other| other.name == entry.name) {
+                let remedy = "give each its own name of letters, digits and hyphens";
+                problems.add_nth(at, "name", "it is no name, or not its own", remedy);
+            }
+            if entry.member.instance() != self.node.id.instance() {
+                let text = format!("{} is of another nation than this node", entry.member);
+                problems.add_nth(at, "member", text, "name a member that this node serves");
+            }
+            let uri = entry.url.parse::<Uri>().ok();
+            let fits = uri.and_then(|uri| {
+                let known = matches!(uri.scheme_str(), Some("http" | "https"));
+                uri.authority().filter(|a| known && !a.as_str().contains('@')).map(|_| ())
+            });
+            if fits.is_none() {
+                let remedy = "write https://host/path, without a user or password";
+                problems.add_nth(at, "url", "it cannot be posted to", remedy);
+            }
         }
     }
 

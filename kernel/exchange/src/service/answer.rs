@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use karvan_agreements::Quota;
@@ -23,6 +23,9 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 /// Hexadecimal digits of a tag.
 const TAG_DIGITS: usize = 32;
 
+/// The language in which every text exists.
+const ENGLISH: &str = "en";
+
 /// An answer when all is well.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Answer {
@@ -32,12 +35,14 @@ pub(super) struct Answer {
     pub(super) tag: Option<String>,
     /// Whether it was stored under a key earlier.
     pub(super) replayed: bool,
+    /// In which language its texts are.
+    pub(super) language: &'static str,
 }
 
 impl Answer {
     pub(super) fn of(status: u16, output: &Value) -> Result<Self, Problem> {
         let body = json::canonical(output).map_err(|_| super::defect())?;
-        Ok(Self { status, body, tag: None, replayed: false })
+        Ok(Self { status, body, tag: None, replayed: false, language: ENGLISH })
     }
 
     pub(super) fn tagged(self) -> Self {
@@ -54,7 +59,7 @@ impl Answer {
         headers.remove(CONTENT_TYPE);
         if self.status != 304 {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(self.language));
         }
         if let Some(tag) = self.tag {
             put(headers, ETAG, &tag);
@@ -133,7 +138,7 @@ impl Problem {
         let mut response = (status(number), body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(ENGLISH));
         if number == 401 {
             let challenge = HeaderValue::from_static("Bearer realm=\"karvan\"");
             headers.insert(WWW_AUTHENTICATE, challenge);
@@ -206,6 +211,7 @@ fn seconds(duration: Duration) -> u64 {
 fn common(headers: &mut HeaderMap, id: &str) {
     put(headers, REQUEST_ID, id);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Language, Authorization"));
 }
 
 fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {

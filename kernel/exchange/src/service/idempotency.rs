@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use karvan_store::{Error, Index, Range, Record, Table, Tx, Value};
+use karvan_subsystem::interface::LANGUAGES;
 use karvan_subsystem::openapi::KEY_CHARS_MAX;
 use karvan_subsystem::{Caller, Rejection};
 use karvan_types::{Digest, ErrorKind, Timestamp};
@@ -42,6 +43,7 @@ struct Kept {
     print: Digest,
     status: u16,
     body: String,
+    language: String,
     expires: Timestamp,
 }
 
@@ -105,6 +107,7 @@ pub(super) fn find(
             body: kept.body.into_bytes(),
             tag: None,
             replayed: true,
+            language: LANGUAGES.into_iter().find(|known| *known == kept.language).unwrap_or("en"),
         })),
         Some(_) => {
             let text = "this `Idempotency-Key` was used for another request; give each its own";
@@ -130,6 +133,7 @@ pub(super) fn keep(
         print,
         status: answer.status,
         body: String::from_utf8_lossy(&answer.body).into_owned(),
+        language: answer.language.to_owned(),
         expires: now.plus(KEPT),
     })
 }

@@ -8,7 +8,8 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt as _;
-use karvan_subsystem::interface::{At, Endpoint, Place};
+use karvan_subsystem::interface::{At, Endpoint, LANGUAGES, Place};
+use karvan_subsystem::openapi::LANGUAGE_CHARS_MAX;
 use karvan_subsystem::{Pointer, Rejection};
 use karvan_types::limits::{DOCUMENT_BYTES_MAX, HANDLED_BODY_BYTES_MAX};
 use karvan_types::{ErrorKind, json};
@@ -81,14 +82,36 @@ pub(super) fn accepts_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(406, Rejection::new(ErrorKind::Invalid, "not-acceptable", text)))
 }
 
-/// Checks `Accept-Language`. Every text exists in English, which is what is answered.
-pub(super) fn language(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(text) = field(headers, &ACCEPT_LANGUAGE)? else { return Ok(()) };
+/// Returns the language that the caller prefers among those that texts may exist in (RFC 9110,
+/// section 12.5.4).
+pub(super) fn language(headers: &HeaderMap) -> Result<&'static str, Problem> {
+    let [fallback, ..] = LANGUAGES;
+    let Some(text) = field(headers, &ACCEPT_LANGUAGE)? else { return Ok(fallback) };
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"*,;=. -".contains(&byte);
-    if text.bytes().all(known) {
-        return Ok(());
+    if text.len() > LANGUAGE_CHARS_MAX || !text.bytes().all(known) {
+        return Err(Problem::header("`Accept-Language` is a list such as `az, en;q=0.8`"));
     }
-    Err(Problem::header("`Accept-Language` is a list such as `az, en;q=0.8`"))
+    let mut best = (fallback, 0);
+    for range in text.split(',') {
+        let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+        let tag = tag.trim().split('-').next().unwrap_or_default().to_ascii_lowercase();
+        let weight = thousandths(weight.trim().strip_prefix("q=").unwrap_or_default());
+        let spoken = LANGUAGES.into_iter().find(|language| *language == tag);
+        if let Some(language) = spoken.filter(|_| weight > best.1) {
+            best = (language, weight);
+        }
+    }
+    Ok(best.0)
+}
+
+/// Reads a weight such as `0.8` as 800; what is none counts as nothing.
+fn thousandths(weight: &str) -> u32 {
+    let (whole, part) = weight.split_once('.').unwrap_or((weight, ""));
+    let part: String = part.chars().chain("000".chars()).take(3).collect();
+    match (whole.parse::<u32>(), part.parse::<u32>()) {
+        (Ok(whole), Ok(part)) => whole.min(1) * 1000 + part,
+        _ => 0,
+    }
 }
 
 /// Reads path and query, by the names of the table.
@@ -221,12 +244,14 @@ pub(super) struct Tags(Vec<String>);
 pub(super) fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let Some(text) = field(headers, name)? else { return Ok(None) };
     let tags: Vec<String> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+    let known =
+        |byte: u8| byte == b'!' || (b'#'..=b'+').contains(&byte) || (b'-'..=b'~').contains(&byte);
     let is_tag = |tag: &String| {
         let opaque = tag.strip_prefix("W/").unwrap_or(tag);
         let inner = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        tag == "*" || inner.is_some_and(|inner| !inner.contains('"'))
+        inner.is_some_and(|inner| inner.bytes().all(known))
     };
-    if tags.iter().all(is_tag) {
+    if text == "*" || tags.iter().all(is_tag) {
         return Ok(Some(Tags(tags)));
     }
     Err(Problem::header(format!("`{name}` is `*` or quoted tags as `ETag` gave them")))
@@ -240,11 +265,49 @@ impl Tags {
     }
 
     /// Strong comparison, for writing.
-    pub(super) fn must_name(&self, tag: &str) -> Result<(), Problem> {
-        if self.0.iter().any(|known| known == "*" || known == tag) {
+    pub(super) fn must_name(&self, tags: &[String]) -> Result<(), Problem> {
+        if self.0.iter().any(|known| known == "*" || tags.contains(known)) {
             return Ok(());
         }
         let text = "it has changed since you read it; read it again, then decide";
         Err(Problem::new(412, Rejection::new(ErrorKind::Conflict, "changed-since", text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_language_that_texts_exist_in_is_chosen() {
+        for (text, expected) in [
+            ("az, en;q=0.8", "az"),
+            ("en;q=0.8, ur;q=0.85", "ur"),
+            ("de, fr;q=0.3", "en"),
+            ("AZ-Latn-AZ", "az"),
+            ("az;q=0, en;q=0.1", "en"),
+            ("*", "en"),
+            ("ur;q=x", "en"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_LANGUAGE, text.parse().expect("a value"));
+            assert_eq!(language(&headers).ok(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn json_must_be_acceptable() {
+        for (text, good) in [
+            ("application/json", true),
+            ("text/html, application/*;q=0.5", true),
+            ("*/*", true),
+            ("text/html", false),
+            ("application/json;q=0", false),
+            ("application/json;q=0.0, text/html", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, text.parse().expect("a value"));
+            assert_eq!(accepts_json(&headers).is_ok(), good, "{text}");
+        }
     }
 }

@@ -4,8 +4,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::KEY_CHARS_MAX;
+use super::{KEY_CHARS_MAX, LANGUAGE_CHARS_MAX};
 use crate::interface::{At, Endpoint, Method};
+
+/// `*`, or tags as `ETag` gives them, with commas between.
+const TAGS: &str = r#"^(\*|(W/)?"[!#-+\--~]*"( *, *(W/)?"[!#-+\--~]*")*)$"#;
 
 /// The statuses of refusals, each with its name, what it means, and an example: code and text.
 const REFUSALS: [(u16, &str, &str, &str, &str, &str); 14] = [
@@ -244,8 +247,7 @@ pub(super) fn parameters() -> Value {
     let visible = json!({
         "type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[!-~]+$",
     });
-    let tags =
-        json!({ "type": "string", "minLength": 1, "maxLength": 1024, "pattern": "^[!-~ ]+$" });
+    let tags = json!({ "type": "string", "minLength": 1, "maxLength": 1024, "pattern": TAGS });
     json!({
         "IdempotencyKey": field(
             "Idempotency-Key",
@@ -267,7 +269,10 @@ pub(super) fn parameters() -> Value {
             "Accept-Language",
             "In which language texts are preferred: `en`, `az` or `ur`, where a text exists in it; \
              otherwise English. `Content-Language` says what you got.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9*,;=. -]+$" }),
+            json!({
+                "type": "string", "minLength": 1, "maxLength": LANGUAGE_CHARS_MAX,
+                "pattern": "^[A-Za-z0-9*,;=. -]+$",
+            }),
             "az, en;q=0.8",
         ),
         "IfMatch": field(
@@ -319,11 +324,11 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "pointers": {
                     "type": "array",
                     "description": "The fields of the body that break rules, all at once.",
-                    "items": { "$ref": "#/components/schemas/Pointer" },
+                    "items": { "$ref": "#/components/schemas/ProblemPointer" },
                 },
             },
         },
-        "Pointer": {
+        "ProblemPointer": {
             "type": "object",
             "description": "A field that breaks a rule.",
             "required": ["pointer", "rule", "remedy"],

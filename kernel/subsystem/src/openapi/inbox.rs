@@ -196,7 +196,7 @@ pub(super) fn webhooks(subsystem: &str) -> Value {
                     "1790000000"),
                 field("webhook-signature",
                     "HMAC-SHA-256 of id, timestamp and body; two of them while secrets change.",
-                    "v1,g0hM9SsE+OTPJTGt/tmKtSyZyE3uFJELVlNIOLJ1OE="),
+                    "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
             ],
             "requestBody": { "required": true, "content": { "application/json": {
                 "schema": { "$ref": "#/components/schemas/Notice" },

@@ -95,6 +95,7 @@ const READ: Endpoint = Endpoint {
     parameters: &[],
     body: None,
     answer: shown("", ""),
+    speaks: false,
     changes: None,
 };
 const WRITE: Endpoint = Endpoint { method: Method::Post, ..READ };
@@ -157,6 +158,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "Everything known: versions, ledger, claims, messages, tasks, history.",
         parameters: &[CERTIFICATE],
         answer: shown("CertificateView", "certificate"),
+        speaks: true,
         ..READ
     },
     Endpoint {
@@ -201,6 +203,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "Everything known: versions, messages, tasks, history.",
         parameters: &[EXPORT],
         answer: shown("ExportView", "export"),
+        speaks: true,
         ..READ
     },
     Endpoint {
@@ -213,6 +216,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         operation: "claim",
         body: Some(message("ImportClaim", "claim", "IMP")),
         answer: made("Claimed", "claimed"),
+        speaks: true,
         ..WRITE
     },
     Endpoint {
@@ -246,6 +250,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "The newest match of each item, with each difference, duties, decisions, history.",
         parameters: &[CLAIM],
         answer: shown("Claimed", "claim"),
+        speaks: true,
         ..READ
     },
     Endpoint {
@@ -300,6 +305,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "Declarations, certificates and claims under one unique consignment reference.",
         parameters: &[path("ucr", "consignment", "Unique consignment reference.", "6AZ00001")],
         answer: shown("ConsignmentView", "consignment"),
+        speaks: true,
         ..READ
     },
     Endpoint {
