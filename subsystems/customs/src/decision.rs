@@ -239,6 +239,10 @@ const fn reason_of(rule: Rule) -> Reason {
         | Rule::AgreementInForce
         | Rule::FreeZone
         | Rule::TransitStay => Reason::OriginNotShown,
+        Rule::VerificationOpen => Reason::UnderCheck,
+        Rule::VerificationUnanswered => Reason::NoAnswer,
+        Rule::VerificationRefuted => Reason::OriginRefuted,
+        Rule::VerificationPartly => Reason::OriginPartly,
         Rule::ExportMissing | Rule::ExportCancelled => Reason::ExportUnknown,
         Rule::NoConcession => Reason::GoodsNotCovered,
         _ => Reason::PapersDiffer,

@@ -34,6 +34,7 @@ mod words;
 
 pub use codes::CodeRange;
 pub use error::{Error, Problem};
+pub(crate) use evaluate::plus_months;
 pub use evaluate::{Report, conditions, evaluate};
 pub use product::{Certificate, Material, Product, Transport};
 pub use rule::{Allowance, Base, Level, Method, Rule};

@@ -42,6 +42,7 @@ mod show;
 mod statements;
 mod tariffs;
 mod timing;
+mod verifying;
 mod xml;
 
 pub(crate) use browse::{CURSOR_CHARS_MAX, PAGE_MAX};
@@ -75,6 +76,7 @@ use crate::rates as exchange;
 use crate::risk::record as risk;
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
+use crate::verification::VERIFICATIONS;
 
 /// The role, on a nation's list, of members that issue certificates of origin.
 pub const ISSUER_ROLE: &str = "certificate-issuer";
@@ -197,7 +199,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
     Migration { id: "customs-0004", creates: &[&TIMERS] },
     Migration { id: "customs-0005", creates: &[&CASES, &COMPARISONS, &PROGRESS] },
-    Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES] },
+    Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES, &VERIFICATIONS] },
     Migration { id: "customs-0011", creates: &[&bulk::IMPORTS, &bulk::BATCHES, &bulk::WAITING] },
     Migration {
         id: "customs-0008",
@@ -319,6 +321,30 @@ const OPERATIONS: &[Operation] = &[
         "customs.import",
         false,
         "List imports, or show how far one has come and what became of its records.",
+    ),
+    operation(
+        "verify",
+        "customs.decide",
+        true,
+        "Ask the issuer of the certificate of a claimed item, and the partner's customs, to verify it.",
+    ),
+    operation(
+        "answer",
+        "customs.issue",
+        true,
+        "Answer a verification that the partner asked for, for the time being or finally.",
+    ),
+    operation(
+        "conclude",
+        "customs.decide",
+        true,
+        "Close a verification, saying what followed from it.",
+    ),
+    operation(
+        "verifications",
+        "customs.read",
+        false,
+        "List verifications of both directions, or show one with its deadlines and evidence.",
     ),
     operation(
         "reasons",
@@ -525,6 +551,9 @@ impl Subsystem for Customs {
             "import" => importing::import(self, cx, caller, input),
             "decide" => decide::decide(self, cx, caller, input),
             "confirm" => four_eyes::confirm(self, cx, caller, input),
+            "verify" => verifying::open(self, cx, caller, input),
+            "answer" => verifying::asked::answer(self, cx, caller, input),
+            "conclude" => verifying::conclude(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
@@ -583,6 +612,7 @@ impl Subsystem for Customs {
             "list" => show::list(self, view, now, input),
             "reasons" => audit::reasons(input),
             "browse" => browse::browse(self, view, now, input),
+            "verifications" => verifying::look(self, view, input),
             "statuses" => register::statuses(view, now, caller, input),
             "tariff" => tariffs::explain(self, view, now, input),
             "tariffs" => tariffs::versions(self, view, input),

@@ -66,6 +66,12 @@ kinds! {
     Balances = "balances", "the nightly statement of balances";
     /// An announced consignment should have arrived by then.
     Arrival = "arrival", "the arrival of announced goods";
+    /// An answer to a verification is due in some days; then whoever waits or is asked is reminded.
+    VerificationReminder = "verification-reminder", "a reminder of an answer that is due";
+    /// The last day for the answer to a verification; then nobody waits any more.
+    VerificationDue = "verification-due", "the answer to a verification";
+    /// A security ends before the decision; then it must be renewed, or the decision made.
+    SecurityEnds = "security-ends", "the end of a security";
     /// Nothing has come from the partner for long, though something is expected.
     PartnerSilent = "partner-silent", "a sign of life from the partner";
 }

@@ -24,6 +24,7 @@ use crate::output::Output;
 
 mod check_qr;
 mod convert;
+mod decide;
 mod handed;
 mod import;
 mod issue;
@@ -35,6 +36,7 @@ mod paper;
 mod risk;
 mod show;
 mod tariff;
+mod verification;
 
 /// Name of the sub-system.
 pub(crate) const CUSTOMS: &str = "customs";
@@ -46,7 +48,10 @@ pub(crate) enum Customs {
     #[command(subcommand)]
     Certificate(issue::Certificate),
     Claim(officer::Claim),
-    Decide(officer::Decide),
+    Decide(decide::Decide),
+    Reasons(decide::Reasons),
+    #[command(subcommand)]
+    Verification(verification::Verification),
     Show(show::Show),
     #[command(subcommand)]
     Tariff(tariff::Tariff),
@@ -69,7 +74,9 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Submit(command) => issue::submit(&command, output),
         Customs::Certificate(command) => issue::certificate(&command, output),
         Customs::Claim(command) => officer::claim(&command, output),
-        Customs::Decide(command) => officer::decide(&command, output),
+        Customs::Decide(command) => decide::decide(&command, output),
+        Customs::Reasons(command) => decide::reasons(&command, output),
+        Customs::Verification(command) => verification::run(&command, output),
         Customs::Show(command) => show::run(&command, output),
         Customs::Tariff(command) => tariff::run(&command, output),
         Customs::Origin(command) => origin::run(&command, output),

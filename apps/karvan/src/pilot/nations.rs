@@ -116,9 +116,13 @@ impl Nation {
             ..Grant::new(client.clone(), provider.clone())
         };
         Ok([
-            grant(&customs, &partner, &["EXD", "CXL", "UTL", "VAL", "LDG", "REC", "CMT"]),
-            grant(&self.issuer()?, &partner, &["COO", "CXL", "VAL"]),
-            grant(&customs, &self.other().issuer()?, &["UTL", "VAL"]),
+            grant(
+                &customs,
+                &partner,
+                &["EXD", "CXL", "UTL", "VAL", "LDG", "QRY", "RSP", "REC", "CMT"],
+            ),
+            grant(&self.issuer()?, &partner, &["COO", "CXL", "VAL", "RSP"]),
+            grant(&customs, &self.other().issuer()?, &["UTL", "VAL", "QRY"]),
         ])
     }
 }

@@ -60,6 +60,8 @@ pub struct VerificationTerms {
     pub reminder_days: Vec<u32>,
     /// What is proposed when no answer came.
     pub no_answer: Verdict,
+    /// The differences that a confirmation clears up, so that a grant is proposed.
+    pub confirmed_clears: Vec<Rule>,
 }
 
 /// What points to a certificate whose content is not what its issuer sent.
@@ -260,6 +262,7 @@ mod tests {
             ("[60, 30, 7]", "[7, 30]", "reminder-days"),
             ("[60, 30, 7]", "[60, 0]", "reminder-days"),
             ("no-answer = \"deny\"", "no-answer = \"grant\"", "no-answer"),
+            ("\"no-data-period\"]", "\"no-data\"]", "cannot be read"),
             ("count = 3", "count = 8", "count"),
             ("count = 3", "count = 0", "count"),
             (

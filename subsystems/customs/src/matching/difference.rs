@@ -193,5 +193,10 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::DirectConsignment => "Consignment/RoutingCountryCode",
         Rule::Transhipment => "Consignment/TransportEquipment",
         Rule::FreeZone => "GovernmentProcedure/PreviousCode",
+        Rule::VerificationOpen
+        | Rule::VerificationUnanswered
+        | Rule::VerificationRefuted
+        | Rule::VerificationPartly
+        | Rule::VerificationConfirmed => "verification",
     }
 }

@@ -165,6 +165,16 @@ rules! {
     TransitStay = "transit-stay",
     /// The goods come out of a free zone.
     FreeZone = "free-zone",
+    /// The issuer is asked to verify the certificate and has not answered finally.
+    VerificationOpen = "verification-open",
+    /// The issuer was asked and did not answer in time.
+    VerificationUnanswered = "verification-unanswered",
+    /// The issuer did not confirm the certificate.
+    VerificationRefuted = "verification-refuted",
+    /// The issuer confirmed the certificate in part.
+    VerificationPartly = "verification-partly",
+    /// The issuer confirmed the certificate.
+    VerificationConfirmed = "verification-confirmed",
 }
 
 impl Rule {

@@ -23,6 +23,7 @@ use super::set::{Entry, RuleSet};
 use super::step::{Kind, Missing, Sentence, Step, Verdict};
 use super::words::{self as w, fact};
 use crate::tariff::Status;
+pub(crate) use conditions::plus_months;
 use materials::Materials;
 
 /// What came of an evaluation.

@@ -5,6 +5,7 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
 use super::apply::export_subject;
+use super::verifying::weigh;
 use super::{Customs, booking, quotas};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
@@ -85,7 +86,9 @@ pub(super) fn assess(
     let mut duty = tariff.as_ref().and_then(|tariff| {
         relief::weigh(&customs.rules, tariff, partner, claim, item, &mut matched)
     });
+    weigh::weigh(customs, view, partner, quote, claim.filed, &mut matched)?;
     let mut proposal = propose(&matched);
+    weigh::propose(customs, claim.filed, &matched, &mut proposal);
     if let (Some(tariff), Some(relief)) = (&tariff, &mut duty) {
         relief.quota = quotas::share(customs, view, tariff, claim, item)?;
         quotas::limit(&mut proposal, &matched, relief.quota.as_ref());
@@ -223,6 +226,8 @@ pub(super) fn keep(cx: &mut Context<'_>, stored: &mut ClaimItem) -> Result<(), R
         stored.item, assessment.because, assessment.proposal.text
     );
     note(cx.tx, cx.now, &subject, "match", text)?;
+    weigh::suggest(cx, stored)?;
+    let assessment = &stored.assessment;
     if let Some(difference) = assessment.matched.find(Rule::ValueHard) {
         let text = format!("item {}: {}", stored.item, difference.text);
         open_task(cx.tx, cx.now, TaskKind::Valuation, &subject, text)?;

@@ -12,12 +12,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::refuse;
+use super::assess::claim_subject;
 use super::operate::read;
 use super::{decide, four_eyes, show};
 use crate::claim::{ClaimItem, ITEMS_MAX};
 use crate::decision::overrides::{Ended, Override};
 use crate::decision::reasons::Fit;
 use crate::decision::security::Held;
+use crate::timers;
+use crate::verification::Verification;
 use crate::words::Language;
 
 #[derive(Deserialize)]
@@ -146,4 +149,22 @@ pub(super) fn securities_of(view: &dyn Read, claim: &str) -> Result<Vec<Value>, 
         shown.extend(all.iter().map(show::json_of));
     }
     Ok(shown)
+}
+
+/// Returns what is due next about a claim, and by when: its timers, and the answers that its
+/// verifications wait for.
+pub(super) fn next_of(view: &dyn Read, claim: &str) -> Result<Vec<Value>, Rejection> {
+    let timers = timers::list(view, Some(&claim_subject(claim)), ITEMS_MAX)?;
+    let mut next: Vec<Value> = timers
+        .iter()
+        .map(|timer| json!({ "what": timer.kind.about(), "due": timer.due }))
+        .collect();
+    for item in items_of(view, claim)? {
+        let all: Vec<Verification> = view.select(&Verification::range("by_claim_item", &item))?;
+        for open in all.iter().filter(|verification| verification.is_open()) {
+            let what = format!("the answer to verification {}", open.id);
+            next.push(json!({ "what": what, "due": open.due }));
+        }
+    }
+    Ok(next)
 }

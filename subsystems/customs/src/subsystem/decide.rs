@@ -6,14 +6,14 @@
 use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Decimal, ErrorKind, ExchangeId, Quantity};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{self, refuse};
 use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, booking, securing, show};
+use super::{Customs, audit, booking, securing, show};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
 use crate::claim::{Claim, ClaimItem, ItemState, claim_key, item_key};
 use crate::codes::units;
@@ -194,7 +194,8 @@ pub(super) fn carry_out(
     record.results = inform(customs, cx, caller, &settled)?;
     finish(cx, &mut item, &record)?;
     four_eyes::end(customs, cx, &item, &record, confirmed)?;
-    Ok(show::decided(&item, &record))
+    let next = json!({ "next": audit::next_of(cx.tx, &item.claim)? });
+    Ok(show::merge(show::decided(&item, &record), next))
 }
 
 pub(super) fn find_item(
@@ -547,6 +548,7 @@ fn finish(
             TaskKind::PartnerQuery,
             TaskKind::AmendedAfterDecision,
             TaskKind::CancelledAfterDecision,
+            TaskKind::VerificationEnded,
         ];
         let prefix = format!("item {}:", item.item);
         let (at, by) = (cx.now, record.officer.clone());

@@ -4,7 +4,7 @@
 use karvan_subsystem::{Context, Rejection};
 
 use super::apply::Effect;
-use super::{Customs, mirrors, risks, statements};
+use super::{Customs, mirrors, risks, statements, verifying};
 use crate::journal::{MessageRecord, note};
 use crate::messages::Message;
 
@@ -21,8 +21,8 @@ pub(super) fn take(
             risks::on_transport(customs, cx, content, record)?;
             effect
         }
-        Message::Query(_) => keep(cx, record)?,
-        Message::Response(_) => keep(cx, record)?,
+        Message::Query(content) => verifying::asked::take(customs, cx, record, content)?,
+        Message::Response(content) => verifying::answered::take(customs, cx, record, content)?,
         Message::Ledger(content) => statements::receive(customs, cx, record, content)?,
         Message::Sequence(_) => keep(cx, record)?,
         Message::Mirror(content) => mirrors::receive(cx, content, record)?,

@@ -6,7 +6,7 @@ use karvan_types::{Digest, ErrorKind, MemberId};
 
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming, certificate_subject, export_subject};
-use super::{Customs, booking, incoming, senders};
+use super::{Customs, booking, incoming, senders, verifying};
 use crate::certificate::{Certificate, CertificateNumber, Delivery};
 use crate::export::{Export, export_key};
 use crate::journal::{Direction, MessageRecord, MessageState, Parked, TaskKind, note, open_task};
@@ -290,6 +290,7 @@ fn validation(
         note(cx.tx, cx.now, &sent.subject, document.sender.as_str(), text)?;
         let delivery = if accepted { Delivery::Accepted } else { Delivery::Rejected };
         delivered(cx, &sent.subject, delivery)?;
+        verifying::answered::delivered(cx, &sent.subject, accepted)?;
         if !accepted {
             let wanted: Vec<_> = content.errors.iter().map(|error| error.remedy.as_str()).collect();
             let text = format!("{} {reference} was refused: {}", sent.code, wanted.join("; "));

@@ -2,9 +2,11 @@
 //!
 //! Not here: amounts and checks (`crate::decision::security`).
 
+use std::time::Duration;
+
 use karvan_store::Range;
 use karvan_subsystem::{Context, Rejection};
-use karvan_types::{Amount, ErrorKind};
+use karvan_types::{Amount, Date, ErrorKind, Timestamp};
 
 use super::answer::refuse;
 use super::assess::claim_subject;
@@ -14,9 +16,13 @@ use crate::decision::DecisionRecord;
 use crate::decision::security::{
     HELD_MAX, Held, HeldState, Security, SecurityKind, Settlement, settle,
 };
-use crate::journal::{TaskKind, note, open_task};
+use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
 use crate::messages::Decision;
 use crate::tariff::Status;
+use crate::timers::{self, Timer, TimerKind};
+
+/// How long before the end of a security somebody is told.
+const BEFORE_END: Duration = Duration::from_hours(30 * 24);
 
 /// Refuses a security without a release, and a release without a security.
 pub(super) fn check(input: &Deciding, decision: Decision) -> Result<(), Rejection> {
@@ -49,6 +55,27 @@ fn held(cx: &Context<'_>, item: &ClaimItem) -> Result<Option<Held>, Rejection> {
     Ok(all.into_iter().rfind(|held| held.state == HeldState::Held))
 }
 
+/// Refuses a cash deposit that secures another item; a guarantee may cover several.
+fn must_be_free(cx: &Context<'_>, item: &ClaimItem, security: &Security) -> Result<(), Rejection> {
+    let used = Range::of(
+        "by_reference",
+        vec![security.reference.as_str().into(), HeldState::Held.name().into()],
+        HELD_MAX,
+    );
+    let users: Vec<Held> = cx.tx.select(&used)?;
+    let other = users.iter().find(|held| {
+        held.claim_item != item.id() && held.security.kind == SecurityKind::CashDeposit
+    });
+    if let Some(other) = other.filter(|_| security.kind == SecurityKind::CashDeposit) {
+        let text = format!(
+            "the cash deposit {} secures {} already; each needs a deposit of its own",
+            security.reference, other.claim_item
+        );
+        return Err(refuse(ErrorKind::Conflict, "deposit-in-use", text));
+    }
+    Ok(())
+}
+
 fn take(
     cx: &mut Context<'_>,
     item: &ClaimItem,
@@ -68,22 +95,7 @@ fn take(
     security
         .check(&duty.saved, record.day)
         .map_err(|error| refuse(error.kind(), "security", error.to_string()))?;
-    let used = Range::of(
-        "by_reference",
-        vec![security.reference.as_str().into(), HeldState::Held.name().into()],
-        HELD_MAX,
-    );
-    let users: Vec<Held> = cx.tx.select(&used)?;
-    let other = users.iter().find(|held| {
-        held.claim_item != item.id() && held.security.kind == SecurityKind::CashDeposit
-    });
-    if let Some(other) = other.filter(|_| security.kind == SecurityKind::CashDeposit) {
-        let text = format!(
-            "the cash deposit {} secures {} already; each needs a deposit of its own",
-            security.reference, other.claim_item
-        );
-        return Err(refuse(ErrorKind::Conflict, "deposit-in-use", text));
-    }
+    must_be_free(cx, item, &security)?;
     let subject = claim_subject(&item.claim);
     if let Some(mut old) = held(cx, item)? {
         old.state = HeldState::Replaced;
@@ -119,7 +131,35 @@ fn take(
         officer: record.officer.clone(),
         at: cx.now,
     })?;
+    if let Some(end) = security.valid_until {
+        let due = midnight(end).minus(BEFORE_END).max(cx.now);
+        let about = item.id();
+        let timer = Timer::new(TimerKind::SecurityEnds, &subject, &about, cx.now, due);
+        timers::set(cx.tx, &timer.with_note(record.number.to_string()))?;
+    }
     record.security = Some(security);
+    Ok(())
+}
+
+/// Returns the first instant of a day in UTC.
+fn midnight(day: Date) -> Timestamp {
+    format!("{day}T00:00:00Z").parse().unwrap_or_else(|_| Timestamp::from_millis(i64::MAX))
+}
+
+/// A security ends soon and still secures a claim: a task to renew it, or to decide.
+pub(super) fn remind(cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejection> {
+    let key = format!("{}#{:0>5}", timer.about, timer.note);
+    let found: Option<Held> = cx.tx.find(key)?;
+    let Some(held) = found.filter(|held| held.state == HeldState::Held) else { return Ok(()) };
+    let item = timer.about.rsplit_once('#').map_or("", |(_, item)| item.trim_start_matches('0'));
+    let end = held.security.valid_until.map(|end| end.to_string()).unwrap_or_default();
+    let text = format!(
+        "item {item}: the {} {} ends on {end}; ask for a new one, or decide the claim",
+        held.security.kind.words(),
+        held.security.reference
+    );
+    note(cx.tx, cx.now, &timer.subject, "clock", text.clone())?;
+    open_task(cx.tx, cx.now, TaskKind::SecurityEnds, &timer.subject, text)?;
     Ok(())
 }
 
@@ -158,6 +198,11 @@ fn settle_final(
     if let Some(mut held) = held {
         held.state = HeldState::Settled;
         cx.tx.save(&held)?;
+        timers::cancel(cx.tx, TimerKind::SecurityEnds, &subject, &item.id())?;
+        let prefix = format!("item {}:", item.item);
+        let (at, by) = (cx.now, record.officer.clone());
+        let closing = Closing { at, by, text: "decided".to_owned() };
+        close_tasks(cx.tx, &subject, &[TaskKind::SecurityEnds], &prefix, &closing)?;
     }
     Ok(())
 }

@@ -71,7 +71,7 @@ fn rows<R: Record>(view: &dyn Read, index: &'static str, value: &str) -> Result<
 }
 
 /// The history, messages and tasks of a subject, the messages without their bodies.
-fn papers(view: &dyn Read, subject: &str) -> Result<Value, Rejection> {
+pub(super) fn papers(view: &dyn Read, subject: &str) -> Result<Value, Rejection> {
     let messages: Vec<MessageRecord> = rows(view, "by_subject", subject)?;
     let messages: Vec<Value> = messages.iter().map(message_summary).collect();
     Ok(json!({
@@ -252,6 +252,7 @@ fn show_claim(view: &dyn Read, now: Timestamp, key: &str) -> Result<Value, Rejec
         "decisions": json_of(&rows::<DecisionRecord>(view, "by_claim", key)?),
         "overrides": audit::overrides_about(view, now, key)?,
         "securities": audit::securities_of(view, key)?,
+        "next": audit::next_of(view, key)?,
         "assessments": json_of(&rows::<AssessmentRecord>(view, "by_claim", key)?),
         "related": related,
         "responses": responses::about(view, &claim_subject(key))?,

@@ -10,7 +10,7 @@ use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
-use super::{Customs, statements};
+use super::{Customs, securing, statements, verifying};
 use crate::timers::{self, BATCH_MAX, Timer, TimerKind};
 
 /// How long a timer whose work failed is put off.
@@ -61,5 +61,8 @@ fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Re
         | TimerKind::NightlySequence
         | TimerKind::Arrival
         | TimerKind::PartnerSilent => Ok(()),
+        TimerKind::VerificationReminder => verifying::answered::remind(cx, timer),
+        TimerKind::VerificationDue => verifying::answered::expire(customs, cx, timer),
+        TimerKind::SecurityEnds => securing::remind(cx, timer),
     }
 }

@@ -136,6 +136,18 @@ impl Exchange {
         Ok(output)
     }
 
+    /// Lets time go by on both sides, and each does what is due then.
+    pub(crate) async fn wait(&mut self, duration: std::time::Duration) {
+        for side in [&mut self.az, &mut self.pk] {
+            side.bench.now = side.bench.now.plus(duration);
+        }
+        let mut outgoing = Vec::new();
+        for side in [&mut self.az, &mut self.pk] {
+            outgoing.extend(side.bench.run_due().await.expect("what is due is done"));
+        }
+        self.deliver(outgoing).await;
+    }
+
     /// Delivers documents and the answers to them until nothing is on the way.
     pub(crate) async fn deliver(&mut self, outgoing: Vec<Outgoing>) {
         let mut wire = VecDeque::from(outgoing);

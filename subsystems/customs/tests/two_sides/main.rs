@@ -16,4 +16,5 @@ mod risk;
 mod rules;
 mod samples;
 mod tariffs;
+mod verification;
 mod words;

@@ -356,7 +356,8 @@ fn every_rule_is_named_by_a_test() {
     let samples = serde_json::to_string(
         &shipped().iter().flat_map(|c| &c.steps).map(|step| &step.expect).collect::<Vec<_>>(),
     );
-    let (samples, here) = (samples.expect("JSON"), include_str!("rules.rs"));
+    let samples = samples.expect("JSON");
+    let here = concat!(include_str!("rules.rs"), include_str!("verification.rs"));
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/catalogue");
     let cases: String = std::fs::read_dir(folder)
         .expect("the catalogue")

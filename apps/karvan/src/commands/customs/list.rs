@@ -4,14 +4,15 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
-use super::{operate, rows, text};
+use super::{measure, operate, rows, text};
 use crate::client::NodeArgs;
 use crate::commands::Outcome;
 use crate::output::{Output, table};
 
 /// List claims, certificates, export declarations, tasks, parked messages or overrides.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  karvan customs list claims --state query --dir pk")]
+#[command(after_help = "Examples:\n  karvan customs list claims --state query --dir pk\n  \
+    karvan customs list overrides --month 2026-10 --dir pk")]
 pub(crate) struct List {
     /// What.
     #[arg(value_enum)]
@@ -19,6 +20,9 @@ pub(crate) struct List {
     /// Only those in this state, such as `open`, `granted` or `used-up`.
     #[arg(long)]
     state: Option<String>,
+    /// Of overrides, the month in which they were proposed, with sums by officer.
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Option<String>,
     /// At most so many.
     #[arg(long)]
     limit: Option<u64>,
@@ -68,7 +72,14 @@ pub(crate) fn run(command: &List, output: Output) -> Result<Outcome> {
     if let Some(limit) = command.limit {
         input.insert("limit".to_owned(), limit.into());
     }
+    if let Some(month) = &command.month {
+        input.insert("month".to_owned(), month.as_str().into());
+    }
     let listed = operate(&command.node, "list", &Value::Object(input))?;
+    if command.month.is_some() {
+        output.print(&listed, month)?;
+        return Ok(Outcome::Done);
+    }
     output.print(&listed, |listed| {
         let cells: Vec<_> =
             rows(&listed["rows"]).map(|row| columns.map(|column| text(&row[column]))).collect();
@@ -77,6 +88,43 @@ pub(crate) fn run(command: &List, output: Output) -> Result<Outcome> {
         if cells.is_empty() { format!("no {name}") } else { table(headings, &cells) }
     })?;
     Ok(Outcome::Done)
+}
+
+/// Says the overrides of a month, and what each officer had to do with them.
+fn month(listed: &Value) -> String {
+    let cells: Vec<_> = rows(&listed["rows"])
+        .map(|row| {
+            let second = &row["ended"]["by"];
+            [
+                text(&row["claim"]),
+                text(&row["item"]),
+                text(&row["state"]),
+                text(&row["officer"]),
+                if second.is_null() { "-".to_owned() } else { text(second) },
+                text(&row["reason"]),
+                measure(&row["saved"]),
+                text(&row["text"]),
+            ]
+        })
+        .collect();
+    if cells.is_empty() {
+        return format!("no overrides were proposed in {}\n", text(&listed["month"]));
+    }
+    let headings = ["claim", "item", "state", "proposed by", "ended by", "reason", "saves", "why"];
+    let officers: Vec<_> = rows(&listed["officers"])
+        .map(|row| {
+            let saved: Vec<_> = rows(&row["saved"]).map(measure).collect();
+            let columns = ["officer", "proposed", "granted", "confirmedForOthers"];
+            let [officer, proposed, granted, confirmed] = columns.map(|name| text(&row[name]));
+            let rejected = text(&row["rejectedOfOthers"]);
+            [officer, proposed, granted, saved.join(", "), confirmed, rejected]
+        })
+        .collect();
+    let sums = ["officer", "proposed", "granted", "saved", "confirmed", "rejected"];
+    let shown = text(&listed["count"]);
+    let total = text(&listed["total"]);
+    let cut = if shown == total { String::new() } else { format!("{shown} of {total} shown\n") };
+    format!("{}{cut}\n{}", table(headings, &cells), table(sums, &officers))
 }
 
 /// Returns the name of a member in words.

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{CUSTOMS, handed, measure, reading, rows, text};
+use super::{CUSTOMS, decide, handed, measure, reading, rows, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::failure;
@@ -300,7 +300,17 @@ fn claim_with_history(shown: &Value) -> String {
             text(&decision["reason"]),
             text(&decision["text"]),
         );
+        if !decision["proposed"].is_null() {
+            let by = text(&decision["proposed"]["by"]);
+            let _ = writeln!(lines, "  proposed by {by}");
+        }
+        lines.push_str(&decide::security_line(&decision["security"]));
+        lines.push_str(&decide::settlement_lines(&decision["settlement"]));
     }
+    for proposal in rows(&shown["overrides"]).filter(|row| row["state"] != "confirmed") {
+        lines.push_str(&decide::override_line(proposal));
+    }
+    lines.push_str(&decide::next_lines(&shown["next"]));
     lines + &handed::responses(shown) + &papers(shown)
 }
 

@@ -217,7 +217,7 @@ fn plus_days(day: Date, days: u64) -> Date {
 }
 
 /// Returns the same day so many months later; the last of the month where there is no such day.
-fn plus_months(day: Date, months: u64) -> Date {
+pub(crate) fn plus_months(day: Date, months: u64) -> Date {
     let later = || {
         let count = u64::try_from(day.month()).ok()? - 1 + months;
         let years = i16::try_from(count / YEAR_MONTHS).ok()?;

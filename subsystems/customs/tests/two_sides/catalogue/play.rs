@@ -100,9 +100,7 @@ impl Stage {
             }
             Step::Clock(step) => {
                 let duration = duration(&step.clock).ok_or("write 90m, 24h or 3d")?;
-                for side in [&mut self.exchange.az, &mut self.exchange.pk] {
-                    side.bench.now = side.bench.now.plus(duration);
-                }
+                self.exchange.wait(duration).await;
             }
         }
         Ok(())
