@@ -1,4 +1,6 @@
-//! What a sub-system does by the clock: it is asked about once a second, and works in batches.
+//! What a sub-system does by the clock and is told of its documents, beside what arrives for it.
+//!
+//! By the clock: it is asked about once a second whether something is due, and works in batches.
 //!
 //! Each batch is one transaction that also holds the documents it sends and the alarms it raises.
 //! A batch that fails is undone; the sub-system is told, so that it puts off what cannot be done,
@@ -12,12 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use karvan_store::Tx;
-use karvan_subsystem::{Context, Rejection, Subsystem, Wanted};
+use karvan_store::{Error, Tx};
+use karvan_subsystem::{Context, News, Progress, Rejection, Subsystem, Wanted};
 use karvan_types::{ErrorKind, ExchangeId, Timestamp};
 
 use crate::node::Inner;
-use crate::records::Received;
+use crate::records::{Received, Sent};
 use crate::submit::NewDocument;
 
 /// How often a sub-system is asked whether something is due.
@@ -41,6 +43,54 @@ impl Inner {
             self.alarm(tx, warning.code, warning.text, about, now)?;
         }
         Ok(())
+    }
+
+    /// Tells the sub-system of a document how far it has come. What fails in it is undone and
+    /// alarmed, and leaves the receipt.
+    pub(crate) fn tell(
+        &self,
+        tx: &mut dyn Tx,
+        sent: &Sent,
+        news: News,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let envelope = &sent.envelope;
+        let Some(subsystem) = self.subsystem_for(&envelope.code) else { return Ok(()) };
+        let progress = Progress {
+            exchange: envelope.exchange,
+            code: envelope.code.clone(),
+            sender: envelope.sender.clone(),
+            recipient: envelope.recipient.clone(),
+            news,
+        };
+        let mut failure = None;
+        let told = tx.nested(&mut |tx| {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                let mut ids = || ExchangeId::new(now, self.entropy.array());
+                let mut cx = Context::new(&mut *tx, now, &mut ids);
+                subsystem.progressed(&mut cx, &progress)?;
+                let wanted = cx.finish();
+                self.fulfil(tx, wanted, None, now)
+            }));
+            failure = match result {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(cause)) => Some(cause.text),
+                Err(_) => Some("a defect".to_owned()),
+            };
+            Err(Error::RolledBack("the sub-system failed".to_owned()))
+        });
+        match (told, failure) {
+            (Ok(()), _) => Ok(()),
+            (Err(Error::RolledBack(_)), Some(cause)) => {
+                let text = format!(
+                    "{} could not take up the news of document {}: {cause}",
+                    subsystem.name(),
+                    envelope.exchange
+                );
+                self.alarm(tx, "progress-not-taken", text, None, now).map(drop)
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Does what is due in one sub-system, until the node stops.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use karvan_store::{Error, Range};
-use karvan_subsystem::Rejection;
+use karvan_subsystem::{News, Rejection};
 use karvan_trust::document::unverified_payload;
 use karvan_types::limits::CLOCK_SKEW_SECONDS_MAX;
 use karvan_types::{Digest, ErrorKind, ExchangeId, NodeId, json};
@@ -158,7 +158,7 @@ impl Inner {
                 Err((None, rejection)) => return Err(rejection),
             }
         }
-        let now = self.clock.now();
+        let (inner, now) = (Arc::clone(self), self.clock.now());
         let (stored, unknown) = self
             .store
             .write(move |tx| -> Result<_, Error> {
@@ -168,7 +168,7 @@ impl Inner {
                     match sent.and_then(|sent| fitting(sent, &receipt)) {
                         Some(sent) => {
                             stored.push(receipt.exchange);
-                            Self::store_receipt(tx, sent, &receipt, jws, now)?;
+                            inner.store_receipt(tx, sent, &receipt, jws, now)?;
                         }
                         None => unknown.push(receipt.exchange),
                     }
@@ -213,6 +213,7 @@ impl Inner {
 
     /// Stores a receipt once; a repeated one changes nothing.
     fn store_receipt(
+        &self,
         tx: &mut dyn karvan_store::Tx,
         mut sent: Sent,
         receipt: &HandoverReceipt,
@@ -237,7 +238,12 @@ impl Inner {
             };
         }
         sent.updated_at = now;
-        tx.save(&sent)
+        tx.save(&sent)?;
+        let news = match (receipt.disposition, &receipt.reason) {
+            (Disposition::Refused, Some(reason)) => News::Refused(reason.clone()),
+            _ => News::HandedOver,
+        };
+        self.tell(tx, &sent, news, now)
     }
 }
 

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::{Request, Response};
 use karvan_store::Range;
-use karvan_subsystem::Rejection;
+use karvan_subsystem::{News, Rejection};
 use karvan_types::ErrorKind;
 
 use crate::client::{Body, Unreachable, full};
@@ -221,6 +221,7 @@ impl Inner {
         taken: Signed,
     ) -> Result<(), Fault> {
         let now = self.clock.now();
+        let inner = Arc::clone(self);
         self.store
             .write(move |tx| -> Result<(), karvan_store::Error> {
                 let key = sent.envelope.exchange.to_string();
@@ -240,7 +241,8 @@ impl Inner {
                     Some(Disposition::Refused) => SentState::Refused,
                 };
                 sent.updated_at = now;
-                tx.save(&sent)
+                tx.save(&sent)?;
+                inner.tell(tx, &sent, News::Stored { by: sent.peer.clone() }, now)
             })
             .await?;
         Ok(())
@@ -276,10 +278,11 @@ impl Inner {
                 );
                 inner.alarm(tx, "dead-letter", text, None, now)?;
                 sent.state = SentState::Dead;
-                sent.reason = Some(reason);
+                sent.reason = Some(reason.clone());
                 sent.relay = refusal;
                 sent.updated_at = now;
-                tx.save(&sent)
+                tx.save(&sent)?;
+                inner.tell(tx, &sent, News::GivenUp(reason), now)
             })
             .await?;
         // The peer must learn that this number will not come, or it waits for ever.

@@ -1,6 +1,8 @@
 //! Documents as a sub-system sees them.
 
-use karvan_types::{AgreementRef, ExchangeId, MemberId, Timestamp};
+use karvan_types::{AgreementRef, ExchangeId, MemberId, NodeId, Timestamp};
+
+use crate::Rejection;
 
 /// A type of document that a sub-system handles.
 #[derive(Clone, Copy, Debug)]
@@ -49,4 +51,35 @@ pub struct Outgoing {
     pub content_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// News of a document that was sent from here.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Progress {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// Code of its type.
+    pub code: String,
+    /// Who sent it.
+    pub sender: MemberId,
+    /// For whom it is.
+    pub recipient: MemberId,
+    /// What happened.
+    pub news: News,
+}
+
+/// How far a document has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum News {
+    /// The peer's node stored it, and signed the relay receipt.
+    Stored {
+        /// Which node.
+        by: NodeId,
+    },
+    /// The recipient's system took it, and its member signed the handover receipt.
+    HandedOver,
+    /// The recipient's system refused it, with a signed reason.
+    Refused(Rejection),
+    /// It was given up: refused by the peer's node, or not taken in time.
+    GivenUp(Rejection),
 }

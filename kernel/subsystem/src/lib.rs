@@ -8,7 +8,7 @@ mod rejection;
 pub mod testkit;
 
 pub use context::{Caller, Context, Wanted, Warning};
-pub use document::{Document, DocumentType, Outgoing};
+pub use document::{Document, DocumentType, News, Outgoing, Progress};
 pub use rejection::{Pointer, Rejection};
 
 use karvan_store::{Migration, Read};
@@ -71,6 +71,14 @@ pub trait Subsystem: Send + Sync {
         operation: &str,
         input: serde_json::Value,
     ) -> Result<serde_json::Value, Rejection>;
+
+    /// Is told how far a document of one of its types has come, in the transaction that stores the
+    /// receipt or the refusal. A failure undoes what this call wrote, is alarmed, and leaves the
+    /// receipt.
+    fn progressed(&self, cx: &mut Context<'_>, progress: &Progress) -> Result<(), Rejection> {
+        let _ = (cx, progress);
+        Ok(())
+    }
 
     /// Tells whether something waits that is due at `now`. Asked about once a second, so it must
     /// be one cheap look; nothing is due unless a sub-system says so.

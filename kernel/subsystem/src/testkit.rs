@@ -5,7 +5,9 @@ use std::sync::Arc;
 use karvan_store::Store;
 use karvan_types::{AgreementRef, Digest, ExchangeId, MemberId, Timestamp};
 
-use crate::{Caller, Context, Document, Outgoing, Rejection, Subsystem, Wanted, Warning};
+use crate::{
+    Caller, Context, Document, News, Outgoing, Progress, Rejection, Subsystem, Wanted, Warning,
+};
 
 /// Most batches of due work that one call runs.
 const BATCHES_MAX: usize = 1000;
@@ -18,13 +20,15 @@ pub struct Bench {
     pub now: Timestamp,
     /// The alarms raised so far.
     pub warnings: Vec<Warning>,
+    /// What was sent and has no receipt yet.
+    sent: Vec<(ExchangeId, Outgoing)>,
     counter: u64,
 }
 
 impl Bench {
     /// Puts a sub-system on a store that has its migrations applied.
     pub fn new(subsystem: Arc<dyn Subsystem>, store: Store, now: Timestamp) -> Self {
-        Self { subsystem, store, now, warnings: Vec::new(), counter: 0 }
+        Self { subsystem, store, now, warnings: Vec::new(), sent: Vec::new(), counter: 0 }
     }
 
     fn ids(&mut self) -> impl FnMut() -> ExchangeId + Send + 'static {
@@ -133,8 +137,31 @@ impl Bench {
         Ok(self.keep(wanted))
     }
 
+    /// Brings news of a document that was sent from here: the first such one without news of its
+    /// end. Unknown documents bring none.
+    pub async fn progressed(&mut self, document: &Outgoing, news: News) -> Result<(), Rejection> {
+        let Some(at) = self.sent.iter().position(|(_, sent)| sent == document) else {
+            return Ok(());
+        };
+        let exchange = match news {
+            News::Stored { .. } => self.sent.get(at).map(|(id, _)| *id),
+            _ => Some(self.sent.remove(at).0),
+        };
+        let Some(exchange) = exchange else { return Ok(()) };
+        let progress = Progress {
+            exchange,
+            code: document.code.to_owned(),
+            sender: document.sender.clone(),
+            recipient: document.recipient.clone(),
+            news,
+        };
+        self.batch(move |subsystem, cx| subsystem.progressed(cx, &progress)).await?;
+        Ok(())
+    }
+
     fn keep(&mut self, wanted: Wanted) -> Vec<Outgoing> {
         self.warnings.extend(wanted.warnings);
+        self.sent.extend(wanted.documents.iter().cloned());
         wanted.documents.into_iter().map(|(_, outgoing)| outgoing).collect()
     }
 

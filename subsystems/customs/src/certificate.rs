@@ -27,6 +27,7 @@ use karvan_types::{Date, Decimal, Digest, ExchangeId, Instance, MemberId, Timest
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{CertificateOfOrigin, CertificateStatus, FunctionCode};
+use crate::states::{CertificateEvent, CertificateState, Forbidden, Status};
 
 /// Most versions kept of one document.
 pub const VERSIONS_MAX: usize = 100;
@@ -73,8 +74,8 @@ pub struct Certificate {
     pub country: Instance,
     /// The member that signed it.
     pub issuer: MemberId,
-    /// Where it stands at its issuer.
-    pub standing: CertificateStatus,
+    /// Where it stands.
+    pub status: Status<CertificateState>,
     /// Number of the certificate that took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
@@ -115,24 +116,25 @@ impl Record for Certificate {
             self.country.as_str().into(),
             self.number.folded().into(),
             self.issuer.as_str().into(),
-            standing_name(self.standing).into(),
+            standing_name(self.standing()).into(),
         ]
     }
 }
 
 impl Certificate {
-    /// Makes a certificate of its first version.
+    /// Makes a certificate of its first version: as issued and sent here, or as it arrived and was
+    /// accepted.
     pub fn new(
         number: CertificateNumber,
         issuer: MemberId,
         delivery: Delivery,
         version: Version<CertificateOfOrigin>,
-    ) -> Self {
+    ) -> Result<Self, Forbidden> {
         let mut certificate = Self {
             number,
             country: issuer.instance(),
             issuer,
-            standing: version.content.status,
+            status: Status::default(),
             replaced_by: None,
             copy_of: None,
             copies: Vec::new(),
@@ -141,8 +143,15 @@ impl Certificate {
             versions: Vec::new(),
             ledger: Vec::new(),
         };
-        certificate.add_version(version);
-        certificate
+        let way = match delivery {
+            Delivery::Received => [CertificateEvent::Arrive, CertificateEvent::Accept],
+            _ => [CertificateEvent::Issue, CertificateEvent::Send],
+        };
+        for event in way {
+            certificate.status.step(event)?;
+        }
+        certificate.add_version(version)?;
+        Ok(certificate)
     }
 
     /// Returns its key: nation and normalised number.
@@ -168,8 +177,25 @@ impl Certificate {
 
     /// Puts a newer version on top and sets the certified quantities by it. Returns the items of
     /// which more is debited already than the new version certifies.
-    pub fn add_version(&mut self, version: Version<CertificateOfOrigin>) -> Vec<u32> {
-        self.standing = version.content.status;
+    pub fn add_version(
+        &mut self,
+        version: Version<CertificateOfOrigin>,
+    ) -> Result<Vec<u32>, Forbidden> {
+        match (version.content.status, self.standing()) {
+            (CertificateStatus::Suspended, CertificateStatus::Issued) => {
+                self.status.step(CertificateEvent::Suspend)?;
+            }
+            (CertificateStatus::Issued, CertificateStatus::Suspended) => {
+                self.status.step(CertificateEvent::Resume)?;
+            }
+            (CertificateStatus::Cancelled, _) => self.take_back()?,
+            (CertificateStatus::Replaced, _) => {
+                self.status.step(CertificateEvent::Replace)?;
+            }
+            _ => {}
+        }
+        // A version that was refused is mended and put on its way again.
+        self.status.follow(CertificateEvent::Send);
         for old in &mut self.ledger {
             old.certified.value = Decimal::ZERO;
         }
@@ -185,8 +211,40 @@ impl Certificate {
         }
         self.ledger.retain(|item| !item.certified.value.is_zero() || !item.debited.is_zero());
         self.versions.push(version);
+        self.follow_ledger();
         let overdrawn = self.ledger.iter().filter(|item| item.used() > item.certified.value);
-        overdrawn.map(|item| item.item).collect()
+        Ok(overdrawn.map(|item| item.item).collect())
+    }
+
+    /// Its issuer takes it back: it is cancelled, or revoked when something of it was used.
+    pub fn take_back(&mut self) -> Result<(), Forbidden> {
+        let used = self.ledger.iter().any(|item| !item.debited.is_zero());
+        let event = if used { CertificateEvent::Revoke } else { CertificateEvent::Cancel };
+        self.status.step(event).map(drop)
+    }
+
+    /// Sets the status to what the ledger says about its use. A certificate that cannot be used
+    /// stays as it is, whatever is given back to it.
+    pub fn follow_ledger(&mut self) {
+        let all_used = self.ledger.iter().all(|item| item.balance().is_zero());
+        let any_used = self.ledger.iter().any(|item| !item.debited.is_zero());
+        self.status.follow(match (any_used, all_used) {
+            (true, true) => CertificateEvent::UseUp,
+            (true, false) => CertificateEvent::UsePart,
+            (false, _) => CertificateEvent::Free,
+        });
+    }
+
+    /// Returns where it stands at its issuer, as messages say it.
+    pub fn standing(&self) -> CertificateStatus {
+        match self.status.get() {
+            CertificateState::Suspended => CertificateStatus::Suspended,
+            CertificateState::Cancelled | CertificateState::RevokedAfterUse => {
+                CertificateStatus::Cancelled
+            }
+            CertificateState::Replaced => CertificateStatus::Replaced,
+            _ => CertificateStatus::Issued,
+        }
     }
 
     /// Returns the ledger of one item.
@@ -194,20 +252,16 @@ impl Certificate {
         self.ledger.iter().find(|ledger| ledger.item == item)
     }
 
-    /// Returns in one word how the certificate can be used on `day`.
+    /// Returns in one word where the certificate stands on `day`.
     pub fn state(&self, day: Date) -> &'static str {
         let expired = self.content().is_some_and(|content| content.valid_until < day);
-        let all_used = self.ledger.iter().all(|item| item.balance().is_zero());
-        let any_used = self.ledger.iter().any(|item| !item.debited.is_zero());
-        match self.standing {
-            CertificateStatus::Issued if self.suspended_for.is_some() => "suspended",
-            CertificateStatus::Cancelled if any_used => "revoked-after-use",
-            CertificateStatus::Issued if all_used => "used-up",
-            CertificateStatus::Issued if expired => "expired",
-            CertificateStatus::Issued if any_used => "partly-used",
-            CertificateStatus::Issued => "available",
-            other => standing_name(other),
-        }
+        let event = if self.suspended_for.is_some() {
+            Some(CertificateEvent::Suspend)
+        } else {
+            expired.then_some(CertificateEvent::Expire)
+        };
+        let then = event.and_then(|event| self.status.after(event));
+        then.unwrap_or_else(|| self.status.get()).name()
     }
 
     /// Returns certificates of the same nation whose number reads alike when O is taken for zero

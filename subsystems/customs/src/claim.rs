@@ -13,6 +13,8 @@ use crate::decision::Proposal;
 use crate::matching::{Light, Match, Quote};
 use crate::messages::{GoodsItem, ImportClaim};
 use crate::relief::Relief;
+pub use crate::states::ItemState;
+use crate::states::Status;
 use crate::tariff::ImporterClass;
 
 /// Most claimed items looked at for one certificate, consignment or claim.
@@ -105,46 +107,6 @@ impl Claim {
     }
 }
 
-/// Where a claimed item stands.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ItemState {
-    /// Matched, not decided.
-    Open,
-    /// A question is open.
-    Query,
-    /// The goods were released under security.
-    Provisional,
-    /// Granted.
-    Granted,
-    /// Granted for a part of the quantity.
-    GrantedInPart,
-    /// Denied.
-    Denied,
-    /// A decision was reopened and not made again yet.
-    Reopened,
-}
-
-impl ItemState {
-    /// Returns the stable name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Query => "query",
-            Self::Provisional => "provisional",
-            Self::Granted => "granted",
-            Self::GrantedInPart => "granted-in-part",
-            Self::Denied => "denied",
-            Self::Reopened => "reopened",
-        }
-    }
-
-    /// Whether a decision stands that must be reopened before another one.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Granted | Self::GrantedInPart | Self::Denied)
-    }
-}
-
 /// An item of a claim that quotes a certificate.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -161,7 +123,7 @@ pub struct ClaimItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ucr: Option<String>,
     /// Where it stands.
-    pub state: ItemState,
+    pub state: Status<ItemState>,
     /// How many assessments were made.
     pub assessments: u32,
     /// The newest assessment.

@@ -3,6 +3,7 @@
 //! Invariant: every kind of timer that this table serves has a row from the day on which the
 //! agreement came into force; loading refuses a table without it.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use karvan_types::{Date, ErrorKind, Timestamp};
@@ -12,17 +13,27 @@ use crate::timers::TimerKind;
 
 const SHIPPED: &str = include_str!("../data/clocks.toml");
 
+static TABLE: LazyLock<Option<Clocks>> = LazyLock::new(|| Clocks::shipped().ok());
+
+/// Returns how long a timer that starts at `at` runs by the shipped table.
+pub fn wait(kind: TimerKind, at: Timestamp) -> Duration {
+    // A sub-system is not made when the table does not load, so there always is one.
+    let longest = Duration::from_mins(MINUTES_MAX);
+    TABLE.as_ref().map_or(longest, |table| table.wait(kind, at))
+}
+
 /// Longest wait that a row may name, in minutes: ten years.
 const MINUTES_MAX: u64 = 10 * 366 * 24 * 60;
 
 /// The kinds of timers that take their wait from this table.
-pub const SERVED: [TimerKind; 9] = [
+pub const SERVED: [TimerKind; 10] = [
     TimerKind::Receipt,
     TimerKind::ReceiptLate,
     TimerKind::Validation,
     TimerKind::ValidationLate,
     TimerKind::ParkedAsk,
     TimerKind::ParkedAlarm,
+    TimerKind::NumberAsked,
     TimerKind::NightlySequence,
     TimerKind::Arrival,
     TimerKind::PartnerSilent,

@@ -224,7 +224,9 @@ fn covered(matched: &Match) -> Option<Quantity> {
 
 const fn reason_of(rule: Rule) -> Reason {
     match rule {
-        Rule::CertificateUnknown | Rule::NoDataPeriod => Reason::CertificateUnknown,
+        Rule::CertificateUnknown | Rule::NoDataPeriod | Rule::PartnerSilent => {
+            Reason::CertificateUnknown
+        }
         Rule::CertificateCancelled
         | Rule::CertificateReplaced
         | Rule::CertificateSuspended

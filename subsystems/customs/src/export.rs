@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CertificateNumber, Delivery, Version};
 use crate::messages::{ExportDeclaration, GoodsItem};
+use crate::states::{ExportState, Status};
 
 /// Most export declarations looked at for one certificate or consignment reference.
 pub const CANDIDATES_MAX: usize = 50;
@@ -19,8 +20,8 @@ pub struct Export {
     pub country: Instance,
     /// The customs service that signed it.
     pub sender: MemberId,
-    /// Whether it was cancelled.
-    pub cancelled: bool,
+    /// Where it stands.
+    pub status: Status<ExportState>,
     /// How far it has come.
     pub delivery: Delivery,
     /// Its versions, oldest first; never empty.
@@ -73,7 +74,12 @@ impl Export {
 
     /// Returns where it stands, in one word.
     pub const fn state(&self) -> &'static str {
-        if self.cancelled { "cancelled" } else { "declared" }
+        self.status.get().name()
+    }
+
+    /// Returns whether it was taken back.
+    pub fn is_cancelled(&self) -> bool {
+        self.status == ExportState::Cancelled
     }
 
     /// Stores the declaration and the certificates that its newest version quotes.

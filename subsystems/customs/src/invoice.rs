@@ -119,7 +119,7 @@ pub fn shared_with(view: &dyn Read, certificate: &Certificate) -> Result<Vec<Str
 
 fn is_shared(certificate: &Certificate, other: &Certificate, invoice: &str) -> bool {
     let in_force =
-        matches!(other.standing, CertificateStatus::Issued | CertificateStatus::Suspended);
+        matches!(other.standing(), CertificateStatus::Issued | CertificateStatus::Suspended);
     let replaces = |a: &Certificate, b: &Certificate| {
         a.replaces().is_some_and(|number| number.normal == b.number.normal)
     };

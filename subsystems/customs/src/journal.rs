@@ -220,6 +220,18 @@ pub enum TaskKind {
     QuotaReopened,
     /// The national customs system wants something done about a declaration.
     NationalResponse,
+    /// The partner's receipt or validation of a message is late.
+    AnswerMissing,
+    /// A message was not delivered.
+    NotDelivered,
+    /// A message waits too long for the one on which it builds.
+    WaitsTooLong,
+    /// A certificate came from a member that is not known as an issuer.
+    IssuerNotKnown,
+    /// Nothing comes from the partner.
+    PartnerSilent,
+    /// Announced goods have not arrived.
+    NeverArrived,
     /// A grant against a red match waits for a second officer.
     OverrideToConfirm,
     /// Money is to be collected, given back or refunded after a decision.
@@ -252,6 +264,12 @@ impl TaskKind {
             Self::QuotaReopened => "quota-reopened",
             Self::RedLane => "red-lane",
             Self::NationalResponse => "national-response",
+            Self::AnswerMissing => "answer-missing",
+            Self::NotDelivered => "not-delivered",
+            Self::WaitsTooLong => "waits-too-long",
+            Self::IssuerNotKnown => "issuer-not-known",
+            Self::PartnerSilent => "partner-silent",
+            Self::NeverArrived => "never-arrived",
             Self::OverrideToConfirm => "override-to-confirm",
             Self::DutySettlement => "duty-settlement",
             Self::SecurityEnds => "security-ends",

@@ -53,6 +53,8 @@ pub struct Case<'a> {
     pub partner: Instance,
     /// The day on which the exchange with the partner began.
     pub go_live: Date,
+    /// Since when documents of the partner may not have come, if that lasts.
+    pub silent_since: Option<Timestamp>,
     /// When this side received the claim.
     pub received_at: Timestamp,
     /// The day of the claim.
@@ -208,12 +210,17 @@ pub fn compare(case: &Case<'_>) -> Match {
     }
 }
 
-/// Returns the calendar date in a country of the exchange. Both keep one offset all year.
-pub fn local_date(at: Timestamp, country: Instance) -> Date {
+/// Returns how far a country of the exchange is ahead of UTC. Both keep one offset all year.
+pub fn utc_offset(country: Instance) -> std::time::Duration {
     let hours = match country.as_str() {
         "AZ" => 4,
         "PK" => 5,
         _ => 0,
     };
-    at.plus(std::time::Duration::from_secs(hours * 3600)).utc_date()
+    std::time::Duration::from_hours(hours)
+}
+
+/// Returns the calendar date in a country of the exchange.
+pub fn local_date(at: Timestamp, country: Instance) -> Date {
+    at.plus(utc_offset(country)).utc_date()
 }

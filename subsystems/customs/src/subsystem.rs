@@ -11,6 +11,8 @@
 //!
 //! Not here: transport, signatures, agreements and the permissions on tokens (the kernel).
 
+mod acts;
+mod amended;
 mod amending;
 mod answer;
 mod apply;
@@ -31,6 +33,7 @@ mod ledgers;
 mod mirrors;
 mod notices;
 mod operate;
+mod parking;
 mod quotas;
 mod rates;
 mod receive;
@@ -38,11 +41,15 @@ mod responses;
 mod risks;
 mod securing;
 mod senders;
+mod sequence;
 mod show;
+mod silence;
 mod statements;
 mod tariffs;
 mod timing;
+mod transporting;
 mod verifying;
+mod waiting;
 mod xml;
 
 pub(crate) use browse::{CURSOR_CHARS_MAX, PAGE_MAX};
@@ -52,7 +59,9 @@ use std::sync::atomic::AtomicUsize;
 
 use karvan_store::{Migration, Read};
 use karvan_subsystem::interface::{Interface, Notices};
-use karvan_subsystem::{Caller, Context, Document, DocumentType, Operation, Rejection, Subsystem};
+use karvan_subsystem::{
+    Caller, Context, Document, DocumentType, Operation, Progress, Rejection, Subsystem,
+};
 use karvan_types::{MemberId, Timestamp};
 use serde_json::Value;
 
@@ -61,6 +70,7 @@ use crate::bulk;
 use crate::certificate::{CERTIFICATES, DEBITS};
 use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
 use crate::clocks::Clocks;
+use crate::contact::{CONTACTS, OUTAGES, RECEIPTS};
 use crate::decision::policy::Policy;
 use crate::decision::{DECISIONS, UTILISATIONS};
 use crate::decision::{overrides::OVERRIDES, security::SECURITIES};
@@ -76,6 +86,7 @@ use crate::rates as exchange;
 use crate::risk::record as risk;
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
+use crate::transport::TRANSPORTS;
 use crate::verification::VERIFICATIONS;
 
 /// The role, on a nation's list, of members that issue certificates of origin.
@@ -197,7 +208,10 @@ const MIGRATIONS: &[Migration] = &[
         ],
     },
     Migration { id: "customs-0003", creates: &[&register::PAPERS] },
-    Migration { id: "customs-0004", creates: &[&TIMERS] },
+    Migration {
+        id: "customs-0004",
+        creates: &[&TIMERS, &RECEIPTS, &CONTACTS, &OUTAGES, &TRANSPORTS],
+    },
     Migration { id: "customs-0005", creates: &[&CASES, &COMPARISONS, &PROGRESS] },
     Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES, &VERIFICATIONS] },
     Migration { id: "customs-0011", creates: &[&bulk::IMPORTS, &bulk::BATCHES, &bulk::WAITING] },
@@ -353,6 +367,30 @@ const OPERATIONS: &[Operation] = &[
         "List the coded reasons, what they mean in three languages, and which decisions they fit.",
     ),
     operation("resolve", "customs.decide", true, "Close a task, saying what was done."),
+    operation(
+        "unpark",
+        "customs.decide",
+        true,
+        "Refuse a message that waits for another one, saying why; its sender is told.",
+    ),
+    operation(
+        "outage",
+        "customs.decide",
+        true,
+        "Declare since when documents of the partner may not have come, or that this is over.",
+    ),
+    operation(
+        "compare",
+        "customs.decide",
+        true,
+        "Tell the partner now what was sent since the last comparison, as each night.",
+    ),
+    operation(
+        "timers",
+        "customs.read",
+        false,
+        "Show what is waited for, since when and until when, and how the partner is heard.",
+    ),
     operation(
         "show",
         "customs.read",
@@ -557,6 +595,9 @@ impl Subsystem for Customs {
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
+            "unpark" => receive::unpark(self, cx, caller, input),
+            "outage" => silence::declare(self, cx, caller, input),
+            "compare" => sequence::compare_now(self, cx, caller),
             "ledger-compare" => statements::compare_now(self, cx, caller, input),
             "ledger-close" => ledgers::close(self, cx, caller, input),
             "ledger-suspend" => ledgers::suspend(self, cx, caller, input),
@@ -572,8 +613,12 @@ impl Subsystem for Customs {
         }
     }
 
+    fn progressed(&self, cx: &mut Context<'_>, progress: &Progress) -> Result<(), Rejection> {
+        waiting::progressed(cx, progress)
+    }
+
     fn due(&self, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
-        timing::due(view, now)
+        timing::due(self, view, now)
     }
 
     fn run_due(&self, cx: &mut Context<'_>) -> Result<(), Rejection> {
@@ -608,6 +653,7 @@ impl Subsystem for Customs {
     ) -> Result<Value, Rejection> {
         match operation {
             "show" => language::speaking(input, |input| show::show(self, view, now, input)),
+            "timers" => silence::timers(self, view, now, input),
             "imports" => importing::show(view, caller, input),
             "list" => show::list(self, view, now, input),
             "reasons" => audit::reasons(input),

@@ -197,7 +197,7 @@ fn follow_export(world: &World, path: &str, sent: &Value) -> String {
     for (dir, direction, answer) in [("data/az", "out", "in"), ("data/pk", "in", "out")] {
         let show = ["customs", "show", "--export", id, "--dir", dir];
         let shown = world.json(&show);
-        assert_eq!(shown["export"]["state"], "declared", "{dir}: {shown:#}");
+        assert_eq!(shown["export"]["state"], "announced", "{dir}: {shown:#}");
         assert_eq!(shown["versions"][0]["flags"], sent["flags"], "{dir}");
         let messages = shown["messages"].as_array().expect("messages");
         let of = |code: &str, direction: &str| {

@@ -37,7 +37,7 @@ pub fn original_of(content: &CertificateOfOrigin) -> Option<CertificateNumber> {
 /// both together certify more than the replaced one did. So a replacement for the rest starts
 /// whole, and one for everything starts with what was used. Stores the replacement when it changed.
 pub fn carry_over(tx: &mut dyn Tx, old: &Certificate) -> Result<(), Error> {
-    let by = old.replaced_by.as_deref().filter(|_| old.standing == CertificateStatus::Replaced);
+    let by = old.replaced_by.as_deref().filter(|_| old.standing() == CertificateStatus::Replaced);
     let Some(number) = by.and_then(|by| CertificateNumber::parse(by).ok()) else { return Ok(()) };
     let Some(mut new) = tx.find::<Certificate>(number.key(old.country))? else { return Ok(()) };
     let before = new.ledger.clone();

@@ -199,6 +199,7 @@ pub fn debit(
     ledger.uses = ledger.uses.saturating_add(1);
     let balance = ledger.balance_quantity();
     let quantity = Quantity { value: quantity.normalize(), unit };
+    certificate.follow_ledger();
     journal(tx, certificate, entry, DebitKind::Debit, quantity, balance.value)?;
     Ok(balance)
 }
@@ -241,6 +242,7 @@ pub fn give_back(
         let balance = ledger.balance();
         let quantity = Quantity { value: held.normalize(), unit: ledger.certified.unit.clone() };
         let entry = Entry { item, ..entry.clone() };
+        certificate.follow_ledger();
         journal(tx, certificate, entry, DebitKind::Return, quantity, balance)?;
     }
     Ok(())

@@ -33,6 +33,8 @@ pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
     look_at_parties(case, content, findings);
 }
 
+const DAY: std::time::Duration = std::time::Duration::from_hours(24);
+
 fn look_at_unknown(case: &Case<'_>, findings: &mut Findings<'_>) {
     let quote = case.quote;
     let early = quote.date.is_some_and(|date| date < case.go_live);
@@ -42,6 +44,12 @@ fn look_at_unknown(case: &Case<'_>, findings: &mut Findings<'_>) {
         papers.certificate = Some(case.go_live.to_string());
         papers.claim = Some(format!("{} of {date}", quote.number));
         findings.add(Rule::NoDataPeriod, papers);
+    } else if let Some(since) = case.silent_since.filter(|since| {
+        // A certificate is sent within a day of its issue.
+        quote.date.is_none_or(|date| date >= local_date(since.minus(DAY), case.partner))
+    }) {
+        papers.certificate = Some(local_date(since, case.partner).to_string());
+        findings.add(Rule::PartnerSilent, papers);
     } else {
         papers.certificate = case.near_miss.map(str::to_owned);
         findings.add(Rule::CertificateUnknown, papers);
@@ -50,7 +58,7 @@ fn look_at_unknown(case: &Case<'_>, findings: &mut Findings<'_>) {
 
 fn look_at_standing(case: &Case<'_>, certificate: &Certificate, findings: &mut Findings<'_>) {
     let papers = Papers::new().claim(&case.quote.number);
-    match certificate.standing {
+    match certificate.standing() {
         CertificateStatus::Issued => {}
         CertificateStatus::Suspended => findings.add(Rule::CertificateSuspended, papers),
         CertificateStatus::Cancelled => findings.add(Rule::CertificateCancelled, papers),

@@ -150,6 +150,7 @@ const fn field_of(rule: Rule) -> &'static str {
     match rule {
         Rule::CertificateUnknown
         | Rule::NoDataPeriod
+        | Rule::PartnerSilent
         | Rule::NumberLookAlike
         | Rule::NumberSpelling => "AdditionalDocument/ID",
         Rule::CertificateCancelled

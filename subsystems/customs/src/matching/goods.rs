@@ -101,7 +101,7 @@ fn dotted(code: &str) -> String {
 pub(super) fn look_at_export(case: &Case<'_>, findings: &mut Findings<'_>) {
     match case.export {
         None => findings.add(Rule::ExportMissing, Papers::new()),
-        Some(export) if export.cancelled => {
+        Some(export) if export.is_cancelled() => {
             findings.add(Rule::ExportCancelled, Papers::new().export(&export.number));
         }
         Some(export) if !case.export_item_and_fit().1 => {

@@ -59,6 +59,8 @@ rules! {
     CertificateUnknown = "certificate-unknown",
     /// No certificate has arrived, but it may be from before the exchange began.
     NoDataPeriod = "no-data-period",
+    /// No certificate has arrived, but nothing has come from the partner since about that day.
+    PartnerSilent = "partner-silent",
     /// The issuer cancelled the certificate.
     CertificateCancelled = "certificate-cancelled",
     /// The issuer replaced the certificate by another one.

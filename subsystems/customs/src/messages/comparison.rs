@@ -1,4 +1,5 @@
-//! LDG, SEQ and REC: what both sides compare, nightly and monthly. Each comes in pages.
+//! LDG, SEQ and REC: what both sides compare, nightly and monthly. LDG and REC come in pages; a
+//! SEQ that would be too long is cut into periods.
 
 use karvan_types::{Amount, Date, Digest, MemberId, Quantity, Timestamp};
 use schemars::JsonSchema;
@@ -81,7 +82,7 @@ pub struct LedgerBalance {
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SequenceReport {
-    /// Common header; `ID` is the number of the report, the same on all its pages.
+    /// Common header; `ID` is the number of the report.
     #[serde(flatten)]
     pub header: Header,
     /// Begin of the period, included.
@@ -90,15 +91,15 @@ pub struct SequenceReport {
     /// End of the period, not included.
     #[serde(rename = "to")]
     pub to: Timestamp,
-    /// The page.
-    #[serde(rename = "page")]
-    pub page: Page,
     /// What was sent, per pair of sender and recipient.
     #[serde(rename = "streams", default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamReport>,
     /// Documents that the sender of this report needs and asks the receiver to send.
     #[serde(rename = "wanted", default, skip_serializing_if = "Vec::is_empty")]
     pub wanted: Vec<DocumentReference>,
+    /// Documents that the receiver asked for and that the sender does not have.
+    #[serde(rename = "unknown", default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<DocumentReference>,
 }
 
 impl SequenceReport {
@@ -130,6 +131,9 @@ pub struct SentMessage {
     /// Document type code, such as `COO`.
     #[serde(rename = "documentType")]
     pub document_type: String,
+    /// Number of the document, an..70 `D014`.
+    #[serde(rename = "ID")]
+    pub id: String,
     /// The sender's reference, an..35 `D026`.
     #[serde(rename = "FunctionalReferenceID")]
     pub functional_reference_id: String,

@@ -176,7 +176,7 @@ pub fn write_export(tx: &mut dyn Tx, export: &Export) -> Result<(), Error> {
     let (Some(content), Some(first)) = (export.content(), export.versions.first()) else {
         return Ok(());
     };
-    if export.cancelled {
+    if export.is_cancelled() {
         return Ok(());
     }
     let shipment = &content.shipment;

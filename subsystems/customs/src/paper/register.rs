@@ -134,8 +134,8 @@ pub(crate) fn print(
         let text = format!("{} issued it; only it may print it", certificate.issuer);
         return Err(refuse(ErrorKind::Forbidden, "wrong-member", text));
     }
-    if certificate.standing != CertificateStatus::Issued {
-        let standing = standing_name(certificate.standing);
+    if certificate.standing() != CertificateStatus::Issued {
+        let standing = standing_name(certificate.standing());
         let text = format!("the certificate is {standing}; only one in force is printed");
         return Err(refuse(ErrorKind::Conflict, "not-in-force", text));
     }
@@ -202,7 +202,7 @@ fn status(view: &dyn Read, paper: &Paper, day: Date) -> Result<Status, Rejection
     let certificate: Option<Certificate> = view.find(paper.certificate.as_str())?;
     let Some(certificate) = certificate else { return Ok(Status::Cancelled) };
     let newest = certificate.latest().map(|version| version.digest);
-    Ok(match certificate.standing {
+    Ok(match certificate.standing() {
         CertificateStatus::Cancelled => Status::Cancelled,
         CertificateStatus::Suspended => Status::Suspended,
         CertificateStatus::Replaced => Status::Replaced,

@@ -235,7 +235,7 @@ fn certificates(view: &dyn Read, scene: &Scene<'_>, facts: &mut Facts) -> Result
     let (mut missing, mut standing) = (Vec::new(), Vec::new());
     for (key, shown) in &keys {
         match view.find::<Certificate>(key.as_str())? {
-            Some(certificate) => standing.push(standing_name(certificate.standing)),
+            Some(certificate) => standing.push(standing_name(certificate.standing())),
             None => missing.push(shown.clone()),
         }
     }

@@ -8,10 +8,12 @@ use crate::messages::{
     DocumentReference, FunctionCode, Header, Message, Outcome, Validation, ValidationError,
 };
 
-use super::CONTENT_TYPE;
+use super::{CONTENT_TYPE, waiting};
 
 /// UN/EDIFACT 1001: general response of customs.
 pub(super) const RESPONSE_TYPE_CODE: &str = "961";
+/// Rule of a remark with which a message is accepted: what it changes is decided already.
+pub(super) const REMARK: &str = "LATE";
 /// Sequence of the references that this side gives to its own messages.
 const REFERENCES: &str = "customs_reference";
 
@@ -53,6 +55,7 @@ pub(super) fn send(
         raw: String::from_utf8_lossy(&body).into_owned(),
     };
     cx.tx.add(&record)?;
+    waiting::sent(cx, &record)?;
     Ok(record)
 }
 
@@ -67,7 +70,8 @@ pub(super) fn validate(
 ) -> Result<(), Rejection> {
     let header = message.header();
     let reference = next_reference(cx, "VAL")?;
-    let outcome = if errors.is_empty() { Outcome::Accepted } else { Outcome::Rejected };
+    let refused = errors.iter().any(|error| error.rule != REMARK);
+    let outcome = if refused { Outcome::Rejected } else { Outcome::Accepted };
     let validation = Validation {
         header: answer_header(cx, header, reference),
         document: DocumentReference {

@@ -8,7 +8,7 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::{Digest, ExchangeId, MemberId};
 
 use super::assess::{self, Late};
-use super::{Customs, booking, risks};
+use super::{Customs, amended, answer, booking, risks, transporting};
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, standing_name,
 };
@@ -20,6 +20,7 @@ use crate::messages::{
     Cancellation, CertificateOfOrigin, CertificateStatus, ExportDeclaration, FunctionCode, Header,
     Message, ValidationError,
 };
+use crate::states::{CertificateEvent, ExportEvent, Status};
 
 /// From where a message comes.
 pub(super) struct Incoming<'a> {
@@ -37,6 +38,13 @@ pub(super) enum Effect {
     Applied {
         /// What it is about.
         subject: String,
+    },
+    /// It was taken into account, with remarks for its sender.
+    Late {
+        /// What it is about.
+        subject: String,
+        /// The remarks.
+        remarks: Vec<ValidationError>,
     },
     /// It breaks a rule.
     Refused(Vec<ValidationError>),
@@ -69,20 +77,67 @@ pub(super) fn apply(
     incoming: &Incoming<'_>,
     message: &Message,
 ) -> Result<Effect, Rejection> {
-    match message {
-        Message::Certificate(content) => certificate(customs, cx, incoming, content),
-        Message::Export(content) => export(customs, cx, incoming, content),
+    let effect = match message {
+        Message::Certificate(content) => certificate(customs, cx, incoming, content)?,
+        Message::Export(content) => export(customs, cx, incoming, content)?,
+        Message::Transport(content) => {
+            return transporting::take(customs, cx, incoming, content);
+        }
+        Message::Amendment(content) => return amended::take(customs, cx, incoming, content),
         Message::Cancellation(content) if content.document.document_type == "COO" => {
-            cancel_certificate(customs, cx, incoming, content)
+            cancel_certificate(customs, cx, incoming, content)?
         }
         Message::Cancellation(content) if content.document.document_type == "EXD" => {
-            cancel_export(customs, cx, incoming, content)
+            cancel_export(customs, cx, incoming, content)?
         }
         _ => {
             let remedy = "only a COO or an EXD can be cancelled here";
-            Ok(refused("document/documentType", "TYPE", remedy))
+            return Ok(refused("document/documentType", "TYPE", remedy));
         }
+    };
+    match effect {
+        Effect::Applied { subject } if message.header().function_code != FunctionCode::Original => {
+            remarked(cx, subject)
+        }
+        effect => Ok(effect),
     }
+}
+
+/// Most decided items that a remark names.
+const REMARKED_MAX: usize = 5;
+
+/// Adds to a change or withdrawal which decisions rest on what it changes.
+fn remarked(cx: &Context<'_>, subject: String) -> Result<Effect, Rejection> {
+    let items = if let Some(key) = subject.strip_prefix("certificate ") {
+        certificate_items(cx.tx, key)?
+    } else if let Some(key) = subject.strip_prefix("export ") {
+        match cx.tx.find::<Export>(key)? {
+            Some(export) => export_items(cx.tx, &export)?,
+            None => Vec::new(),
+        }
+    } else {
+        Vec::new()
+    };
+    let decided: Vec<&ClaimItem> = items.iter().filter(|item| item.state.is_final()).collect();
+    if decided.is_empty() {
+        return Ok(Effect::Applied { subject });
+    }
+    let name = |item: &&ClaimItem| {
+        format!("item {} of {} is {}", item.item, item.claim, item.state.name())
+    };
+    let named: Vec<String> = decided.iter().take(REMARKED_MAX).map(name).collect();
+    let more = decided.len().saturating_sub(REMARKED_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let remark = ValidationError {
+        pointer: "FunctionCode".to_owned(),
+        rule: answer::REMARK.to_owned(),
+        remedy: format!(
+            "too late to be taken into account by itself: {}{more}; an officer looks whether the \
+             decision stands",
+            named.join(", ")
+        ),
+    };
+    Ok(Effect::Late { subject, remarks: vec![remark] })
 }
 
 fn version<T>(
@@ -169,7 +224,7 @@ fn certificate(
     let text = format!("certificate {number}, version {}: {}", header.version_id, deed(header));
     note(cx.tx, cx.now, &subject, incoming.by, text)?;
     let (stored, because) = if let Some(mut certificate) = existing {
-        let overdrawn = certificate.add_version(new);
+        let overdrawn = certificate.add_version(new)?;
         certificate.delivery = incoming.delivery;
         if !overdrawn.is_empty() {
             note(
@@ -183,7 +238,7 @@ fn certificate(
         (certificate, "the certificate was amended")
     } else {
         let sender = incoming.sender.clone();
-        (Certificate::new(number, sender, incoming.delivery, new), "the certificate arrived")
+        (Certificate::new(number, sender, incoming.delivery, new)?, "the certificate arrived")
     };
     let mut stored = stored;
     booking::link_copy(cx, &mut stored, content)?;
@@ -216,10 +271,10 @@ fn not_changeable(certificate: &Certificate, sender: &MemberId) -> Option<Valida
             certificate.issuer
         )
     } else if matches!(
-        certificate.standing,
+        certificate.standing(),
         CertificateStatus::Cancelled | CertificateStatus::Replaced
     ) {
-        let standing = standing_name(certificate.standing);
+        let standing = standing_name(certificate.standing());
         format!("the certificate is {standing} and stays so; issue a new one")
     } else {
         return None;
@@ -285,11 +340,11 @@ fn end_certificate(
     replaced_by: Option<String>,
     reason: &str,
 ) -> Result<(), Rejection> {
-    certificate.standing = if replaced_by.is_some() {
-        CertificateStatus::Replaced
+    if replaced_by.is_some() {
+        certificate.status.step(CertificateEvent::Replace)?;
     } else {
-        CertificateStatus::Cancelled
-    };
+        certificate.take_back()?;
+    }
     certificate.replaced_by = replaced_by;
     cx.tx.save(&certificate)?;
     let key = certificate.id();
@@ -325,7 +380,7 @@ fn export(
     if let Some(effect) = misfit(header, latest, "export declaration", subject.clone()) {
         return Ok(effect);
     }
-    if existing.as_ref().is_some_and(|export| export.cancelled) {
+    if existing.as_ref().is_some_and(Export::is_cancelled) {
         return Ok(refused("ID", "ENDED", "the declaration was cancelled; submit a new one"));
     }
     let new = version(cx, incoming, header, content.clone());
@@ -335,7 +390,7 @@ fn export(
                 number: header.id.trim().to_owned(),
                 country,
                 sender: incoming.sender.clone(),
-                cancelled: false,
+                status: Status::default(),
                 delivery: incoming.delivery,
                 versions: Vec::new(),
             };
@@ -357,7 +412,7 @@ fn export(
 }
 
 /// Returns the claimed items that rest on a declaration: by its certificates and its reference.
-fn export_items(tx: &dyn Tx, export: &Export) -> Result<Vec<ClaimItem>, Rejection> {
+pub(super) fn export_items(tx: &dyn Tx, export: &Export) -> Result<Vec<ClaimItem>, Rejection> {
     let Some(content) = export.content() else { return Ok(Vec::new()) };
     let mut items: Vec<ClaimItem> = Vec::new();
     for (number, _) in quoted(content) {
@@ -382,10 +437,10 @@ fn cancel_export(
     let Some(mut export) = cx.tx.find::<Export>(key.as_str())? else {
         return Ok(Effect::Early { waits_for: subject });
     };
-    if export.cancelled {
+    if export.is_cancelled() {
         return Ok(refused("document/ID", "ENDED", "the declaration was cancelled before"));
     }
-    export.cancelled = true;
+    export.status.step(ExportEvent::Cancel)?;
     cx.tx.save(&export)?;
     let text = format!("export declaration {} cancelled: {}", export.number, content.reason);
     note(cx.tx, cx.now, &subject, incoming.by, text)?;

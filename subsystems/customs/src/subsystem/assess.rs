@@ -6,7 +6,7 @@ use karvan_types::Timestamp;
 
 use super::apply::export_subject;
 use super::verifying::weigh;
-use super::{Customs, booking, quotas};
+use super::{Customs, booking, quotas, silence, transporting};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
 use crate::decision::propose;
@@ -69,6 +69,7 @@ pub(super) fn assess(
         rules: &customs.rules,
         partner,
         go_live: customs.config.go_live,
+        silent_since: silence::since(view)?,
         received_at: claim.received_at,
         filed: claim.filed,
         claim: content,
@@ -184,7 +185,8 @@ fn export_for(
         })
     };
     let arrived = |export: &Export| export.versions.first().map(|version| version.at);
-    candidates.sort_by_key(|export| (!export.cancelled, shares_invoice(export), arrived(export)));
+    candidates
+        .sort_by_key(|export| (!export.is_cancelled(), shares_invoice(export), arrived(export)));
     Ok(candidates.pop())
 }
 
@@ -220,6 +222,7 @@ pub(super) fn keep(cx: &mut Context<'_>, stored: &mut ClaimItem) -> Result<(), R
         assessment: assessment.clone(),
     })?;
     cx.tx.save(stored)?;
+    transporting::matched(cx, stored)?;
     let subject = claim_subject(&stored.claim);
     let text = format!(
         "item {} matched because {}. {}",

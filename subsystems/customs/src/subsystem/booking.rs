@@ -26,6 +26,7 @@ use crate::messages::{
     CertificateOfOrigin, Decision, LedgerDebit, UtilisationItem, UtilisationResult, Validation,
     ValidationError,
 };
+use crate::states::CertificateEvent;
 
 /// Most earlier debits listed with a refusal.
 pub(super) const EARLIER_MAX: usize = 100;
@@ -47,7 +48,7 @@ pub(super) fn present(
     claim_item: &str,
     day: Date,
 ) -> Result<(), Rejection> {
-    use crate::messages::CertificateStatus::{Issued, Suspended};
+    use crate::messages::CertificateStatus::Issued;
     let mut account = certificate.account(view)?;
     for (number, quantity) in held(view, &account, claim_item)? {
         if let Some(ledger) = account.ledger.iter_mut().find(|ledger| ledger.item == number) {
@@ -62,12 +63,12 @@ pub(super) fn present(
             }
         }
     }
-    if certificate.standing == Issued {
-        certificate.standing = account.standing;
+    if certificate.standing() == Issued {
+        certificate.status = account.status;
     }
     let suspended = account.suspended_for.is_some() || certificate.suspended_for.is_some();
-    if suspended && certificate.standing == Issued {
-        certificate.standing = Suspended;
+    if suspended && certificate.standing() == Issued {
+        certificate.status.follow(CertificateEvent::Suspend);
     }
     certificate.ledger = account.ledger;
     Ok(())

@@ -19,6 +19,7 @@ use crate::journal::note;
 use crate::matching::{Quote, local_date};
 use crate::messages::{DocumentType, FunctionCode, GoodsItem, ImportClaim, Message};
 use crate::relief::DEFAULT_IMPORTER;
+use crate::states::Status;
 use crate::tariff::ImporterClass;
 use crate::words::Language;
 
@@ -111,6 +112,7 @@ pub(super) fn take(
         invoice::link(cx.tx, invoice::Kind::Claim, &key, &content.shipment.invoices)?;
     }
     let items = match_items(customs, cx, &claim)?;
+    super::sequence::ask_for_numbers(customs, cx, &items)?;
     super::risks::on_claim(customs, cx, &claim)?;
     Ok(Filed { key, is_duplicate: false, items })
 }
@@ -207,7 +209,7 @@ fn match_items(
             certificate: quote.number.key(customs.config.partner_nation()),
             quote,
             ucr: assess::ucr(content, item).map(str::to_owned),
-            state: ItemState::Open,
+            state: Status::default(),
             assessments: before.map_or(0, |before| before.assessments),
             assessment,
             decisions: 0,

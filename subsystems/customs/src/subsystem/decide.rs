@@ -13,9 +13,9 @@ use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, audit, booking, securing, show};
+use super::{Customs, audit, booking, securing, show, transporting};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
-use crate::claim::{Claim, ClaimItem, ItemState, claim_key, item_key};
+use crate::claim::{Claim, ClaimItem, claim_key, item_key};
 use crate::codes::units;
 use crate::decision::reasons::Reasons;
 use crate::decision::security::Security;
@@ -25,6 +25,7 @@ use crate::matching::{Light, Match, Rule, local_date};
 use crate::messages::{
     Decision, DocumentReference, Header, Message, UtilisationItem, UtilisationResult, WriteOff,
 };
+use crate::states::ClaimEvent;
 use crate::{relief, validate};
 
 /// Shortest text that counts as a reason in words, in characters.
@@ -516,14 +517,15 @@ fn finish(
     item: &mut ClaimItem,
     record: &DecisionRecord,
 ) -> Result<(), Rejection> {
-    item.state = match record.decision {
-        Decision::Granted => ItemState::Granted,
-        Decision::GrantedInPart => ItemState::GrantedInPart,
-        Decision::Denied => ItemState::Denied,
-        Decision::Query => ItemState::Query,
-        Decision::Provisional => ItemState::Provisional,
-    };
+    item.state.step(match record.decision {
+        Decision::Granted => ClaimEvent::Grant,
+        Decision::GrantedInPart => ClaimEvent::GrantInPart,
+        Decision::Denied => ClaimEvent::Deny,
+        Decision::Query => ClaimEvent::Query,
+        Decision::Provisional => ClaimEvent::Release,
+    })?;
     cx.tx.save(item)?;
+    transporting::decided(cx, item)?;
     cx.tx.add(record)?;
     let subject = claim_subject(&item.claim);
     let debited = record.debited.as_ref().map(|quantity| format!(", {quantity} debited"));
@@ -582,7 +584,8 @@ pub(super) fn reopen(
             format!("item {} is {}; there is nothing to reopen", item.item, item.state.name());
         return Err(refuse(ErrorKind::Conflict, "not-decided", text));
     }
-    item.state = ItemState::Reopened;
+    item.state.step(ClaimEvent::Reopen)?;
+    transporting::decided(cx, &item)?;
     let note_text = format!("item {} reopened: {text}", item.item);
     note(cx.tx, cx.now, &claim_subject(&item.claim), &signed_by(caller), note_text)?;
     assess::reassess(customs, cx, &claim, &mut item, "it was reopened")?;

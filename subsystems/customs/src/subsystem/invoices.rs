@@ -24,7 +24,7 @@ pub(super) fn show(view: &dyn Read, number: &str) -> Result<Value, Rejection> {
         certificates.push(json!({
             "number": certificate.number.shown,
             "country": certificate.country,
-            "standing": standing_name(certificate.standing),
+            "standing": standing_name(certificate.standing()),
             "exporter": content.exporter,
             "items": (content.items.iter())
                 .map(|item| json!({ "item": item.sequence, "quantity": item.quantity }))

@@ -15,7 +15,9 @@ use super::xml::{Read, read_response, read_xml};
 use super::{Customs, amending, claiming, responses, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
-use crate::messages::{DocumentType, IMPORT_TYPE_CODE, Message, ValidationError};
+use crate::messages::{
+    DocumentType, IMPORT_TYPE_CODE, Message, TRANSPORT_TYPE_CODE, ValidationError,
+};
 
 /// Reads the input of an operation strictly.
 pub(super) fn read<T: DeserializeOwned>(operation: &str, input: Value) -> Result<T, Rejection> {
@@ -59,8 +61,11 @@ pub(super) fn submit(
     let input: Submission = read("submit", input)?;
     let Read { message, told } = match (input.declaration, input.xml, input.cancellation) {
         (Some(declaration), None, None) => {
-            let is_import = declaration.get("TypeCode").is_some_and(|c| c == IMPORT_TYPE_CODE);
-            let kind = if is_import { DocumentType::Import } else { DocumentType::Export };
+            let kind = match declaration.get("TypeCode").and_then(Value::as_str) {
+                Some(IMPORT_TYPE_CODE) => DocumentType::Import,
+                Some(TRANSPORT_TYPE_CODE) => DocumentType::Transport,
+                _ => DocumentType::Export,
+            };
             Read::of(message(kind, declaration)?)
         }
         (None, Some(xml), None) => match read_response(&xml)? {
@@ -84,6 +89,7 @@ pub(super) fn submit(
         Message::Cancellation(content) if content.document.document_type == "IMP" => {
             amending::withdraw(customs, cx, caller, &content)?
         }
+        message @ Message::Transport(_) => publish(customs, cx, caller, &message)?,
         message => {
             let published = publish_export(customs, cx, caller, &message)?;
             self::told(&published, &message)
@@ -97,6 +103,7 @@ pub(super) fn submit(
 struct Issue {
     certificate: Option<Value>,
     cancellation: Option<Value>,
+    amendment: Option<Value>,
 }
 
 /// Issues, changes, replaces or cancels a certificate of origin.
@@ -108,11 +115,12 @@ pub(super) fn certificate(
 ) -> Result<Value, Rejection> {
     must_issue(customs, caller)?;
     let input: Issue = read("certificate", input)?;
-    let message = match (input.certificate, input.cancellation) {
-        (Some(certificate), None) => message(DocumentType::Certificate, certificate)?,
-        (None, Some(cancellation)) => message(DocumentType::Cancellation, cancellation)?,
+    let message = match (input.certificate, input.cancellation, input.amendment) {
+        (Some(certificate), None, None) => message(DocumentType::Certificate, certificate)?,
+        (None, Some(cancellation), None) => message(DocumentType::Cancellation, cancellation)?,
+        (None, None, Some(amendment)) => message(DocumentType::Amendment, amendment)?,
         _ => {
-            let text = "give exactly one of `certificate` and `cancellation`";
+            let text = "give exactly one of `certificate`, `cancellation` and `amendment`";
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
@@ -130,6 +138,7 @@ fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
             Err(refuse(ErrorKind::Invalid, "bad-input", text))
         }
         Message::Cancellation(_) => Ok(()),
+        Message::Amendment(content) if content.document.document_type == kind => Ok(()),
         other if other.document_type().code() != kind => Err(unexpected(kind, other)),
         _ => Ok(()),
     }
@@ -246,7 +255,7 @@ fn hand_in(
     let incoming =
         Incoming { exchange, sender: &caller.member, delivery: Delivery::Sent, by: &by, digest };
     match apply::apply(customs, cx, &incoming, message)? {
-        Effect::Applied { .. } => Ok(Published { sent, is_duplicate: false }),
+        Effect::Applied { .. } | Effect::Late { .. } => Ok(Published { sent, is_duplicate: false }),
         Effect::Refused(errors) => Err(invalid(errors)),
         Effect::Early { waits_for } => {
             let text = format!("there is no {waits_for} here; submit the original first");

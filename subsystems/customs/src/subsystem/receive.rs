@@ -1,16 +1,23 @@
 //! Documents from other members: who may send what, duplicates, validation, parking, answers.
 
 use karvan_store::Range;
-use karvan_subsystem::{Context, Document, Rejection};
-use karvan_types::{Digest, ErrorKind, MemberId};
+use karvan_subsystem::{Caller, Context, Document, Rejection};
+use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming, certificate_subject, export_subject};
-use super::{Customs, booking, incoming, senders, verifying};
+use super::decide::required_text;
+use super::operate::{must_act_for, read, signed_by};
+use super::{
+    Customs, ISSUER_ROLE, booking, incoming, parking, risks, senders, silence, verifying, waiting,
+};
 use crate::certificate::{Certificate, CertificateNumber, Delivery};
 use crate::export::{Export, export_key};
 use crate::journal::{Direction, MessageRecord, MessageState, Parked, TaskKind, note, open_task};
 use crate::messages::{Message, Outcome, Validation, ValidationError};
+use crate::states::CertificateEvent;
 use crate::validate;
 
 /// Most messages that may wait for one document.
@@ -24,9 +31,14 @@ pub(super) fn receive(
 ) -> Result<(), Rejection> {
     let message =
         Message::parse(document.code, document.body).map_err(|error| answer::unreadable(&error))?;
-    senders::check(customs, document, &message)?;
+    let known = senders::check(customs, document, &message)?;
+    silence::heard(customs, cx)?;
     if let Message::Validation(content) = &message {
         return validation(cx, document, content);
+    }
+    let issuer = issuer_subject(document.sender);
+    if known && document.sender_roles.iter().any(|role| role == ISSUER_ROLE) {
+        release(customs, cx, &issuer)?;
     }
     let reference = &message.header().functional_reference_id;
     let mut record = MessageRecord {
@@ -50,7 +62,10 @@ pub(super) fn receive(
         }
     } else {
         let errors = refusals(&message, cx.now);
-        if errors.is_empty() {
+        if errors.is_empty() && !known {
+            park(customs, cx, &mut record, &issuer, document.sender_roles)?;
+            not_an_issuer(cx, &record)?;
+        } else if errors.is_empty() {
             take(customs, cx, &mut record, &message, document.sender_roles)?;
         } else {
             (record.state, record.errors) = (MessageState::Rejected, errors);
@@ -121,8 +136,8 @@ fn seen_before(cx: &mut Context<'_>, record: &MessageRecord) -> Result<Option<Se
     let again = |old: &&MessageRecord| !(old.code == "UTL" && old.state == MessageState::Rejected);
     if let Some(same) = earlier.iter().filter(again).find(|old| old.digest == record.digest) {
         let errors = same.errors.clone();
-        let state =
-            if errors.is_empty() { MessageState::Duplicate } else { MessageState::Rejected };
+        let refused = same.state == MessageState::Rejected;
+        let state = if refused { MessageState::Rejected } else { MessageState::Duplicate };
         // The first one waits and will be answered when it is taken up, once for both.
         let waits = same.state == MessageState::Parked;
         return Ok(Some(Seen { state, errors, waits }));
@@ -136,7 +151,9 @@ fn seen_before(cx: &mut Context<'_>, record: &MessageRecord) -> Result<Option<Se
         record.sender, record.reference
     );
     note(cx.tx, cx.now, &record.subject, record.sender.as_str(), text.clone())?;
-    open_task(cx.tx, cx.now, TaskKind::SameReferenceOtherContent, &record.subject, text)?;
+    let kind = TaskKind::SameReferenceOtherContent;
+    open_task(cx.tx, cx.now, kind, &record.subject, text.clone())?;
+    cx.warn("customs.two-contents", text);
     let error = ValidationError {
         pointer: "FunctionalReferenceID".to_owned(),
         rule: "REUSED".to_owned(),
@@ -172,16 +189,45 @@ fn take(
     match effect {
         Effect::Applied { subject } => {
             (record.state, record.subject) = (MessageState::Accepted, subject);
+            if let Message::Transport(content) = message {
+                risks::on_transport(customs, cx, content, record)?;
+            }
+        }
+        Effect::Late { subject, remarks } => {
+            (record.state, record.subject) = (MessageState::Accepted, subject);
+            record.errors = remarks;
         }
         Effect::Refused(errors) => {
             (record.state, record.errors) = (MessageState::Rejected, errors);
         }
-        Effect::Early { waits_for } => park(cx, record, &waits_for, sender_roles)?,
+        Effect::Early { waits_for } => park(customs, cx, record, &waits_for, sender_roles)?,
     }
     Ok(())
 }
 
+/// What messages of a member wait for that is not known as an issuer.
+fn issuer_subject(sender: &MemberId) -> String {
+    format!("issuer {sender}")
+}
+
+/// A certificate came from a member without the role: it is kept unused until the role is known,
+/// since the goods may be in order, and both operators and an officer are told at once.
+fn not_an_issuer(cx: &mut Context<'_>, record: &MessageRecord) -> Result<(), Rejection> {
+    let text = format!(
+        "{} {} was signed by {}, to whom its nation's list does not give the role {ISSUER_ROLE}. It \
+         is kept and not used. Ask the partner whether the list is out of date; if not, refuse it \
+         with `karvan customs unpark`.",
+        record.code, record.reference, record.sender
+    );
+    let subject = issuer_subject(&record.sender);
+    note(cx.tx, cx.now, &record.subject, record.sender.as_str(), text.clone())?;
+    open_task(cx.tx, cx.now, TaskKind::IssuerNotKnown, &subject, text.clone())?;
+    cx.warn("customs.not-an-issuer", text);
+    Ok(())
+}
+
 fn park(
+    customs: &Customs,
     cx: &mut Context<'_>,
     record: &mut MessageRecord,
     waits_for: &str,
@@ -192,6 +238,7 @@ fn park(
         let text = format!("{PARKED_MAX} messages wait for {waits_for} already; send it first");
         return Err(refuse(ErrorKind::Overloaded, "parked-full", text));
     }
+    parking::check_room(cx)?;
     record.state = MessageState::Parked;
     cx.tx.save(&Parked {
         exchange: record.exchange,
@@ -199,12 +246,9 @@ fn park(
         sender_roles: sender_roles.to_vec(),
         at: cx.now,
     })?;
-    let text = format!(
-        "{} {} arrived before the document that it changes and waits for it",
-        record.code, record.reference
-    );
+    let text = format!("{} {} arrived and waits for {waits_for}", record.code, record.reference);
     note(cx.tx, cx.now, waits_for, record.sender.as_str(), text)?;
-    Ok(())
+    parking::parked(customs, cx, record, waits_for)
 }
 
 /// Sends the validation, and takes up what waited for this message.
@@ -232,11 +276,32 @@ fn answer_and_release(
     }
 }
 
-/// Takes up the messages that waited for `subject`, oldest first.
-fn release(customs: &Customs, cx: &mut Context<'_>, subject: &str) -> Result<(), Rejection> {
+/// Takes up the messages that waited for `subject`, oldest first, and again as long as one of them
+/// makes way for another.
+pub(super) fn release(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    subject: &str,
+) -> Result<(), Rejection> {
+    for _ in 0..PARKED_MAX {
+        if !release_round(customs, cx, subject)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Takes up what waits, once; returns whether anything of it was accepted.
+fn release_round(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    subject: &str,
+) -> Result<bool, Rejection> {
+    let mut any = false;
     let range = Range::of("by_subject", vec![subject.into()], PARKED_MAX);
     for parked in cx.tx.select::<Parked>(&range)? {
         cx.tx.remove::<Parked>(parked.exchange.to_string())?;
+        parking::released(cx, &parked)?;
         let key = format!("{}:in", parked.exchange);
         let Some(mut record) = cx.tx.find::<MessageRecord>(key)? else { continue };
         let message = Message::parse(&record.code, record.raw.as_bytes())
@@ -246,10 +311,57 @@ fn release(customs: &Customs, cx: &mut Context<'_>, subject: &str) -> Result<(),
         if record.state == MessageState::Parked {
             continue;
         }
+        any |= record.state == MessageState::Accepted;
         let (us, them) = (record.recipient.clone(), record.sender.clone());
         answer::validate(cx, &us, &them, &message, subject, record.errors.clone())?;
     }
-    Ok(())
+    Ok(any)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unparking {
+    exchange: ExchangeId,
+    text: String,
+}
+
+/// Refuses a message that waits: an officer knows that what it waits for will not come.
+pub(super) fn unpark(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    input: Value,
+) -> Result<Value, Rejection> {
+    must_act_for(caller, &customs.config.customs)?;
+    let input: Unparking = read("unpark", input)?;
+    let text = required_text(Some(&input.text), "why the message is refused")?;
+    let key = format!("{}:in", input.exchange);
+    let parked: Option<Parked> = cx.tx.find(input.exchange.to_string())?;
+    let (Some(parked), Some(mut record)) = (parked, cx.tx.find::<MessageRecord>(key)?) else {
+        let text = format!("no message {} waits here; list those that do", input.exchange);
+        return Err(refuse(ErrorKind::NotFound, "not-parked", text));
+    };
+    cx.tx.remove::<Parked>(parked.exchange.to_string())?;
+    parking::released(cx, &parked)?;
+    let by = signed_by(caller);
+    note(cx.tx, cx.now, &record.subject, &by, format!("{} refused: {text}", record.reference))?;
+    let error = ValidationError {
+        pointer: "FunctionalReferenceID".to_owned(),
+        rule: "PARKED".to_owned(),
+        remedy: format!("what it waited for ({}) is not taken: {text}", parked.waits_for),
+    };
+    (record.state, record.errors) = (MessageState::Rejected, vec![error]);
+    cx.tx.save(&record)?;
+    let message = Message::parse(&record.code, record.raw.as_bytes())
+        .map_err(|error| answer::unreadable(&error))?;
+    let (us, them) = (&record.recipient, &record.sender);
+    answer::validate(cx, us, them, &message, &record.subject, record.errors.clone())?;
+    Ok(json!({
+        "exchange": record.exchange,
+        "document": record.code,
+        "reference": record.reference,
+        "state": "rejected",
+    }))
 }
 
 /// A receiver's answer to a message of ours.
@@ -275,21 +387,34 @@ fn validation(
         digest: Digest::of(document.body),
         raw: String::from_utf8_lossy(document.body).into_owned(),
     };
-    let sent = ours.into_iter().find(|sent| {
-        sent.direction == Direction::Out
-            && sent.recipient == *document.sender
-            && sent.code == content.document.document_type
-    });
-    if let Some(mut sent) = sent {
-        record.subject.clone_from(&sent.subject);
+    // What was sent again has been sent more than once under its reference.
+    let mut sent: Vec<MessageRecord> = (ours.into_iter())
+        .filter(|sent| {
+            sent.direction == Direction::Out
+                && sent.recipient == *document.sender
+                && sent.code == content.document.document_type
+        })
+        .collect();
+    for sent in &mut sent {
         sent.state = if accepted { MessageState::Accepted } else { MessageState::Rejected };
         sent.errors.clone_from(&content.errors);
-        cx.tx.save(&sent)?;
+        cx.tx.save(sent)?;
+        waiting::validated(cx, sent)?;
+    }
+    if let Some(sent) = sent.into_iter().next() {
+        record.subject.clone_from(&sent.subject);
         let verb = if accepted { "accepted" } else { "refused" };
-        let text = format!("{} {} was {verb} by {}", sent.code, reference, document.sender);
+        let remarks: Vec<String> = (content.errors.iter().filter(|_| accepted))
+            .map(|remark| format!("; {}", remark.remedy))
+            .collect();
+        let remarks = remarks.concat();
+        let text =
+            format!("{} {} was {verb} by {}{remarks}", sent.code, reference, document.sender);
         note(cx.tx, cx.now, &sent.subject, document.sender.as_str(), text)?;
         let delivery = if accepted { Delivery::Accepted } else { Delivery::Rejected };
-        delivered(cx, &sent.subject, delivery)?;
+        if matches!(sent.code.as_str(), "COO" | "EXD" | "CXL" | "AMD") {
+            delivered(cx, &sent.subject, delivery)?;
+        }
         verifying::answered::delivered(cx, &sent.subject, accepted)?;
         if !accepted {
             let wanted: Vec<_> = content.errors.iter().map(|error| error.remedy.as_str()).collect();
@@ -309,6 +434,9 @@ fn delivered(cx: &mut Context<'_>, subject: &str, delivery: Delivery) -> Result<
         && certificate.delivery != Delivery::Received
     {
         certificate.delivery = delivery;
+        let accepted = delivery == Delivery::Accepted;
+        let event = if accepted { CertificateEvent::Accept } else { CertificateEvent::Refuse };
+        certificate.status.follow(event);
         cx.tx.save(&certificate)?;
     } else if let Some(key) = subject.strip_prefix("export ")
         && let Some(mut export) = cx.tx.find::<Export>(key)?

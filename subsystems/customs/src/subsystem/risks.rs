@@ -239,7 +239,7 @@ pub(super) fn score(
         drawn,
         findings: old.as_ref().map(|old| old.findings.clone()).unwrap_or_default(),
     };
-    trace(cx, &record, &gathered, export.cancelled, arrived)?;
+    trace(cx, &record, &gathered, export.is_cancelled(), arrived)?;
     keep(cx, old.as_ref(), record)?;
     if ripples { ripple(customs, cx, &gathered, day, &profile) } else { Ok(()) }
 }

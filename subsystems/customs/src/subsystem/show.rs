@@ -10,15 +10,17 @@ use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
 use super::operate::read;
-use super::{Customs, audit, invoices, responses};
+use super::{Customs, acts, audit, invoices, parking, responses};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
 use crate::explain;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, quoted, ucr_of};
-use crate::journal::{Event, MessageRecord, Parked, Task};
+use crate::journal::{Event, MessageRecord, Task};
 use crate::matching::local_date;
 use crate::messages::Message;
+use crate::timers;
+use crate::transport::Report;
 use crate::validate::{Severity, validate};
 use crate::words::Language;
 
@@ -71,22 +73,33 @@ fn rows<R: Record>(view: &dyn Read, index: &'static str, value: &str) -> Result<
 }
 
 /// The history, messages and tasks of a subject, the messages without their bodies.
-pub(super) fn papers(view: &dyn Read, subject: &str) -> Result<Value, Rejection> {
+pub(super) fn papers(
+    view: &dyn Read,
+    subject: &str,
+    decisions: &[DecisionRecord],
+) -> Result<Value, Rejection> {
     let messages: Vec<MessageRecord> = rows(view, "by_subject", subject)?;
-    let messages: Vec<Value> = messages.iter().map(message_summary).collect();
+    let timers = timers::list(view, Some(subject), SHOWN)?;
     Ok(json!({
         "history": json_of(&rows::<Event>(view, "by_subject", subject)?),
-        "messages": messages,
+        "messages": acts::messages(view, &messages, decisions)?,
         "tasks": json_of(&rows::<Task>(view, "by_subject", subject)?),
+        "timers": json_of(&timers),
     }))
 }
 
-fn message_summary(message: &MessageRecord) -> Value {
-    let mut shown = json_of(message);
-    if let Some(members) = shown.as_object_mut() {
-        members.remove("raw");
+/// Returns the decisions about claimed items, the oldest first.
+fn decisions_of(view: &dyn Read, items: &[ClaimItem]) -> Result<Vec<DecisionRecord>, Rejection> {
+    let mut decisions: Vec<DecisionRecord> = Vec::new();
+    let mut claims: Vec<&str> = items.iter().map(|item| item.claim.as_str()).collect();
+    claims.dedup();
+    for claim in claims {
+        let made: Vec<DecisionRecord> = rows(view, "by_claim", claim)?;
+        let about = |made: &DecisionRecord| items.iter().any(|item| item.item == made.item);
+        decisions.extend(made.into_iter().filter(about));
     }
-    shown
+    decisions.sort_by_key(|decision| decision.at);
+    Ok(decisions)
 }
 
 /// Adds the members of one object to another.
@@ -156,7 +169,7 @@ fn show_certificate(
         "claims": claims.iter().map(item_summary).collect::<Vec<_>>(),
         "exports": exports,
     });
-    Ok(merge(shown, papers(view, &certificate_subject(&key))?))
+    Ok(merge(shown, papers(view, &certificate_subject(&key), &decisions_of(view, &claims)?)?))
 }
 
 pub(super) fn certificate_summary(certificate: &Certificate, day: Date) -> Value {
@@ -206,9 +219,14 @@ fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value
     let shown = json!({
         "export": export_summary(&export),
         "versions": versions,
+        "transport": json_of(&Report::of(view, &export.id())?),
         "responses": responses::about(view, &subject)?,
     });
-    Ok(merge(shown, papers(view, &subject)?))
+    let items: Vec<ClaimItem> = match export.content().and_then(ucr_of) {
+        Some(ucr) => rows(view, "by_ucr", ucr)?,
+        None => Vec::new(),
+    };
+    Ok(merge(shown, papers(view, &subject, &decisions_of(view, &items)?)?))
 }
 
 pub(super) fn export_summary(export: &Export) -> Value {
@@ -224,6 +242,7 @@ pub(super) fn export_summary(export: &Export) -> Value {
         "country": export.country,
         "sender": export.sender,
         "state": export.state(),
+        "amendments": export.versions.len().saturating_sub(1),
         "delivery": json_of(&export.delivery),
         "version": content.map(|content| content.header.version_id),
         "ucr": content.and_then(ucr_of),
@@ -257,7 +276,10 @@ fn show_claim(view: &dyn Read, now: Timestamp, key: &str) -> Result<Value, Rejec
         "related": related,
         "responses": responses::about(view, &claim_subject(key))?,
     });
-    Ok(merge(merge(shown, extra), papers(view, &claim_subject(key))?))
+    Ok(merge(
+        merge(shown, extra),
+        papers(view, &claim_subject(key), &rows::<DecisionRecord>(view, "by_claim", key)?)?,
+    ))
 }
 
 /// Shows a claim and the newest assessment of each item.
@@ -447,7 +469,7 @@ pub(super) fn list(
             let range = by("by_state", state.unwrap_or("open"));
             view.select::<Task>(&range)?.iter().map(json_of).collect()
         }
-        What::Parked => view.select::<Parked>(&Range::all(limit))?.iter().map(json_of).collect(),
+        What::Parked => parking::rows(view, limit)?,
         What::Overrides => {
             let range = Range::of("by_overridden", vec![1_i64.into()], limit);
             view.select::<DecisionRecord>(&range)?.iter().map(json_of).collect()

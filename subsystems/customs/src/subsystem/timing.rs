@@ -10,15 +10,17 @@ use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
-use super::{Customs, securing, statements, verifying};
+use super::{
+    Customs, parking, securing, sequence, silence, statements, transporting, verifying, waiting,
+};
 use crate::timers::{self, BATCH_MAX, Timer, TimerKind};
 
 /// How long a timer whose work failed is put off.
 const PUT_OFF: Duration = Duration::from_mins(10);
 
-/// Returns whether anything is due.
-pub(super) fn due(view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
-    Ok(timers::is_due(view, now)?)
+/// Returns whether anything is due, or what happens every night has yet to be set up.
+pub(super) fn due(customs: &Customs, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
+    Ok(timers::is_due(view, now)? || sequence::is_unset(customs, view)?)
 }
 
 /// Takes up a batch of what is due.
@@ -26,6 +28,10 @@ pub(super) fn run_due(customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rej
     let size = customs.batch.load(Ordering::Relaxed);
     for timer in timers::take_due(cx.tx, cx.now, size)? {
         fire(customs, cx, &timer)?;
+    }
+    // The nightly comparison sets itself up again when it is done; this is the first time.
+    if sequence::is_unset(customs, cx.tx)? {
+        sequence::set_up(customs, cx, cx.now)?;
     }
     customs.batch.store((size * 2).min(BATCH_MAX), Ordering::Relaxed);
     Ok(())
@@ -55,12 +61,12 @@ fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Re
         TimerKind::Receipt
         | TimerKind::ReceiptLate
         | TimerKind::Validation
-        | TimerKind::ValidationLate
-        | TimerKind::ParkedAsk
-        | TimerKind::ParkedAlarm
-        | TimerKind::NightlySequence
-        | TimerKind::Arrival
-        | TimerKind::PartnerSilent => Ok(()),
+        | TimerKind::ValidationLate => waiting::late(cx, timer),
+        TimerKind::ParkedAsk | TimerKind::ParkedAlarm => parking::due(customs, cx, timer),
+        TimerKind::NightlySequence => sequence::nightly(customs, cx, timer),
+        TimerKind::NumberAsked => sequence::no_word(cx, timer),
+        TimerKind::Arrival => transporting::overdue(cx, timer),
+        TimerKind::PartnerSilent => silence::silent(cx, timer),
         TimerKind::VerificationReminder => verifying::answered::remind(cx, timer),
         TimerKind::VerificationDue => verifying::answered::expire(customs, cx, timer),
         TimerKind::SecurityEnds => securing::remind(cx, timer),

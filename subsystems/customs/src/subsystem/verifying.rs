@@ -315,7 +315,7 @@ pub(super) fn look(customs: &Customs, store: &dyn Read, input: Value) -> Result<
     let input: Looking = read("verifications", input)?;
     if let Some(id) = &input.verification {
         let found = find(store, Role::Asking, id).or_else(|_| find(store, Role::Asked, id))?;
-        let papers = show::papers(store, &verification_subject(&found.id))?;
+        let papers = show::papers(store, &verification_subject(&found.id), &[])?;
         let certificate: Option<Certificate> = store.find(found.certificate.as_str())?;
         let evidence = certificate.iter().flat_map(|certificate| &certificate.versions);
         let evidence: Vec<Value> = evidence

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use karvan_customs::ledger::Terms;
 use karvan_customs::messages::SharingLevel;
@@ -9,7 +10,7 @@ use karvan_customs::samples::{Actor, Consignment, Step};
 use karvan_customs::subsystem::{Config, Customs, ISSUER_ROLE};
 use karvan_store::{SqliteStore, Store};
 use karvan_subsystem::testkit::Bench;
-use karvan_subsystem::{Caller, Outgoing, Rejection, Subsystem as _};
+use karvan_subsystem::{Caller, News, Outgoing, Rejection, Subsystem as _};
 use karvan_types::{Instance, MemberId, Timestamp};
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ use serde_json::Value;
 pub(crate) const OFFICER: &str = "officer-7";
 /// Another person of the importing customs service.
 pub(crate) const SECOND_OFFICER: &str = "officer-8";
+/// Most strides in which time goes by.
+const PASSES_MAX: u32 = 200;
 /// Most documents that one step may set in motion.
 const DELIVERIES_MAX: usize = 100;
 
@@ -73,7 +76,7 @@ impl Side {
     /// Another office of the same service on the same store.
     pub(crate) fn twin(&self) -> Bench {
         // A second later, so that both offices give different exchange ids.
-        let now = self.bench.now.plus(std::time::Duration::from_secs(1));
+        let now = self.bench.now.plus(Duration::from_secs(1));
         Bench::new(self.customs.clone(), self.store.clone(), now)
     }
 }
@@ -127,7 +130,7 @@ impl Exchange {
         let side = self.side(member.instance());
         let reads = side.customs.operations().iter().any(|o| o.name == operation && !o.writes);
         let bench = &mut side.bench;
-        bench.now = bench.now.plus(std::time::Duration::from_mins(1));
+        bench.now = bench.now.plus(Duration::from_mins(1));
         if reads {
             return bench.query(&caller, operation, input).await;
         }
@@ -136,28 +139,41 @@ impl Exchange {
         Ok(output)
     }
 
-    /// Lets time go by on both sides, and each does what is due then.
-    pub(crate) async fn wait(&mut self, duration: std::time::Duration) {
-        for side in [&mut self.az, &mut self.pk] {
-            side.bench.now = side.bench.now.plus(duration);
-        }
-        let mut outgoing = Vec::new();
-        for side in [&mut self.az, &mut self.pk] {
-            outgoing.extend(side.bench.run_due().await.expect("what is due is done"));
-        }
-        self.deliver(outgoing).await;
-    }
-
     /// Delivers documents and the answers to them until nothing is on the way.
     pub(crate) async fn deliver(&mut self, outgoing: Vec<Outgoing>) {
         let mut wire = VecDeque::from(outgoing);
         for _ in 0..DELIVERIES_MAX {
             let Some(document) = wire.pop_front() else { return };
             let answers = self.hand_over(&document).await.expect("accepted by the kernel");
+            self.receipt(&document).await;
             self.sent.push(document);
             wire.extend(answers);
         }
         panic!("the two sides never stop answering each other");
+    }
+
+    /// Brings the receipts of a document back to its sender.
+    pub(crate) async fn receipt(&mut self, document: &Outgoing) {
+        let by = format!("{}/node/main", document.recipient.instance()).parse().expect("a node");
+        let bench = &mut self.side(document.sender.instance()).bench;
+        for news in [News::Stored { by }, News::HandedOver] {
+            bench.progressed(document, news).await.expect("taken up");
+        }
+    }
+
+    /// Lets time go by on both sides, doing what falls due, in at most [`PASSES_MAX`] strides of an
+    /// hour or more.
+    pub(crate) async fn wait(&mut self, duration: Duration) {
+        let strides = u32::try_from(duration.as_secs() / 3600).unwrap_or(PASSES_MAX);
+        let strides = strides.clamp(1, PASSES_MAX);
+        for _ in 0..strides {
+            for nation in [self.az.nation, self.pk.nation] {
+                let bench = &mut self.side(nation).bench;
+                bench.now = bench.now.plus(duration / strides);
+                let sent = bench.run_due().await.expect("what is due is done");
+                self.deliver(sent).await;
+            }
+        }
     }
 
     /// Hands one document to the side of its recipient, from a sender with its usual roles.

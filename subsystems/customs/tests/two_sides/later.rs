@@ -72,8 +72,10 @@ async fn a_cancellation_after_the_grant_is_a_task() {
 #[tokio::test]
 async fn a_question_is_a_task_on_both_sides() {
     let Played { mut exchange, az, pk, consignment, .. } = played("unknown-certificate", 2).await;
-    exchange.play(&consignment, &consignment.steps[3]).await.expect("queried");
+    // The partner's node was asked for the number when the claim came, and does not know it.
     assert_eq!(tasks(&mut exchange, &pk).await, ["partner-query"]);
+    exchange.play(&consignment, &consignment.steps[3]).await.expect("queried");
+    assert_eq!(tasks(&mut exchange, &pk).await, ["partner-query", "partner-query"]);
     assert_eq!(tasks(&mut exchange, &az).await, ["partner-query"]);
     let listed = exchange.act(&az, "list", json!({ "what": "tasks" })).await.expect("listed");
     let text = listed["rows"][0]["text"].as_str().expect("a text");

@@ -3,6 +3,7 @@
 mod api;
 mod bulk;
 mod catalogue;
+mod choreography;
 mod decisions;
 mod exchange;
 mod handed_in;

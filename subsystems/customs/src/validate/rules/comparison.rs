@@ -43,7 +43,6 @@ pub(super) fn ledger(message: &LedgerBalances, now: Timestamp, problems: &mut Pr
 
 /// Checks a sequence report.
 pub(super) fn sequence(message: &SequenceReport, now: Timestamp, problems: &mut Problems) {
-    page(message.page, problems);
     instant("to", message.to, now, problems);
     if message.from > message.to {
         problems.refuse("from", "DATE", "the period begins after its end; correct one");
@@ -58,19 +57,15 @@ pub(super) fn sequence(message: &SequenceReport, now: Timestamp, problems: &mut 
             }
         }
     }
-    if message.wanted.len() > WANTED_MAX {
+    if message.wanted.len().max(message.unknown.len()) > WANTED_MAX {
         let remedy = format!("ask for at most {WANTED_MAX} documents at once");
         problems.refuse("wanted", "ITEMS", remedy);
     }
-    for (wanted, number) in message.wanted.iter().zip(1..) {
-        let kinds = [
-            DocumentType::Export,
-            DocumentType::Certificate,
-            DocumentType::Transport,
-            DocumentType::Query,
-            DocumentType::Import,
-        ];
-        reference(&format!("wanted[{number}]"), wanted, &kinds, problems);
+    let asked = message.wanted.iter().zip(1..).map(|(wanted, n)| (format!("wanted[{n}]"), wanted));
+    let told = message.unknown.iter().zip(1..).map(|(other, n)| (format!("unknown[{n}]"), other));
+    for (pointer, document) in asked.chain(told) {
+        let kinds = &DocumentType::ALL;
+        reference(&pointer, document, kinds, problems);
     }
 }
 
