@@ -12,7 +12,9 @@ use super::error::{Error, Rule};
 use super::fill::Filler;
 use super::interchange::{Header, Message as Raw, Reader};
 use super::table::{Directory, Node};
-use super::tables::{CANCELLATION, CARGO, DECLARATION, HEAD, UTILISATION, VALIDATION};
+use super::tables::{
+    CANCELLATION, CARGO, DECLARATION, HEAD, ORDER_CUSDEC, ORDER_CUSRES, UTILISATION, VALIDATION,
+};
 use super::take::Builder;
 use super::write::{Envelope, Out, Unmappable};
 use crate::formats::{self, Loss};
@@ -43,16 +45,19 @@ impl Content {
         value.map_err(Unwritable::Json)
     }
 
-    /// Returns the message type and the table.
-    fn table(&self) -> Option<(&'static str, &'static [Node])> {
-        Some(match self {
-            Self::Message(Message::Export(_) | Message::Import(_)) => ("CUSDEC", DECLARATION),
-            Self::Message(Message::Cancellation(_)) => ("CUSDEC", CANCELLATION),
-            Self::Message(Message::Validation(_)) => ("CUSRES", VALIDATION),
-            Self::Message(Message::Utilisation(_)) => ("CUSRES", UTILISATION),
-            Self::Cargo(_) => ("CUSCAR", CARGO),
+    /// Returns the message type, the table, and the order of its segments.
+    fn table(&self) -> Option<(&'static str, &'static [Node], &'static [&'static str])> {
+        let (order, kind, table) = match self {
+            Self::Message(Message::Export(_) | Message::Import(_)) => {
+                (ORDER_CUSDEC, "CUSDEC", DECLARATION)
+            }
+            Self::Message(Message::Cancellation(_)) => (ORDER_CUSDEC, "CUSDEC", CANCELLATION),
+            Self::Message(Message::Validation(_)) => (ORDER_CUSRES, "CUSRES", VALIDATION),
+            Self::Message(Message::Utilisation(_)) => (ORDER_CUSRES, "CUSRES", UTILISATION),
+            Self::Cargo(_) => (&[][..], "CUSCAR", CARGO),
             Self::Message(_) => return None,
-        })
+        };
+        Some((kind, table, order))
     }
 }
 
@@ -297,13 +302,13 @@ pub fn write(
     directory: Directory,
     envelope: &Envelope<'_>,
 ) -> Result<Written, Unwritable> {
-    let Some((kind, table)) = content.table() else {
+    let Some((kind, table, order)) = content.table() else {
         let remedy = "write a COO as UN/CEFACT JSON, an AMD as WCO XML or as a new version";
         return Err(Unwritable::Kind("COO or AMD", remedy));
     };
     let value = content.to_value()?;
     let mut filler = Filler::new(directory);
-    filler.message([HEAD, table], &value);
+    filler.message([HEAD, table], &value, order);
     let unmappable = |tag: &str, Unmappable(character): Unmappable| {
         Unwritable::character(tag, character, envelope.charset)
     };

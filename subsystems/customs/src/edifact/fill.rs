@@ -14,8 +14,10 @@ use crate::formats::at;
 
 /// Most commodity codes of an item (CST has five composites).
 const COMMODITIES_MAX: usize = 5;
-/// Most digits of an amount or quantity (5004, 6314).
-const DIGITS: Width = Width(18, 35);
+/// Most digits of an amount (5004).
+const AMOUNT_DIGITS: Width = Width(18, 35);
+/// Most digits of a quantity (6314).
+const MEASURE_DIGITS: Width = Width(18, 18);
 
 /// The segments of a message body, and why values are missing from them.
 pub(super) struct Filler {
@@ -49,10 +51,27 @@ impl Filler {
         Self { directory, lines: Vec::new(), reasons: BTreeMap::new() }
     }
 
-    /// Fills the segments of a whole message.
-    pub(super) fn message(&mut self, tables: [&'static [Node]; 2], value: &Value) {
+    /// Fills the segments of a whole message. Those before the first section come in `order`, what
+    /// one row or one repeated part makes stays together.
+    pub(super) fn message(
+        &mut self,
+        tables: [&'static [Node]; 2],
+        value: &Value,
+        order: &[&'static str],
+    ) {
         let mut part = Part { value, path: String::new(), written: BTreeSet::new() };
-        for node in tables.into_iter().flatten() {
+        let mut nodes = tables.into_iter().flatten().peekable();
+        let mut head = Vec::new();
+        while let Some(node) = nodes.next_if(|node| !matches!(node, Node::Section(_))) {
+            self.node(node, &mut part, false);
+            let block = std::mem::take(&mut self.lines);
+            let tag = block.first().map(|line| line.tag);
+            let rank = tag.and_then(|tag| order.iter().position(|known| *known == tag));
+            head.push((rank.unwrap_or(usize::MAX), block));
+        }
+        head.sort_by_key(|(rank, _)| *rank);
+        self.lines = head.into_iter().flat_map(|(_, block)| block).collect();
+        for node in nodes {
             self.node(node, &mut part, false);
         }
     }
@@ -155,7 +174,8 @@ impl Filler {
                 let unit = value.get(if is_amount { "currency" } else { "unit" });
                 let (unit, number) = (self::text(unit.unwrap_or(&Value::Null)), &value["value"]);
                 let number = self::text(number);
-                let digits = DIGITS.of(self.directory);
+                let digits = if is_amount { AMOUNT_DIGITS } else { MEASURE_DIGITS };
+                let digits = digits.of(self.directory);
                 if number.bytes().filter(u8::is_ascii_digit).count() > digits {
                     return Err(format!("the number holds {digits} digits"));
                 }

@@ -4,6 +4,13 @@
 //! has narrower numbers, names and texts, and states indicators with GIS where D.09A has GEI. What
 //! the model has no qualifier for uses `ZZZ`, mutually defined, or a code list of our own (`K..` in
 //! data element 1131); docs/use/formats.md lists them for the partner.
+//!
+//! Checked in November 2026 against the mapping of both directories that the project
+//! php-edifact/edifact-mapping publishes (revision c875cda0): every segment is one of its message,
+//! every element and component is there with the data element that is meant here, and the widths
+//! are those of the directory. Not checked: the codes in qualifiers, and what national
+//! implementation guides narrow down. Segments are written in the order of the messages; only the
+//! seals follow each container, so that it is seen whose they are.
 
 use super::table::Directory::{D09A, D96B};
 use super::table::Form::{
@@ -21,9 +28,9 @@ const DOCUMENT: Width = Width(35, 70);
 const REFERENCE: Width = Width(35, 70);
 /// Place (3225) and its name (3224).
 const PLACE: Width = Width(25, 35);
-const PLACE_NAME: Width = Width(17, 256);
+const PLACE_NAME: Width = Width(70, 256);
 /// Party (3039), its name (3036), street (3042), city (3164) and postcode (3251).
-const PARTY: Width = Width(17, 35);
+const PARTY: Width = Width(35, 35);
 const PARTY_NAME: Width = Width(35, 70);
 const STREET: Width = Width(35, 35);
 const CITY: Width = Width(35, 35);
@@ -39,7 +46,16 @@ const SEAL: Width = Width(10, 35);
 const MEANS: Width = Width(9, 35);
 const MEANS_NAME: Width = Width(35, 70);
 /// Error (9321).
-const ERROR: Width = Width(8, 17);
+const ERROR: Width = Width(8, 8);
+
+/// The order of the segments before the items, as the directories have it. What is not named keeps
+/// its place at the end. CUSCAR has its own table in order: what follows CNI belongs to it.
+pub(super) const ORDER_CUSDEC: &[&str] = &[
+    "BGM", "LOC", "DTM", "GIS", "GEI", "MEA", "EQD", "FTX", "RFF", "TDT", "DOC", "NAD", "TOD",
+    "MOA",
+];
+pub(super) const ORDER_CUSRES: &[&str] =
+    &["BGM", "DTM", "FTX", "TDT", "LOC", "GIS", "GEI", "EQD", "NAD", "RFF", "ERP", "DOC", "CST"];
 
 /// What every message begins with.
 pub(super) const HEAD: &[Node] = &[
@@ -229,18 +245,6 @@ const ITEM: &[Node] = &[
         &[("Commodity/GoodsMeasure/NetNetWeightMeasure", 3, 1, Measure)],
     ),
     row("MEA", &[(1, 1, "CT")], &[("Commodity/GoodsMeasure/TariffQuantity", 3, 1, Measure)]),
-    only(
-        D96B,
-        "GIS",
-        &[(1, 2, "KVM"), (1, 3, "ZZZ")],
-        &[("CustomsValuation/MethodCode", 1, 1, Text(W3))],
-    ),
-    only(
-        D09A,
-        "GEI",
-        &[(1, 1, "ZZZ"), (2, 2, "KVM"), (2, 3, "ZZZ")],
-        &[("CustomsValuation/MethodCode", 2, 1, Text(W3))],
-    ),
     PACKAGES,
     row("MOA", &[(1, 1, "38")], &[("Commodity/InvoiceLine/ItemChargeAmount", 1, 2, Amount)]),
     row("MOA", &[(1, 1, "40")], &[("CustomsValueAmount", 1, 2, Amount)]),
@@ -279,6 +283,18 @@ const ITEM: &[Node] = &[
             ),
             row("MOA", &[(1, 1, "ZZZ")], &[("WriteOff/AmountAmount", 1, 2, Amount)]),
         ],
+    ),
+    only(
+        D96B,
+        "GIS",
+        &[(1, 2, "KVM"), (1, 3, "ZZZ")],
+        &[("CustomsValuation/MethodCode", 1, 1, Text(W3))],
+    ),
+    only(
+        D09A,
+        "GEI",
+        &[(1, 1, "ZZZ"), (2, 2, "KVM"), (2, 3, "ZZZ")],
+        &[("CustomsValuation/MethodCode", 2, 1, Text(W3))],
     ),
     Many(
         "CustomsValuation/ChargeDeduction",

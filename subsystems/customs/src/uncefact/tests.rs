@@ -59,6 +59,50 @@ fn places_are_those_of_the_schema() {
     check_places(&schema, &schema["properties"], &document(), "");
 }
 
+/// What is written is valid by the published schema, as an independent validator judges it, and
+/// the validator notices what is not.
+#[test]
+fn documents_are_valid_by_the_published_schema() {
+    const NAME: &str = "documents_are_valid_by_the_published_schema";
+    let Some(folder) = env::var_os("KARVAN_TEST_DATA") else {
+        eprintln!("SKIPPED {NAME}: KARVAN_TEST_DATA is not set");
+        return;
+    };
+    let path = Path::new(&folder).join("customs/coo/uncefact-PreferentialCoO-D23B.schema.json");
+    let mut schema: Value =
+        serde_json::from_slice(&fs::read(path).expect("the schema")).expect("JSON");
+    // The published file has one code of each of these lists, such as Germany of all countries.
+    let lists = schema.pointer_mut("/$defs/codeList/$defs").and_then(Value::as_object_mut);
+    for list in lists.expect("code lists").values_mut().filter_map(Value::as_object_mut) {
+        let is_cut = list.get("enum").and_then(Value::as_array).is_some_and(|all| all.len() == 1);
+        if is_cut && list["enum"] != json!(["864"]) {
+            list.remove("enum");
+        }
+    }
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let faults = |value: &Value| -> Vec<String> {
+        let all = schema.iter_errors(value);
+        all.map(|error| format!("{}: {error}", error.instance_path())).collect()
+    };
+    let shipped = crate::formats::tests::sample_messages().into_iter();
+    let certificates = shipped.filter_map(|(name, message)| match message {
+        Message::Certificate(certificate) => Some((name, *certificate)),
+        _ => None,
+    });
+    let mut count = 0;
+    for (name, certificate) in certificates.chain([("example".to_owned(), example())]) {
+        let (mut value, _) = write(&certificate).expect("written");
+        // The extension is ours; the schema speaks about everything beside it.
+        assert!(value.as_object_mut().is_some_and(|members| members.remove(EXTENSION).is_some()));
+        assert_eq!(faults(&value), Vec::<String>::new(), "{name}");
+        count += 1;
+    }
+    assert!(count >= 20, "only {count} certificates");
+    let mut wrong = document();
+    assert!(put(&mut wrong, "/exchangedDocument/typeCode", json!(["861"])));
+    assert!(!faults(&wrong).is_empty());
+}
+
 /// Walks value and schema side by side.
 fn check_places(root: &Value, properties: &Value, value: &Value, place: &str) {
     for (name, value) in value.as_object().expect("an object") {

@@ -69,13 +69,14 @@ fn what_does_not_fit_is_listed_and_never_cut() {
     let long = format!("\"{}\"", "A1".repeat(18));
     let seal = "/GoodsShipment/Consignment/TransportEquipment/0/Seal/0/ID";
     let code = "{\"ID\":\"740811\",\"IdentificationTypeCode\":\"HS\"}";
+    let place = format!("{{\"Name\":\"{}\"}}", "Alat Free Economic Zone ".repeat(3).trim());
     let many = format!("[{}]", [code; 6].join(","));
     for (pointer, new, d96b, d09a) in [
         ("/FunctionalReferenceID", long.as_str(), &["FunctionalReferenceID"][..], &[][..]),
         (seal, "\"AZ-77812011\"", &["GoodsShipment/Consignment/TransportEquipment[1]/Seal"], &[]),
         (
             "/GoodsShipment/Consignment/LoadingLocation",
-            "{\"Name\":\"Alat Free Economic Zone\"}",
+            place.as_str(),
             &["GoodsShipment/Consignment/LoadingLocation"],
             &[],
         ),
