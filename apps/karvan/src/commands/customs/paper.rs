@@ -6,10 +6,12 @@
 //!
 //! Not here: the pages and the token's content (`karvan_customs::paper`).
 
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use karvan_customs::paper::form::{Form, pdf};
 use karvan_customs::paper::register::Print;
@@ -38,6 +40,9 @@ use crate::setup::{self, Home};
 const LISTS_MAX: usize = 16;
 /// Longest that a list of statuses may be valid, in hours.
 const HOURS_MAX: i64 = 24 * 31;
+
+/// Longest pause between two lists, in minutes.
+const EVERY_MAX: u64 = 24 * 60;
 
 /// Print a certificate of origin: a PDF with a QR code that anybody can check offline.
 ///
@@ -69,7 +74,9 @@ pub(crate) struct Paper {
 /// checks paper may carry a copy.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  karvan customs status-list --out status.jwt --dir az \
-    --as AZ/GOV/AMCM \\\n    --status-url https://origin.example.az/status.jwt")]
+    --as AZ/GOV/AMCM \\\n    --status-url https://origin.example.az/status.jwt\n  karvan customs status-list --every 60 \
+    --out /srv/www/status.jwt --dir az --as AZ/GOV/AMCM \\\n    --status-url \
+    https://origin.example.az/status.jwt")]
 pub(crate) struct Statuses {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
@@ -78,6 +85,9 @@ pub(crate) struct Statuses {
     #[arg(long, value_name = "HOURS", default_value_t = 24,
         value_parser = clap::value_parser!(i64).range(1..=HOURS_MAX))]
     hours: i64,
+    /// Keep running, and make the list anew every so many minutes.
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=EVERY_MAX))]
+    every: Option<u64>,
     #[command(flatten)]
     publication: Publication,
 }
@@ -158,7 +168,32 @@ pub(crate) fn paper(command: &Paper, output: Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+#[expect(clippy::disallowed_methods, reason = "only time is waited for, and nothing else runs")]
 pub(crate) fn statuses(command: &Statuses, output: Output) -> Result<Outcome> {
+    let Some(minutes) = command.every else {
+        write_statuses(command, output)?;
+        return Ok(Outcome::Done);
+    };
+    let lifetime = command.hours.unsigned_abs() * 60;
+    if minutes.saturating_mul(2) > lifetime {
+        let text =
+            format!("every {minutes} minutes is too seldom for a list of {lifetime} minutes");
+        let hint = "make it anew at least twice before it ends";
+        return Err(Failure::new(ErrorKind::Invalid, text).hint(hint).into());
+    }
+    write_statuses(command, output)?;
+    loop {
+        thread::sleep(Duration::from_secs(minutes * 60));
+        // The file that is published stays good for a while; the next round may find the node again.
+        if let Err(error) = write_statuses(command, output) {
+            writeln!(stderr().lock(), "error: the list was not made anew: {error:#}")
+                .context("cannot write to standard error")?;
+        }
+    }
+}
+
+/// Makes the list once; the file is replaced as a whole.
+fn write_statuses(command: &Statuses, output: Output) -> Result<()> {
     let Publication { status_url, node } = &command.publication;
     StatusReference::new(0, status_url).map_err(|error| failure(&error))?;
     let pen = Pen::open(node)?;
@@ -194,7 +229,7 @@ pub(crate) fn statuses(command: &Statuses, output: Output) -> Result<Outcome> {
             list.ends(),
         )
     })?;
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// Turns an error of paper into one of the command line.
