@@ -184,6 +184,21 @@ pub(super) const STEPS: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "api-from-outside",
+        about: "the REST interface is as its OpenAPI document says, whatever Schemathesis sends",
+        fetch: &[
+            "python3 -m venv {out}/venv",
+            "{out}/venv/bin/pip install --quiet --disable-pip-version-check \
+             -r tests/foreign/api/requirements.txt",
+        ],
+        act: Act::Run(&[
+            "cargo build --locked -p karvan --bin karvan",
+            "{out}/venv/bin/python -B tests/foreign/api/check.py --out {out}",
+        ]),
+        needs: &[&PYTHON_VENV],
+        ..PLAIN
+    },
+    Step {
         name: "foreign-runners",
         about: "the runners of foreign programs find a test that is missing, failed or a lie",
         act: Act::Run(&[

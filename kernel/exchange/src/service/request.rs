@@ -26,6 +26,10 @@ const DRAIN_BYTES_MAX: u64 = DOCUMENT_BYTES_MAX;
 const REQUEST_ID_CHARS_MAX: usize = 64;
 /// Most characters of a header that is read here.
 const FIELD_CHARS_MAX: usize = 1024;
+/// Most tags in a list.
+const TAGS_MAX: usize = 10;
+/// Most characters of a tag.
+const TAG_CHARS_MAX: usize = 64;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Returns a header's text when it is there; refuses one that is long, repeated or not ASCII.
@@ -243,15 +247,16 @@ pub(super) struct Tags(Vec<String>);
 /// Reads a list of tags.
 pub(super) fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
     let Some(text) = field(headers, name)? else { return Ok(None) };
-    let tags: Vec<String> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+    let tags = text.split(',').map(|tag| tag.strip_prefix(' ').unwrap_or(tag).to_owned());
+    let tags: Vec<String> = tags.collect();
     let known =
         |byte: u8| byte == b'!' || (b'#'..=b'+').contains(&byte) || (b'-'..=b'~').contains(&byte);
     let is_tag = |tag: &String| {
         let opaque = tag.strip_prefix("W/").unwrap_or(tag);
         let inner = opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        inner.is_some_and(|inner| inner.bytes().all(known))
+        inner.is_some_and(|inner| inner.len() <= TAG_CHARS_MAX && inner.bytes().all(known))
     };
-    if text == "*" || tags.iter().all(is_tag) {
+    if text == "*" || (tags.len() <= TAGS_MAX && tags.iter().all(is_tag)) {
         return Ok(Some(Tags(tags)));
     }
     Err(Problem::header(format!("`{name}` is `*` or quoted tags as `ETag` gave them")))

@@ -8,7 +8,8 @@ use super::{KEY_CHARS_MAX, LANGUAGE_CHARS_MAX};
 use crate::interface::{At, Endpoint, Method};
 
 /// `*`, or tags as `ETag` gives them, with commas between.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-+\--~]*"( *, *(W/)?"[!#-+\--~]*")*)$"#;
+const TAGS: &str =
+    concat!(r#"^(\*|(W/)?"[!#-+\--~]{0,64}""#, r#"(, ?(W/)?"[!#-+\--~]{0,64}"){0,9})$"#);
 
 /// The statuses of refusals, each with its name, what it means, and an example: code and text.
 const REFUSALS: [(u16, &str, &str, &str, &str, &str); 14] = [
@@ -247,7 +248,7 @@ pub(super) fn parameters() -> Value {
     let visible = json!({
         "type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[!-~]+$",
     });
-    let tags = json!({ "type": "string", "minLength": 1, "maxLength": 1024, "pattern": TAGS });
+    let tags = json!({ "type": "string", "pattern": TAGS });
     json!({
         "IdempotencyKey": field(
             "Idempotency-Key",
