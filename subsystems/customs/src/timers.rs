@@ -62,6 +62,8 @@ kinds! {
     ParkedAlarm = "parked-alarm", "the document on which a message builds, asked for already";
     /// The partner was asked whether it knows a certificate.
     NumberAsked = "number-asked", "the partner's word whether it knows a certificate";
+    /// Every month: figures are told to the partner.
+    MonthlyMirror = "monthly-mirror", "the monthly report of figures";
     /// Every night: what was sent is told to the partner.
     NightlySequence = "nightly-sequence", "the nightly comparison of what was sent";
     /// Certificates were debited: the balances are told to the partner at night.

@@ -54,7 +54,7 @@ pub struct Cif {
     pub insurance_percent: Decimal,
 }
 
-/// How long goods may be on their way.
+/// A number of days: how long goods may be on their way, or how long after a month is reported.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Arrival {
     /// Days.
@@ -84,6 +84,7 @@ pub struct Params {
     cif: Vec<Row<Cif>>,
     arrival: Vec<Row<Arrival>>,
     look: Vec<Row<Look>>,
+    report: Vec<Row<Arrival>>,
 }
 
 /// The parameters cannot be used.
@@ -119,7 +120,13 @@ impl Params {
         has(params.cif.iter().any(|r| r.mode.is_none() && since(r.from)), "cif")?;
         has(params.arrival.iter().any(|r| r.mode.is_none() && since(r.from)), "arrival")?;
         has(params.look.iter().any(|r| r.mode.is_none() && since(r.from)), "look")?;
+        has(params.report.iter().any(|r| r.mode.is_none() && since(r.from)), "report")?;
         Ok(params)
+    }
+
+    /// Returns how many days after the end of a month its figures go to the partner.
+    pub fn report_days(&self, day: Date) -> u16 {
+        find(&self.report, None, day).map_or(0, |row| row.value.days)
     }
 
     /// Returns what freight and insurance add for a mode on a day.

@@ -6,6 +6,7 @@
 //! allows it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use karvan_store::{Range, Read};
 use karvan_subsystem::{Caller, Context, Rejection};
@@ -31,6 +32,7 @@ use crate::mirror::totals::totals;
 use crate::mirror::unmatched::{Unmatched, unmatched};
 use crate::mirror::{Flow, Line, month_of};
 use crate::risk::gather::days_before;
+use crate::timers::{self, Timer, TimerKind};
 
 /// Months looked at when nothing is said.
 const MONTHS: u16 = 12;
@@ -38,6 +40,8 @@ const MONTHS: u16 = 12;
 const ROWS_MAX: usize = 1000;
 /// Rows when nothing is said.
 const ROWS: usize = 100;
+/// Subject of the timer of the monthly report.
+const TIMER: &str = "mirror";
 /// Lines of one page of a report (the rule of REC).
 const PAGE_LINES: usize = 1000;
 
@@ -236,6 +240,41 @@ pub(super) fn send(
     }
     let sent = publish(customs, cx, &month, &signed_by(caller))?;
     Ok(json!({ "month": month, "exchanges": sent }))
+}
+
+/// Sets the timer of the monthly report, unless it runs.
+pub(super) fn arm(customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rejection> {
+    let kind = TimerKind::MonthlyMirror;
+    if timers::find(cx.tx, kind, TIMER, TIMER)?.is_none() {
+        let due = next_report(customs, cx.now);
+        timers::set(cx.tx, &Timer::new(kind, TIMER, TIMER, cx.now, due))?;
+    }
+    Ok(())
+}
+
+/// Returns when the month in hand is reported: some days after its end, at midnight UTC.
+fn next_report(customs: &Customs, now: Timestamp) -> Timestamp {
+    let today = local_date(now, customs.config.nation());
+    let days = u64::from(customs.mirror.report_days(today));
+    let left = u64::try_from(today.last_of_month().day() - today.day()).unwrap_or_default();
+    let midnight = now.minus(Duration::from_millis(
+        u64::try_from(now.as_millis().rem_euclid(86_400_000)).unwrap_or_default(),
+    ));
+    midnight.plus(Duration::from_secs((left + 1 + days) * 86_400))
+}
+
+/// Reports the month before, and sets the timer of the next report.
+pub(super) fn monthly(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    timer: &Timer,
+) -> Result<(), Rejection> {
+    let today = local_date(timer.due, customs.config.nation());
+    let month = month_of(today.first_of_month().yesterday().unwrap_or(today));
+    publish(customs, cx, &month, "mirror")?;
+    // Months that ended while the node was down follow one after the other.
+    let due = next_report(customs, timer.due);
+    Ok(timers::set(cx.tx, &Timer::new(timer.kind, TIMER, TIMER, cx.now, due))?)
 }
 
 /// Sends both directions of a month, page by page.

@@ -17,12 +17,12 @@ use karvan_types::{Date, Digest, ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Customs;
 use super::answer::refuse;
 use super::apply::export_subject;
 use super::decide::required_text;
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
+use super::{Customs, mirrors};
 use crate::claim::Claim;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, ucr_of};
 use crate::journal::{MessageRecord, TaskKind, note, open_task};
@@ -94,6 +94,7 @@ pub(super) fn on_export(
     because: &str,
 ) -> Result<(), Rejection> {
     flow::write_export(cx.tx, export)?;
+    mirrors::arm(customs, cx)?;
     score(customs, cx, export, because, true)
 }
 
@@ -120,6 +121,7 @@ pub(super) fn on_claim(
 ) -> Result<(), Rejection> {
     let (nation, partner) = (customs.config.nation(), customs.config.partner_nation());
     flow::write_claim(cx.tx, nation, partner, claim)?;
+    mirrors::arm(customs, cx)?;
     let lines = flow::of_document(cx.tx, Flow::Import, nation, &claim.id())?;
     let mut exports: Vec<String> = flow::counterparts(cx.tx, &lines, Flow::Export, partner)?
         .into_iter()

@@ -10,7 +10,7 @@ use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
 use super::operate::read;
-use super::{Customs, acts, audit, invoices, parking, responses};
+use super::{Customs, acts, audit, invoices, parking, responses, risks};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
 use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
@@ -221,6 +221,7 @@ fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value
         "versions": versions,
         "transport": json_of(&Report::of(view, &export.id())?),
         "responses": responses::about(view, &subject)?,
+        "risk": risks::shown(view, &export.id())?,
     });
     let items: Vec<ClaimItem> = match export.content().and_then(ucr_of) {
         Some(ucr) => rows(view, "by_ucr", ucr)?,

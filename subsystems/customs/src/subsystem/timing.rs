@@ -11,7 +11,8 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
 use super::{
-    Customs, parking, securing, sequence, silence, statements, transporting, verifying, waiting,
+    Customs, mirrors, parking, securing, sequence, silence, statements, transporting, verifying,
+    waiting,
 };
 use crate::timers::{self, BATCH_MAX, Timer, TimerKind};
 
@@ -58,6 +59,7 @@ pub(super) fn put_off(
 fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejection> {
     match timer.kind {
         TimerKind::Balances => statements::run(customs, cx),
+        TimerKind::MonthlyMirror => mirrors::monthly(customs, cx, timer),
         TimerKind::Receipt
         | TimerKind::ReceiptLate
         | TimerKind::Validation

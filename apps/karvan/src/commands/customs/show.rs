@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args};
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
-use super::{CUSTOMS, decide, handed, measure, reading, rows, text};
+use super::{CUSTOMS, decide, handed, measure, reading, risk, rows, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::failure;
@@ -387,7 +387,8 @@ fn export_with_history(shown: &Value) -> String {
         or_none(&export["ucr"]),
         certificates.join(", "),
     );
-    lines + &newest_flags(shown) + &handed::responses(shown) + &papers(shown)
+    let risk = if shown["risk"].is_null() { String::new() } else { risk::scored(&shown["risk"]) };
+    lines + &newest_flags(shown) + &handed::responses(shown) + &risk + &papers(shown)
 }
 
 fn consignment(shown: &Value) -> String {
