@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use karvan_types::Decimal;
+use karvan_types::{Date, Decimal};
 
+use super::month_of;
 use super::totals::Total;
 
 /// Most months in one picture, the newest.
@@ -32,12 +33,13 @@ pub struct Words<'a> {
 
 /// Draws the totals of one currency, with freight and insurance on both sides.
 pub fn svg(totals: &[Total], currency: &str, words: Words<'_>) -> String {
-    let mut months: BTreeMap<&str, [Decimal; 2]> = BTreeMap::new();
+    let mut months: BTreeMap<String, [Decimal; 2]> = BTreeMap::new();
     for total in totals.iter().filter(|total| total.currency.as_deref() == Some(currency)) {
-        let [exported, imported] = months.entry(&total.month).or_default();
+        let [exported, imported] = months.entry(total.month.clone()).or_default();
         *exported += total.exported.value_cif;
         *imported += total.imported.value_cif;
     }
+    fill(&mut months);
     while months.len() > MONTHS_MAX {
         months.pop_first();
     }
@@ -93,6 +95,19 @@ pub fn svg(totals: &[Total], currency: &str, words: Words<'_>) -> String {
         escaped(currency),
     );
     out
+}
+
+/// Adds the months between the first and the last in which nothing was declared.
+fn fill(months: &mut BTreeMap<String, [Decimal; 2]>) {
+    let day = |month: &String| format!("{month}-01").parse::<Date>().ok();
+    let first = months.first_key_value().and_then(|(month, _)| day(month));
+    let last = months.last_key_value().and_then(|(month, _)| day(month));
+    let (Some(mut month), Some(last)) = (first, last) else { return };
+    while month < last {
+        months.entry(month_of(month)).or_default();
+        let Ok(next) = month.last_of_month().tomorrow() else { return };
+        month = next;
+    }
 }
 
 /// Draws the lines across with their values.

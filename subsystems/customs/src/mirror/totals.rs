@@ -75,7 +75,7 @@ pub struct Total {
     /// The gap in percent of the export side, one decimal; nothing when that is zero.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "super::optional_signed")]
     pub gap_percent: Option<Decimal>,
-    /// Whether the gap is worth a look.
+    /// Whether the gap, without goods that were counted in another month, is worth a look.
     pub outside: bool,
     /// What the gap is made of.
     pub parts: Parts,
@@ -138,9 +138,12 @@ fn finish((month, hs6, currency): Key, row: Working, params: &Params) -> Total {
         .map(|percent| rounded(percent, 1));
     let day = format!("{month}-01").parse().ok();
     let limit = day.and_then(|day| params.look(day)).map(|row| row.value.gap_percent);
-    let outside = match (limit, gap_percent) {
-        (Some(limit), Some(percent)) => percent.abs() > limit,
-        _ => !gap.is_zero(),
+    // Goods that the two sides count in different months are no reason to look.
+    let rest = gap - row.parts.other_month;
+    let share = (rest * Decimal::ONE_HUNDRED).checked_div(row.exported.value_cif);
+    let outside = match (limit, share) {
+        (Some(limit), Some(share)) => share.abs() > limit,
+        _ => !rest.is_zero(),
     };
     let gap = rounded(gap, VALUE_PLACES);
     let (exported, imported, parts) = (row.exported, row.imported, row.parts);

@@ -290,7 +290,7 @@ pub(super) fn scored(shown: &Value) -> String {
             "  - {} [+{}{lane}; {}]\n      {}\n      source: {}",
             text(&fired["rule"]),
             text(&fired["points"]),
-            super::show::status(&fired["status"]),
+            text(&fired["status"]),
             text(&fired["text"]),
             text(&fired["source"]),
         );
@@ -441,7 +441,7 @@ fn described(profile: &Profile) -> String {
             rule.id,
             rule.points,
             lane.unwrap_or_default(),
-            super::show::status(&status),
+            text(&status),
             rule.text,
         );
         for condition in &rule.when {
@@ -565,7 +565,7 @@ fn commit(command: &Commit, output: Output) -> Result<Outcome> {
     output.print(&done, |done| {
         format!(
             "draw of {} to {} is fixed\n  commitment  {}\n  exchange    {}\n\
-             Once the partner has it, `karvan bundle` proves when.",
+             Once the partner has it, the evidence bundle of this exchange proves when.",
             text(&done["from"]),
             text(&done["until"]),
             text(&done["commitment"]),
