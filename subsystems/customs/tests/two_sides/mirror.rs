@@ -152,3 +152,24 @@ async fn both_sides_report_and_the_register_shows_where_they_differ() {
     assert_eq!((&row["agrees"], &row["ours"]), (&json!(false), &Value::Null), "{shown:#}");
     assert!(row["explainedBy"].to_string().contains("IMP KAPE-HC-R-0005"), "{shown:#}");
 }
+
+#[tokio::test]
+async fn the_figures_of_a_month_go_out_by_themselves() {
+    let mut scene = Scene::new();
+    scene.declare(1, &[]).await;
+    let bench = &mut scene.0.az.bench;
+    let mut months = Vec::new();
+    // Until the fifth of November nothing; a node that was down reports each month that it missed.
+    for now in ["2026-11-04T23:59:00Z", "2026-11-05T00:01:00Z", "2027-01-20T00:00:00Z"] {
+        bench.now = at(now);
+        let sent = bench.run_due().await.expect("done");
+        let bodies = sent.iter().filter(|sent| sent.code == "REC").map(|sent| {
+            serde_json::from_slice::<Value>(&sent.body).expect("JSON")["month"].to_string()
+        });
+        months.push(bodies.collect::<Vec<_>>().join(" "));
+    }
+    assert_eq!(
+        months,
+        ["", "\"2026-10\" \"2026-10\"", "\"2026-11\" \"2026-11\" \"2026-12\" \"2026-12\""]
+    );
+}
