@@ -361,6 +361,12 @@ const OPERATIONS: &[Operation] = &[
         "List verifications of both directions, or show one with its deadlines and evidence.",
     ),
     operation(
+        "look",
+        "customs.read",
+        true,
+        "Show a claim to a person, and write down that they looked when it has a case.",
+    ),
+    operation(
         "reasons",
         "customs.read",
         false,
@@ -592,6 +598,7 @@ impl Subsystem for Customs {
             "verify" => verifying::open(self, cx, caller, input),
             "answer" => verifying::asked::answer(self, cx, caller, input),
             "conclude" => verifying::conclude(self, cx, caller, input),
+            "look" => audit::look(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),

@@ -1,26 +1,29 @@
 //! What is read by whoever looks over officers' shoulders: reasons, overrides of a month,
-//! securities.
+//! securities, and who looked at a case.
 //!
 //! Not here: what happened to one thing (`super::show`).
 
 use std::collections::BTreeMap;
 
 use karvan_store::{Range, Read};
-use karvan_subsystem::Rejection;
+use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Decimal, ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::refuse;
 use super::assess::claim_subject;
-use super::operate::read;
-use super::{decide, four_eyes, show};
-use crate::claim::{ClaimItem, ITEMS_MAX};
+use super::operate::{read, signed_by};
+use super::{Customs, decide, four_eyes, language, show};
+use crate::claim::{ClaimItem, ITEMS_MAX, claim_key};
 use crate::decision::overrides::{Ended, Override};
+use crate::decision::policy::CaseKind;
 use crate::decision::reasons::Fit;
-use crate::decision::security::Held;
+use crate::decision::security::{Held, SECURITIES};
+use crate::journal::note;
+use crate::matching::local_date;
 use crate::timers;
-use crate::verification::Verification;
+use crate::verification::{VERIFICATIONS, Verification};
 use crate::words::Language;
 
 #[derive(Deserialize)]
@@ -120,6 +123,57 @@ fn tally_view((officer, tally): (&str, Tally)) -> Value {
         "confirmedForOthers": tally.confirmed,
         "rejectedOfOthers": tally.rejected,
     })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Looking {
+    claim: String,
+    lang: Option<String>,
+}
+
+/// Shows a claim to a person. When it has a case of a kind that the policy names, that they looked
+/// is written into its history, before they see it.
+pub(super) fn look(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    input: Value,
+) -> Result<Value, Rejection> {
+    let input: Looking = read("look", input)?;
+    let key = claim_key(&input.claim);
+    let today = local_date(cx.now, customs.config.nation());
+    let row = customs.policy.recorded_looks(today);
+    let kinds = row.map(|row| row.terms.cases.as_slice()).unwrap_or_default();
+    if has_case(cx.tx, &key, kinds)? {
+        let by = signed_by(caller);
+        let text = format!("{by} looked at the claim");
+        note(cx.tx, cx.now, &claim_subject(&key), &by, text)?;
+    }
+    let mut asked = json!({ "claim": input.claim });
+    if let Some(language) = input.lang {
+        asked["lang"] = language.into();
+    }
+    language::speaking(asked, |asked| show::show(customs, cx.tx, cx.now, asked))
+}
+
+/// Whether an item of a claim has a case of one of these kinds.
+fn has_case(view: &dyn Read, claim: &str, kinds: &[CaseKind]) -> Result<bool, Rejection> {
+    for item in items_of(view, claim)? {
+        for kind in kinds {
+            let found = match kind {
+                CaseKind::Verification => {
+                    view.count(&VERIFICATIONS, &Verification::range("by_claim_item", &item))?
+                }
+                CaseKind::Override => view.count(&super::OVERRIDES, &Override::of_item(&item))?,
+                CaseKind::Security => view.count(&SECURITIES, &Held::of_item(&item))?,
+            };
+            if found > 0 {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn items_of(view: &dyn Read, claim: &str) -> Result<Vec<String>, Rejection> {

@@ -77,9 +77,16 @@ async fn a_second_officer_confirms_and_nobody_else() {
     assert_eq!(record["debited"]["value"], "10000");
     let refused = code(&mut exchange, second, "confirm", confirm).await;
     assert_eq!(refused, "customs.nothing-proposed");
-    let shown = exchange.act(&pk, "show", show).await.expect("shown");
+    let shown = exchange.act(&pk, "show", show.clone()).await.expect("shown");
     assert_eq!(shown["overrides"][0]["state"], "confirmed");
     assert_ne!(shown["tasks"][0]["closed"], Value::Null);
+    // Who looks at a case is written down; there was none when the claim was clean.
+    let curious = (&pk, "officer-9");
+    let looked = exchange.act_as(curious, "look", show).await.expect("shown");
+    let history = looked["history"].as_array().expect("lines");
+    let last = history.last().expect("a line");
+    assert_eq!(last["by"], "PK/GOV/FBR/customs (officer-9)");
+    assert_eq!(last["text"], "PK/GOV/FBR/customs (officer-9) looked at the claim");
 }
 
 #[tokio::test]
@@ -137,6 +144,10 @@ async fn what_follows_the_proposal_needs_nobody_else() {
     let odd = json!({ "claim": claim, "decision": "deny", "reason": "in-order",
         "text": "this reason does not fit a denial" });
     assert_eq!(code(&mut exchange, first, "decide", odd).await, "customs.reason-does-not-fit");
+    let looked = exchange.act(&pk, "look", json!({ "claim": claim })).await.expect("shown");
+    let history = looked["history"].as_array().expect("lines");
+    let looks = history.iter().filter(|line| line["text"].to_string().contains("looked"));
+    assert_eq!(looks.count(), 0, "a claim without a case");
     let listed = exchange.act(&pk, "reasons", json!({ "decision": "provisional" })).await;
     let listed = listed.expect("listed");
     let rows = listed["rows"].as_array().expect("rows");

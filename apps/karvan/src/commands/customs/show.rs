@@ -52,7 +52,7 @@ pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
     let (kind, number) =
         things.into_iter().find_map(|(kind, number)| Some((kind, number.clone()?))).unzip();
     let (kind, number) = (kind.unwrap_or_default(), number.unwrap_or_default());
-    let mut shown = client.operate(CUSTOMS, "show", &json!({ kind: number }))?;
+    let mut shown = client.operate(CUSTOMS, operation(kind), &json!({ kind: number }))?;
     if kind == "consignment" {
         let whole = whole_consignment(&client, &shown)?;
         if let Some(members) = shown.as_object_mut() {
@@ -69,6 +69,11 @@ pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Returns how a person sees a thing: who looks at a claim may have to be written down.
+fn operation(kind: &str) -> &'static str {
+    if kind == "claim" { "look" } else { "show" }
+}
+
 /// Shows each paper of a consignment in full.
 fn whole_consignment(client: &Client, shown: &Value) -> Result<Value> {
     let mut claims: Vec<String> = rows(&shown["claims"]).map(|row| text(&row["claim"])).collect();
@@ -81,7 +86,7 @@ fn whole_consignment(client: &Client, shown: &Value) -> Result<Value> {
     let mut papers = Vec::new();
     for (kind, numbers) in lists {
         for number in numbers {
-            let paper = client.operate(CUSTOMS, "show", &json!({ kind: number }))?;
+            let paper = client.operate(CUSTOMS, operation(kind), &json!({ kind: number }))?;
             papers.push(json!({ "kind": kind, "paper": paper }));
         }
     }
