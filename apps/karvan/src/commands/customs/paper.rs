@@ -74,8 +74,8 @@ pub(crate) struct Paper {
 /// checks paper may carry a copy.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  karvan customs status-list --out status.jwt --dir az \
-    --as AZ/GOV/AMCM \\\n    --status-url https://origin.example.az/status.jwt\n  karvan customs status-list --every 60 \
-    --out /srv/www/status.jwt --dir az --as AZ/GOV/AMCM \\\n    --status-url \
+    --as AZ/GOV/AMCM \\\n    --status-url https://origin.example.az/status.jwt\n  \
+    karvan customs status-list --every 60 --out /srv/www/status.jwt --dir az --as AZ/GOV/AMCM \\\n    --status-url \
     https://origin.example.az/status.jwt")]
 pub(crate) struct Statuses {
     /// The file to write.
@@ -86,7 +86,8 @@ pub(crate) struct Statuses {
         value_parser = clap::value_parser!(i64).range(1..=HOURS_MAX))]
     hours: i64,
     /// Keep running, and make the list anew every so many minutes.
-    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=EVERY_MAX))]
+    #[arg(long, value_name = "MINUTES",
+        value_parser = clap::value_parser!(u64).range(1..=EVERY_MAX))]
     every: Option<u64>,
     #[command(flatten)]
     publication: Publication,
@@ -184,7 +185,7 @@ pub(crate) fn statuses(command: &Statuses, output: Output) -> Result<Outcome> {
     write_statuses(command, output)?;
     loop {
         thread::sleep(Duration::from_secs(minutes * 60));
-        // The file that is published stays good for a while; the next round may find the node again.
+        // The published file stays good for a while; the next round may find the node again.
         if let Err(error) = write_statuses(command, output) {
             writeln!(stderr().lock(), "error: the list was not made anew: {error:#}")
                 .context("cannot write to standard error")?;
