@@ -18,12 +18,34 @@ impl Output {
         value: &T,
         human: impl FnOnce(&T) -> String,
     ) -> Result<()> {
-        let mut text = if self.json { serde_json::to_string_pretty(value)? } else { human(value) };
+        let mut text =
+            if self.json { serde_json::to_string_pretty(value)? } else { harmless(human(value)) };
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
         write(text.as_bytes())
     }
+}
+
+/// Takes out of a text what could make a terminal or a reader see something else than is there:
+/// control characters, overrides and embeddings of direction, and characters without width. The
+/// text ends with a notice when something was taken out; JSON keeps everything, escaped.
+fn harmless(text: String) -> String {
+    let hidden = text.chars().filter(|c| is_hidden(*c)).count();
+    if hidden == 0 {
+        return text;
+    }
+    let mut shown: String = text.chars().filter(|c| !is_hidden(*c)).collect();
+    if !shown.ends_with('\n') {
+        shown.push('\n');
+    }
+    shown + &format!("({hidden} hidden characters are not shown; --json has them)\n")
+}
+
+/// Isolates and joiners stay: sentences in Urdu need them, and an isolate ends with its line.
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}')
 }
 
 /// Writes to standard output; a reader that has gone, such as `head`, is no error.
@@ -53,7 +75,19 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::{harmless, table};
+
+    #[test]
+    fn hidden_characters_are_taken_out_and_told() {
+        for (text, expected) in [
+            ("plain\n", "plain\n"),
+            ("\u{2067}اردو \u{2068}7408\u{2069}\u{2069}\n", "\u{2067}اردو \u{2068}7408\u{2069}\u{2069}\n"),
+            ("a\u{202e}b\u{1b}[31m", "ab[31m\n(2 hidden characters are not shown; --json has them)\n"),
+            ("x\u{200b}\r\n", "x\n(2 hidden characters are not shown; --json has them)\n"),
+        ] {
+            assert_eq!(harmless(text.to_owned()), expected);
+        }
+    }
 
     #[test]
     fn columns_line_up() {

@@ -14,9 +14,28 @@ pub const FRACTION_DIGITS_MAX: usize = 6;
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
 #[error(
     "`{0}` is not a plain decimal number: up to 16 digits, then optionally a dot and up to 6 \
-     digits; no sign, exponent, grouping or other digits than 0 to 9"
+     digits; no sign, exponent, grouping or other digits than 0 to 9{hint}",
+    hint = decimal_hint(.0)
 )]
 pub struct InvalidDecimal(pub String);
+
+/// Says what to do about the commonest other notations.
+fn decimal_hint(text: &str) -> &'static str {
+    let has = |sign| text.contains(sign);
+    if text.chars().any(|c| c.is_numeric() && !c.is_ascii_digit()) {
+        "; write the digits of other scripts as 0 to 9"
+    } else if has(',') && has('.') {
+        "; leave out the signs between thousands and write the decimal mark as a dot"
+    } else if has(',') {
+        "; write the decimal mark as a dot, and no sign between thousands"
+    } else if text.starts_with('-') {
+        "; a correction downwards is a new version, not a negative number"
+    } else if text.bytes().any(|b| b == b'e' || b == b'E') {
+        "; write the number out, without exponent"
+    } else {
+        ""
+    }
+}
 
 /// Parses a non-negative decimal strictly: `1234.56`, never `1,234.56`, `1E3`, `-5` or `٣`.
 pub fn parse_decimal(text: &str) -> Result<Decimal, InvalidDecimal> {
@@ -116,6 +135,16 @@ mod tests {
             "1.2.3",
         ] {
             assert!(parse_decimal(bad).is_err(), "{bad}");
+        }
+        for (bad, hint) in [
+            ("1.234,56", "write the decimal mark as a dot"),
+            ("1234,56", "write the decimal mark as a dot"),
+            ("1E5", "without exponent"),
+            ("-5", "is a new version"),
+            ("\u{661}\u{662}", "write the digits of other scripts as 0 to 9"),
+        ] {
+            let error = parse_decimal(bad).expect_err(bad).to_string();
+            assert!(error.contains(hint), "{error}");
         }
     }
 }

@@ -19,8 +19,37 @@ pub struct Timestamp(i64);
 
 /// The text is not an RFC 3339 instant with an offset.
 #[derive(Debug, Clone, Eq, PartialEq, thiserror::Error)]
-#[error("`{0}` is not a date and time with offset (RFC 3339, such as 2026-11-21T08:30:00Z)")]
+#[error(
+    "`{0}` is not a date and time with offset (RFC 3339, such as 2026-11-21T08:30:00Z){hint}",
+    hint = date_hint(.0)
+)]
 pub struct InvalidTimestamp(pub String);
+
+/// Names of months and eras of the Islamic calendar, as they stand in papers.
+const HIJRI: [&str; 8] = ["AH", "hijri", "muharram", "safar", "rabi", "rajab", "ramadan", "هـ"];
+
+/// Says what to do about a date in another notation; nothing when none is recognised.
+pub fn date_hint(text: &str) -> &'static str {
+    let lower = text.to_lowercase();
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let sign_at = |at: usize| bytes.get(at).is_some_and(|b| matches!(b, b'/' | b'.' | b'-'));
+    let begins_with_year =
+        (0..4).all(is_digit) && bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
+    if HIJRI.iter().any(|word| text.contains(word) || lower.contains(word)) {
+        "; write the day of the Gregorian calendar"
+    } else if text.chars().any(|c| c.is_numeric() && !c.is_ascii_digit()) {
+        "; write the digits of other scripts as 0 to 9"
+    } else if !begins_with_year && is_digit(0) && (sign_at(1) || sign_at(2) || sign_at(4)) {
+        "; write the year with four digits, then month and day: YYYY-MM-DD"
+    } else if begins_with_year && text.get(..10).is_some_and(|day| day.parse::<Date>().is_err()) {
+        "; there is no such day in the calendar"
+    } else if begins_with_year && bytes.get(10) == Some(&b'T') {
+        "; add the offset of the clock, such as +05:00"
+    } else {
+        ""
+    }
+}
 
 impl Timestamp {
     /// Makes an instant from milliseconds since 1970-01-01T00:00:00Z.
@@ -112,5 +141,23 @@ mod tests {
         assert!("2026-11-21T12:30:00".parse::<Timestamp>().is_err());
         assert!("2026-06-31T12:30:00Z".parse::<Timestamp>().is_err());
         assert_eq!(baku.to_string().parse(), Ok(baku));
+    }
+
+    #[test]
+    fn other_notations_are_told_what_to_do() {
+        for (text, hint) in [
+            ("2026-11-21T12:30:00", "add the offset"),
+            ("2026-06-31T12:30:00Z", "no such day"),
+            ("31/06/2026", "four digits"),
+            ("26-06-30T10:00:00Z", "four digits"),
+            ("30.06.26", "four digits"),
+            ("14 Ramadan 1447 AH", "Gregorian"),
+            ("1447-09-14 هـ", "Gregorian"),
+            ("\u{6f2}\u{6f0}\u{6f2}\u{6f6}", "0 to 9"),
+        ] {
+            let error = text.parse::<Timestamp>().expect_err(text).to_string();
+            assert!(error.contains(hint), "{error}");
+        }
+        assert_eq!(date_hint(""), "");
     }
 }

@@ -12,6 +12,7 @@
 mod fields;
 pub(crate) use fields::{Format, format_of};
 pub mod numbers;
+pub mod placeholders;
 mod rules;
 
 use std::borrow::Cow;

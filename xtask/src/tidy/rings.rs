@@ -75,6 +75,9 @@ const OWNED: &[Owned] = &[
     Owned { library: "qrcodegen", owners: &["subsystems/customs"] },
     Owned { library: "rqrr", owners: &["subsystems/customs"] },
     Owned { library: "ttf-parser", owners: &["subsystems/customs"] },
+    // Characters that look like others, in numbers that people type.
+    Owned { library: "unicode-normalization", owners: &["subsystems/customs"] },
+    Owned { library: "unicode-security", owners: &["subsystems/customs"] },
     // SQL is a detail of one back end.
     Owned { library: "rusqlite", owners: &["kernel/store"] },
     // The network is the gateway's; the binary, tests and measurements act as agencies.

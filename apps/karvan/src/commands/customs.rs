@@ -34,6 +34,7 @@ mod officer;
 mod origin;
 mod paper;
 mod risk;
+mod rates;
 mod show;
 mod tariff;
 mod verification;
@@ -55,6 +56,8 @@ pub(crate) enum Customs {
     Show(show::Show),
     #[command(subcommand)]
     Tariff(tariff::Tariff),
+    #[command(subcommand)]
+    Rates(rates::Rates),
     #[command(subcommand)]
     Origin(origin::Origin),
     List(list::List),
@@ -79,6 +82,7 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Verification(command) => verification::run(&command, output),
         Customs::Show(command) => show::run(&command, output),
         Customs::Tariff(command) => tariff::run(&command, output),
+        Customs::Rates(command) => rates::run(&command, output),
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
         Customs::Import(command) => import::run(&command, output),

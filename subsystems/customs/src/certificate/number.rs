@@ -12,7 +12,8 @@ pub const NUMBER_CHARS_MAX: usize = 70;
 ///
 /// Normalising removes everything but letters and digits, makes letters upper case and maps
 /// letters and digits of other scripts that look Latin (`А` of the Cyrillic alphabet, `Ο` of the
-/// Greek one, Eastern Arabic digits) to their Latin twins.
+/// Greek one, Eastern Arabic digits) to their Latin twins: the scripts of the corridor by a table
+/// here, all others by the confusable characters of Unicode Technical Standard 39.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateNumber {
@@ -61,10 +62,10 @@ impl CertificateNumber {
         format!("{country}:{}", self.normal)
     }
 
-    /// Returns the normalised number with O read as zero and I as one, to find a number that was
-    /// misread by eye.
+    /// Returns the normalised number with O read as zero and I and L as one, to find a number that
+    /// was misread by eye.
     pub fn folded(&self) -> String {
-        self.normal.replace('O', "0").replace('I', "1")
+        self.normal.replace('O', "0").replace(['I', 'L'], "1")
     }
 
     /// Whether the number was written otherwise than `other` although both mean the same.
@@ -127,7 +128,18 @@ fn latin_twin(upper: char) -> char {
         .iter()
         .find_map(|&zero| ascii(b'0', offset(zero, 10)?))
         .or_else(|| ascii(b'A', offset(FULL_WIDTH_A, 26)?))
+        .or_else(|| prototype(upper))
         .unwrap_or(upper)
+}
+
+/// Returns the Latin letter or digit to which the standard reduces a character, if it does.
+fn prototype(upper: char) -> Option<char> {
+    let mut buffer = [0; 4];
+    let mut reduced = unicode_security::skeleton(upper.encode_utf8(&mut buffer));
+    let first = reduced.next().filter(char::is_ascii_alphanumeric)?;
+    // The standard takes a small L for everything that looks like a stroke.
+    let first = if first == 'l' { 'I' } else { first.to_ascii_uppercase() };
+    reduced.next().is_none().then_some(first)
 }
 
 #[cfg(test)]
@@ -158,6 +170,10 @@ mod tests {
         check("ΑZPΚ-1", "AZPK1", "ΑΚ");
         check("AZPK-۱۲", "AZPK12", "۱۲");
         check("ＡZ１", "AZ1", "Ａ１");
+        // Cherokee, Lisu and mathematical letters, by the standard.
+        check("ᎪZPK-1", "AZPK1", "Ꭺ");
+        check("ꓮZPK-1", "AZPK1", "ꓮ");
+        check("𝐀ZPK-1", "AZPK1", "𝐀");
     }
 
     proptest::proptest! {
@@ -182,6 +198,7 @@ mod tests {
     fn misread_letters_fold_together() {
         let folded = |text| CertificateNumber::parse(text).expect("a number").folded();
         assert_eq!(folded("AZPK-2O26-I7"), folded("AZPK-2026-17"));
+        assert_eq!(folded("AZPK-2026-l7"), folded("AZPK-2026-17"));
         assert_ne!(folded("AZPK-2026-18"), folded("AZPK-2026-17"));
     }
 }

@@ -7,6 +7,7 @@ use karvan_types::{Date, Timestamp};
 use super::{Case, Findings, Papers, Rule, local_date};
 use crate::certificate::Certificate;
 use crate::messages::{CertificateFlag, CertificateOfOrigin, CertificateStatus, Party};
+use crate::validate::placeholders::Placeholder;
 
 pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
     let quote = case.quote;
@@ -136,7 +137,12 @@ fn look_at_amendment(case: &Case<'_>, certificate: &Certificate, findings: &mut 
 fn look_at_parties(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mut Findings<'_>) {
     let shipment = &case.claim.shipment;
     let importer = shipment.importer.as_ref().or(shipment.consignee.as_ref());
-    if let Some(importer) = importer.filter(|importer| differ(&content.consignee, importer)) {
+    let to_order = content.consignee.name.as_deref().and_then(Placeholder::of);
+    if let Some(importer) = importer.filter(|_| to_order == Some(Placeholder::ToOrder)) {
+        let papers = Papers::new().certificate(name(&content.consignee)).claim(name(importer));
+        findings.add(Rule::ConsigneeToOrder, papers);
+    } else if let Some(importer) = importer.filter(|importer| differ(&content.consignee, importer))
+    {
         let papers = Papers::new().certificate(name(&content.consignee)).claim(name(importer));
         let bears = |flag| content.flags.contains(&flag);
         match (bears(CertificateFlag::BackToBack), bears(CertificateFlag::ThirdPartyInvoice)) {

@@ -161,7 +161,7 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::CertificateExpired | Rule::CertificateValidity => "validUntil",
         Rule::CertificateIssuedLate | Rule::CertificateTooLate => "IssueDateTime",
         Rule::CertificateItem => "AdditionalDocument/LineNumeric",
-        Rule::Consignee | Rule::BackToBack => "Consignee",
+        Rule::Consignee | Rule::ConsigneeToOrder | Rule::BackToBack => "Consignee",
         Rule::Exporter => "Exporter",
         Rule::Hs6
         | Rule::ExportHs6

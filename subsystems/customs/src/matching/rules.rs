@@ -87,6 +87,8 @@ rules! {
     Consignee = "consignee",
     /// The goods were sold on, and the remark of a third-party invoice is missing.
     BackToBack = "back-to-back",
+    /// The certificate is made out to order and names no consignee.
+    ConsigneeToOrder = "consignee-to-order",
     /// The exporter of the certificate is not the exporter of the export declaration.
     Exporter = "exporter",
     /// The six digits of the Harmonized System differ from the certificate.

@@ -3,6 +3,7 @@
 /// A date written `YYYY-MM-DD` and in no other way.
 pub(crate) mod date {
     use karvan_types::Date;
+    use karvan_types::time::date_hint;
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
     pub(crate) fn parse(text: &str) -> Option<Date> {
@@ -20,7 +21,8 @@ pub(crate) mod date {
         let text = String::deserialize(deserializer)?;
         parse(&text).ok_or_else(|| {
             let shown: String = text.chars().take(40).collect();
-            D::Error::custom(format!("`{shown}` is not a calendar date written YYYY-MM-DD"))
+            let hint = date_hint(&shown);
+            D::Error::custom(format!("`{shown}` is not a calendar date written YYYY-MM-DD{hint}"))
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::matching::local_date;
 use crate::messages::Message;
 use crate::timers;
 use crate::transport::Report;
-use crate::validate::{Severity, validate};
+use crate::validate::{Severity, placeholders, validate};
 use crate::words::Language;
 
 /// Most lines of a history, ledger or list that are shown when nothing is said.
@@ -124,14 +124,16 @@ fn version<T: Clone + Serialize>(
     message: impl FnOnce(Box<T>) -> Message,
 ) -> Value {
     let message = message(Box::new(version.content.clone()));
+    let content = json_of(&version.content);
     json!({
         "version": message.header().version_id,
+        "placeholders": placeholders::found(&content),
         "flags": flags(&message, version.at),
         "at": version.at,
         "function": version.function.code(),
         "digest": version.digest,
         "exchange": version.exchange,
-        "content": json_of(&version.content),
+        "content": content,
     })
 }
 

@@ -5,6 +5,9 @@
 
 use serde_json::{Map, Value};
 
+use unicode_normalization::char::is_combining_mark;
+
+use super::placeholders::Placeholder;
 use super::{Problems, is_invisible};
 use crate::codes;
 
@@ -120,9 +123,8 @@ const AMOUNT_PLACES_MAX: usize = 3;
 /// Length of a text that stands in no table.
 const OTHER_LENGTH_MAX: usize = 512;
 
-/// Words that stand where a name should, UN/EDIFACT practice of paper forms.
-const PLACEHOLDERS: [&str; 7] =
-    ["SAME", "N/A", "NA", "NIL", "TO ORDER", "AVAILABLE TO CUSTOMS UPON REQUEST", "XXX"];
+/// Most combining marks in a row. Vocalised Arabic script has three; more hide what is under them.
+const MARKS_MAX: usize = 4;
 
 /// Checks every leaf of a message.
 pub(super) fn check(message: &Value, problems: &mut Problems) {
@@ -197,7 +199,7 @@ fn leaf(text: &str, pointer: &str, path: &str, problems: &mut Problems) {
             format!("the text has {length} characters; at most {length_max} are allowed"),
         );
     }
-    characters(text, format, pointer, problems);
+    characters(text, format, (pointer, path), problems);
     match format {
         Some(Format::Country) if codes::country(text).is_none() => problems.refuse(
             pointer,
@@ -224,7 +226,12 @@ fn leaf(text: &str, pointer: &str, path: &str, problems: &mut Problems) {
 }
 
 /// Looks for characters that hide or resemble others.
-fn characters(text: &str, format: Option<Format>, pointer: &str, problems: &mut Problems) {
+fn characters(
+    text: &str,
+    format: Option<Format>,
+    (pointer, path): (&str, &str),
+    problems: &mut Problems,
+) {
     let is_id = !matches!(format, Some(Format::Text(_)));
     if let Some(c) = text.chars().find(|c| is_invisible(*c)) {
         let code = u32::from(c);
@@ -244,9 +251,33 @@ fn characters(text: &str, format: Option<Format>, pointer: &str, problems: &mut 
     if text.trim() != text {
         problems.flag(pointer, "SPACE", "the text begins or ends with a space; remove it");
     }
-    let is_name = pointer.ends_with("Name") || pointer.ends_with("Line");
-    if is_name && PLACEHOLDERS.iter().any(|word| text.trim().eq_ignore_ascii_case(word)) {
-        problems.flag(pointer, "FILLER", format!("`{text}` is a filler; give the name"));
+    marks(text, pointer, problems);
+    if pointer.ends_with("Name") || pointer.ends_with("Line") {
+        filler(text, pointer, path, problems);
+    }
+}
+
+/// Refuses text under a heap of combining marks.
+fn marks(text: &str, pointer: &str, problems: &mut Problems) {
+    let mut row = 0;
+    for c in text.chars() {
+        row = if is_combining_mark(c) { row + 1 } else { 0 };
+        if row > MARKS_MAX {
+            let remedy = format!("more than {MARKS_MAX} combining marks stand on one letter");
+            return problems.refuse(pointer, "MARKS", remedy);
+        }
+    }
+}
+
+/// Reads a placeholder as its code where the form allows it; elsewhere it is no name.
+fn filler(text: &str, pointer: &str, path: &str, problems: &mut Problems) {
+    let Some(meaning) = Placeholder::of(text) else { return };
+    if meaning.is_allowed_in(path) {
+        let remedy = format!("`{}` is read as the code {}", text.trim(), meaning.code());
+        problems.notice(pointer, "FILLER", remedy);
+    } else {
+        let remedy = format!("`{}` is a placeholder and no name; give the name", text.trim());
+        problems.refuse(pointer, "FILLER", remedy);
     }
 }
 

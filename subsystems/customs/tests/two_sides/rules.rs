@@ -91,6 +91,9 @@ async fn certificate_dates_standing_and_parties() {
     let both = sold_on(&["backToBack", "thirdPartyInvoice"]);
     check(&both, &["consignee"], "grant").await;
     assert_eq!(item(&both).await["light"], "green", "both remarks are there");
+    let order =
+        (CERTIFICATE, "Consignee", json!({ "Name": "To order of Sample Bank (fictitious)" }));
+    check(&[order], &["consignee-to-order"], "grant").await;
     // The same number with its check digit, and another spelling of the name, is the same party.
     let same = json!({ "Name": "INDUS Sample Imports", "ID": "7654321-8" });
     check(&[(CLAIM, "GoodsShipment/Importer", same)], &[], "grant").await;

@@ -30,6 +30,9 @@ pub(crate) struct Claim {
     /// Kind of importer; some taxes differ.
     #[arg(long, value_enum, value_name = "CLASS")]
     importer_class: Option<ImporterClass>,
+    /// Language of what is said.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: show::Lang,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -65,6 +68,9 @@ pub(crate) fn claim(command: &Claim, output: Output) -> Result<Outcome> {
     input.insert(member.to_owned(), declaration);
     if let Some(class) = command.importer_class {
         input.insert("importerClass".to_owned(), class.name().into());
+    }
+    if !matches!(command.lang, show::Lang::En) {
+        input.insert("lang".to_owned(), command.lang.code().into());
     }
     let shown = operate(&command.node, "claim", &Value::Object(input))?;
     output.print(&shown, show::claim)?;

@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, ValueEnum};
+use karvan_customs::words::Language;
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
+
+mod translated;
 
 use super::{CUSTOMS, decide, handed, measure, reading, risk, rows, text};
 use crate::client::{Client, NodeArgs};
@@ -15,11 +18,12 @@ use crate::output::Output;
 
 /// Show a consignment, claim, certificate or export declaration with all that is known.
 ///
-/// Of a consignment: both sides' papers, every difference in words, the duty with and without
+/// Of an invoice: every certificate, export declaration and claim that names it. Of a consignment:
+/// both sides' papers, every difference in words, the duty with and without
 /// preference, the ledger of the certificate, and how far the evidence of each message has come.
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("thing").required(true).args(
-    ["consignment", "claim", "certificate", "export"])))]
+    ["consignment", "claim", "certificate", "export", "invoice"])))]
 #[command(
     after_help = "Examples:\n  karvan customs show 6AZ00001 --dir pk\n  karvan customs show \
     --claim KAPE-HC-00003-02-10-2026 --dir pk\n  karvan customs show --certificate \
@@ -37,8 +41,35 @@ pub(crate) struct Show {
     /// Number of an export declaration.
     #[arg(long, value_name = "NUMBER")]
     export: Option<String>,
+    /// Number of an invoice.
+    #[arg(long, value_name = "NUMBER")]
+    invoice: Option<String>,
+    /// Language of what is said about claims.
+    #[arg(long, value_enum, default_value = "en")]
+    lang: Lang,
     #[command(flatten)]
     node: NodeArgs,
+}
+
+/// Languages of what is said about claims.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Lang {
+    /// English.
+    En,
+    /// Azerbaijani.
+    Az,
+    /// Urdu.
+    Ur,
+}
+
+impl Lang {
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Az => "az",
+            Self::Ur => "ur",
+        }
+    }
 }
 
 pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
@@ -47,14 +78,15 @@ pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
         ("claim", &command.claim),
         ("certificate", &command.certificate),
         ("export", &command.export),
+        ("invoice", &command.invoice),
         ("consignment", &command.consignment),
     ];
     let (kind, number) =
         things.into_iter().find_map(|(kind, number)| Some((kind, number.clone()?))).unzip();
     let (kind, number) = (kind.unwrap_or_default(), number.unwrap_or_default());
-    let mut shown = client.operate(CUSTOMS, operation(kind), &json!({ kind: number }))?;
+    let mut shown = client.operate(CUSTOMS, operation(kind), &asked(kind, &number, command.lang))?;
     if kind == "consignment" {
-        let whole = whole_consignment(&client, &shown)?;
+        let whole = whole_consignment(&client, &shown, command.lang)?;
         if let Some(members) = shown.as_object_mut() {
             members.insert("papers".to_owned(), whole);
         }
@@ -64,6 +96,7 @@ pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
         "claim" => claim_with_history(shown),
         "certificate" => certificate_with_history(shown),
         "export" => export_with_history(shown),
+        "invoice" => invoice(shown),
         _ => consignment(shown),
     })?;
     Ok(Outcome::Done)
@@ -74,8 +107,16 @@ fn operation(kind: &str) -> &'static str {
     if kind == "claim" { "look" } else { "show" }
 }
 
+/// Returns the question; only another language than English is named.
+fn asked(kind: &str, number: &str, lang: Lang) -> Value {
+    match lang {
+        Lang::En => json!({ kind: number }),
+        other => json!({ kind: number, "lang": other.code() }),
+    }
+}
+
 /// Shows each paper of a consignment in full.
-fn whole_consignment(client: &Client, shown: &Value) -> Result<Value> {
+fn whole_consignment(client: &Client, shown: &Value, lang: Lang) -> Result<Value> {
     let mut claims: Vec<String> = rows(&shown["claims"]).map(|row| text(&row["claim"])).collect();
     claims.dedup();
     let lists = [
@@ -86,7 +127,7 @@ fn whole_consignment(client: &Client, shown: &Value) -> Result<Value> {
     let mut papers = Vec::new();
     for (kind, numbers) in lists {
         for number in numbers {
-            let paper = client.operate(CUSTOMS, operation(kind), &json!({ kind: number }))?;
+            let paper = client.operate(CUSTOMS, operation(kind), &asked(kind, &number, lang))?;
             papers.push(json!({ "kind": kind, "paper": paper }));
         }
     }
@@ -150,8 +191,12 @@ pub(super) fn claim(shown: &Value) -> String {
         let _ = writeln!(lines, "  proposal     {verdict}: {said}");
     }
     for item in rows(&shown["items"]) {
-        lines.push_str(&claim_item(item));
+        lines.push_str(&match translated::language(shown) {
+            Language::En => claim_item(item),
+            other => translated::item(item, other),
+        });
     }
+    lines.push_str(&translated::note(shown));
     lines + &reading(shown)
 }
 
@@ -394,6 +439,45 @@ fn export_with_history(shown: &Value) -> String {
     );
     let risk = if shown["risk"].is_null() { String::new() } else { risk::scored(&shown["risk"]) };
     lines + &newest_flags(shown) + &handed::responses(shown) + &risk + &papers(shown)
+}
+
+fn invoice(shown: &Value) -> String {
+    let mut lines = format!("Invoice {}\n", text(&shown["invoice"]));
+    for certificate in rows(&shown["certificates"]) {
+        let items: Vec<_> = rows(&certificate["items"])
+            .map(|item| format!("item {}: {}", text(&item["item"]), measure(&item["quantity"])))
+            .collect();
+        let _ = writeln!(
+            lines,
+            "  certificate  {} of {}, {}: {}; exporter {}",
+            text(&certificate["number"]),
+            text(&certificate["country"]),
+            text(&certificate["standing"]),
+            items.join(", "),
+            name_or_number(&certificate["exporter"]),
+        );
+    }
+    for export in rows(&shown["exports"]) {
+        let _ = writeln!(
+            lines,
+            "  export       {} of {}, {}; exporter {}",
+            text(&export["number"]),
+            text(&export["country"]),
+            text(&export["state"]),
+            name_or_number(&export["exporter"]),
+        );
+    }
+    for claim in rows(&shown["claims"]) {
+        let items: Vec<_> = rows(&claim["items"])
+            .map(|item| {
+                let (number, state) = (text(&item["item"]), text(&item["state"]));
+                format!("item {number} on {}, {state}", text(&item["certificate"]))
+            })
+            .collect();
+        let (number, filed) = (text(&claim["claim"]), text(&claim["filed"]));
+        let _ = writeln!(lines, "  claim        {number}, filed {filed}: {}", items.join("; "));
+    }
+    lines
 }
 
 fn consignment(shown: &Value) -> String {
