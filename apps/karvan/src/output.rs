@@ -81,8 +81,14 @@ mod tests {
     fn hidden_characters_are_taken_out_and_told() {
         for (text, expected) in [
             ("plain\n", "plain\n"),
-            ("\u{2067}اردو \u{2068}7408\u{2069}\u{2069}\n", "\u{2067}اردو \u{2068}7408\u{2069}\u{2069}\n"),
-            ("a\u{202e}b\u{1b}[31m", "ab[31m\n(2 hidden characters are not shown; --json has them)\n"),
+            (
+                "\u{2067}اردو \u{2068}7408\u{2069}\u{2069}\n",
+                "\u{2067}اردو \u{2068}7408\u{2069}\u{2069}\n",
+            ),
+            (
+                "a\u{202e}b\u{1b}[31m",
+                "ab[31m\n(2 hidden characters are not shown; --json has them)\n",
+            ),
             ("x\u{200b}\r\n", "x\n(2 hidden characters are not shown; --json has them)\n"),
         ] {
             assert_eq!(harmless(text.to_owned()), expected);

@@ -143,7 +143,9 @@ fn converted(shown: &Value) -> String {
 
 fn files_of(shown: &Value) -> String {
     let lines: Vec<_> = rows(&shown["tables"])
-        .map(|row| ["version", "published", "rates", "authority", "by"].map(|name| text(&row[name])))
+        .map(|row| {
+            ["version", "published", "rates", "authority", "by"].map(|name| text(&row[name]))
+        })
         .collect();
     let parities = lines_of(rows(&shown["parities"]), "USD");
     format!(

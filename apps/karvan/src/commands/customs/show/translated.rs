@@ -16,9 +16,7 @@ pub(super) fn language(shown: &Value) -> Language {
 
 /// Returns one claimed item.
 pub(super) fn item(item: &Value, language: Language) -> String {
-    let word = |group: &str, value: &Value| {
-        language.say(&format!("{group}.{}", text(value)), &[])
-    };
+    let word = |group: &str, value: &Value| language.say(&format!("{group}.{}", text(value)), &[]);
     let label = |name: &str| language.say(&format!("label.{name}"), &[]);
     let mut lines = Vec::new();
     let (number, light) = (text(&item["item"]), word("light", &item["light"]));
@@ -51,9 +49,9 @@ pub(super) fn item(item: &Value, language: Language) -> String {
     if !duty.is_empty() {
         lines.push((1, format!("{}: {duty}", label("duty"))));
     }
-    let set = lines.into_iter().map(|(depth, line)| {
-        format!("{}{}\n", "  ".repeat(depth), language.line(&line))
-    });
+    let set = lines
+        .into_iter()
+        .map(|(depth, line)| format!("{}{}\n", "  ".repeat(depth), language.line(&line)));
     format!("\n{}", set.collect::<String>())
 }
 
