@@ -598,7 +598,7 @@ impl Subsystem for Customs {
             "verify" => verifying::open(self, cx, caller, input),
             "answer" => verifying::asked::answer(self, cx, caller, input),
             "conclude" => verifying::conclude(self, cx, caller, input),
-            "look" => audit::look(self, cx, caller, input),
+            "look" => language::speaking(input, |input| audit::look(self, cx, caller, input)),
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),
