@@ -24,6 +24,24 @@ const BENCHES: &[Bench] = &[
         record: "bench/FIGURES.md",
     },
     Bench {
+        name: "claims",
+        about: "claims against 100,000 certificates and export declarations; see the example's \
+                text for a million",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-customs",
+            "--example",
+            "claim_speed",
+            "--",
+            "100000",
+        ],
+        record: "bench/FIGURES.md",
+    },
+    Bench {
         name: "documents",
         about: "documents end to end between two nodes: rate, processor time, memory",
         argv: &[

@@ -38,7 +38,7 @@ use self::source::{REPORT_SUFFIX, Source};
 use super::{CUSTOMS, rows, text};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::output::{self, Output};
 
 /// Batches that wait for the node.
@@ -309,8 +309,13 @@ impl Session<'_> {
                 Value::from(name.as_str()),
                 batch.records.join(",")
             );
-            at = self.hand_in(&client, body.into_bytes(), &mut report).with_context(|| {
-                format!("import {name} was interrupted; the same command goes on at record {at}")
+            at = self.hand_in(&client, body.into_bytes(), &mut report).map_err(|error| {
+                if failure::kind(&error) != ErrorKind::PeerUnavailable {
+                    return error;
+                }
+                error.context(format!(
+                    "import {name} was interrupted; the same command goes on behind record {at}"
+                ))
             })?;
         }
         self.take_up(&client, &name, at, &mut report)?;
