@@ -14,8 +14,9 @@ use karvan_types::Timestamp;
 
 /// Items of the declaration that is read, unless given.
 const ITEMS: usize = 2_000;
-/// Times each text is read.
+/// Least times that each text is read, and least seconds of computing that this takes.
 const ROUNDS: u32 = 20;
+const SECONDS: f64 = 0.5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let items = std::env::args().nth(1).map_or(Ok(ITEMS), |text| text.parse())?;
@@ -73,20 +74,19 @@ fn computed() -> f64 {
     first.map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
 }
 
-/// Reads a text many times and prints the best round.
+/// Reads a text many times and prints the mean. The system counts in ticks of some milliseconds, so
+/// a single round may take none.
 fn measure(
     name: &str,
     bytes: usize,
     mut read: impl FnMut() -> Result<usize, Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut best = f64::MAX;
-    let mut found = 0;
-    for _ in 0..ROUNDS {
-        let start = computed();
+    let (mut found, mut rounds, start) = (read()?, 0, computed());
+    while rounds < ROUNDS || computed() - start < SECONDS {
         found = read()?;
-        best = best.min(computed() - start);
+        rounds += 1;
     }
-    let rate = bytes as f64 / best / 1e6;
+    let rate = bytes as f64 * f64::from(rounds) / (computed() - start) / 1e6;
     writeln!(stdout(), "{name:28} {bytes:>9} bytes  {rate:>7.1} MB/s  ({found})")?;
     Ok(())
 }
