@@ -246,6 +246,9 @@ pub(super) struct Tags(Vec<String>);
 
 /// Reads a list of tags.
 pub(super) fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+    if headers.get(name).is_some_and(|value| value.is_empty()) {
+        return Ok(None);
+    }
     let Some(text) = field(headers, name)? else { return Ok(None) };
     let tags = text.split(',').map(|tag| tag.strip_prefix(' ').unwrap_or(tag).to_owned());
     let tags: Vec<String> = tags.collect();

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{KEY_CHARS_MAX, LANGUAGE_CHARS_MAX};
 use crate::interface::{At, Endpoint, Method};
 
-/// `*`, or tags as `ETag` gives them, with commas between.
+/// `*`, or tags as `ETag` gives them, with commas between; an empty list counts as none.
 const TAGS: &str =
-    concat!(r#"^(\*|(W/)?"[!#-+\--~]{0,64}""#, r#"(, ?(W/)?"[!#-+\--~]{0,64}"){0,9})$"#);
+    concat!(r#"^(|\*|(W/)?"[!#-+\--~]{0,64}""#, r#"(, ?(W/)?"[!#-+\--~]{0,64}"){0,9})$"#);
 
 /// The statuses of refusals, each with its name, what it means, and an example: code and text.
 const REFUSALS: [(u16, &str, &str, &str, &str, &str); 14] = [

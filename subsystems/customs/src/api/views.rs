@@ -380,8 +380,8 @@ pub(super) struct QuotaView {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct DecisionRequest {
-    /// What is decided: `grant`, `grant-in-part`, `deny` or `query`.
-    #[schemars(extend("enum" = ["grant", "grant-in-part", "deny", "query"]))]
+    /// What is decided; `provisional` releases the goods under a security.
+    #[schemars(extend("enum" = ["grant", "grant-in-part", "deny", "query", "provisional"]))]
     pub(super) decision: String,
     /// Coded reason; needed when the proposal is not followed.
     pub(super) reason: Option<String>,
@@ -390,6 +390,11 @@ pub(super) struct DecisionRequest {
     pub(super) text: Option<String>,
     /// How much is granted, for `grant-in-part`.
     pub(super) quantity: Option<Quantity>,
+    /// For `provisional`: kind, reference, amount and last day of the security.
+    pub(super) security: Option<serde_json::Map<String, Value>>,
+    /// Whether a second officer is to confirm; `false` unless given.
+    #[schemars(default)]
+    pub(super) propose: bool,
 }
 
 /// Words for an act that needs a reason.
