@@ -162,6 +162,17 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        id: "getLedger",
+        path: "/certificates/{certificate}/ledger",
+        group: "Certificates",
+        summary: "Show the ledger of a certificate",
+        about: "What was certified, debited and left, each debit, and the cases about it.",
+        operation: "ledger",
+        parameters: &[CERTIFICATE],
+        answer: shown("LedgerView", "ledger"),
+        ..READ
+    },
+    Endpoint {
         id: "submitExportDeclaration",
         path: "/export-declarations",
         group: "Export declarations",

@@ -61,6 +61,7 @@ fn messages(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
 fn answers(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
     add::<views::Submitted>(generator, all, "Submitted");
     add::<views::CertificateView>(generator, all, "CertificateView");
+    add::<views::LedgerView>(generator, all, "LedgerView");
     add::<views::ExportView>(generator, all, "ExportView");
     add::<views::Claimed>(generator, all, "Claimed");
     add::<views::Decided>(generator, all, "Decided");

@@ -203,6 +203,22 @@ pub(super) struct CertificateView {
     pub(super) tasks: Vec<TaskView>,
 }
 
+/// The ledger of a certificate.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct LedgerView {
+    /// What is certified, debited and left, item by item.
+    pub(super) certificate: Value,
+    /// The newest debits and what was given back, oldest first.
+    pub(super) debits: Vec<Value>,
+    /// How many there are in all.
+    pub(super) debits_in_all: u64,
+    /// Cases about it: what both sides' ledgers disagree on, and suspensions.
+    pub(super) cases: Vec<Value>,
+    /// The terms by which it is debited, each with source and status.
+    pub(super) terms: Value,
+}
+
 /// An export declaration in a list.
 #[derive(JsonSchema)]
 pub(super) struct ExportSummary {

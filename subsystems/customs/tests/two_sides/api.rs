@@ -181,6 +181,7 @@ async fn record_asked(
     let asks = [
         ("decided", "decide", json!({ "claim": claim, "item": 1, "decision": "grant" })),
         ("certificate", "show", json!({ "certificate": certificate })),
+        ("ledger", "ledger", json!({ "certificate": certificate })),
         ("export", "show", json!({ "export": export })),
         ("claim", "show", json!({ "claim": claim })),
         ("consignment", "show", json!({ "consignment": ucr })),
