@@ -84,7 +84,8 @@ pub(crate) fn run(command: &Show, output: Output) -> Result<Outcome> {
     let (kind, number) =
         things.into_iter().find_map(|(kind, number)| Some((kind, number.clone()?))).unzip();
     let (kind, number) = (kind.unwrap_or_default(), number.unwrap_or_default());
-    let mut shown = client.operate(CUSTOMS, operation(kind), &asked(kind, &number, command.lang))?;
+    let mut shown =
+        client.operate(CUSTOMS, operation(kind), &asked(kind, &number, command.lang))?;
     if kind == "consignment" {
         let whole = whole_consignment(&client, &shown, command.lang)?;
         if let Some(members) = shown.as_object_mut() {
