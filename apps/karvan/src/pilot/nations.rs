@@ -119,9 +119,12 @@ impl Nation {
             grant(
                 &customs,
                 &partner,
-                &["EXD", "CXL", "UTL", "VAL", "LDG", "QRY", "RSP", "REC", "CMT"],
+                &[
+                    "EXD", "CXL", "AMD", "TRN", "UTL", "VAL", "QRY", "RSP", "LDG", "SEQ", "REC",
+                    "CMT",
+                ],
             ),
-            grant(&self.issuer()?, &partner, &["COO", "CXL", "VAL", "RSP"]),
+            grant(&self.issuer()?, &partner, &["COO", "CXL", "AMD", "VAL", "RSP"]),
             grant(&customs, &self.other().issuer()?, &["UTL", "VAL", "QRY"]),
         ])
     }
