@@ -16,7 +16,8 @@ struct Office {
 }
 
 fn record(text: &str) -> Value {
-    json!({ "place": "a.ndjson:1", "digest": Digest::of(text.as_bytes()), "content": { "text": text } })
+    let digest = Digest::of(text.as_bytes());
+    json!({ "place": "a.ndjson:1", "digest": digest, "content": { "text": text } })
 }
 
 impl Office {

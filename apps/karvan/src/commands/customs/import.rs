@@ -213,7 +213,10 @@ fn changed(records: u64) -> anyhow::Error {
 /// Writes a record as the operation wants it.
 fn write(record: Record) -> Result<String> {
     let Record { place, digest, content } = record;
-    let refused = |rule: &str, text: String| json!({ "place": place, "digest": digest, "refused": { "rule": rule, "text": text } });
+    let refused = |rule: &str, text: String| {
+        let why = json!({ "rule": rule, "text": text });
+        json!({ "place": place, "digest": digest, "refused": why })
+    };
     let value = match content {
         Content::Refused { rule, text } => refused(rule, text),
         Content::Bytes(bytes) => {
