@@ -610,7 +610,7 @@ impl Subsystem for Customs {
             "ledger-suspend" => ledgers::suspend(self, cx, caller, input),
             "tariff-import" => tariffs::import(self, cx, caller, input),
             "risk-score" => risks::rescore(self, cx, caller, input),
-            "risk-import" => risks::import(self, cx, caller, input),
+            "risk-import" => risks::profiles::import(self, cx, caller, input),
             "risk-commit" => risks::draws::commit(self, cx, caller, input),
             "risk-reveal" => risks::draws::reveal(self, cx, caller, input),
             "finding" => risks::finding(self, cx, caller, input),
@@ -674,7 +674,7 @@ impl Subsystem for Customs {
             "risk" => risks::show(self, view, input),
             "risk-lanes" => risks::lanes(self, view, input),
             "risk-stats" => risks::statistics(view, input),
-            "risk-profile" => risks::profile(self, view, input),
+            "risk-profile" => risks::profiles::profile(self, view, input),
             "rates" => rates::show(self, view, now, input),
             "mirror-consignments" | "mirror-totals" | "mirror-candidates" => {
                 mirrors::look(self, view, now, operation, input)

@@ -144,7 +144,8 @@ impl Params {
         find(&self.look, None, day)
     }
 
-    /// Returns the value of a line with freight and insurance, rounded half up to two decimals. What
+    /// Returns the value of a line with freight and insurance, rounded half up to two decimals.
+    /// What
     /// the terms of delivery hold already is not added again; without terms an export counts as
     /// free on board, an import as with both.
     pub fn with_freight(&self, line: &Line) -> Option<Decimal> {

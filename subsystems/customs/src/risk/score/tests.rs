@@ -9,7 +9,10 @@ version = "t"
 published = "2026-11-01"
 lanes = { blue = 20, yellow = 40, red = 70, status = "assumed", source = "made for this test" }
 draw = { per_mille = 30, lane = "yellow", status = "assumed", source = "made for this test" }
-windows = { history_days = 90, parallel_days = 30, status = "assumed", source = "made for this test" }
+windows.history_days = 90
+windows.parallel_days = 30
+windows.status = "assumed"
+windows.source = "made for this test"
 "#;
 
 fn rule(id: &str, rest: &str) -> String {
@@ -111,14 +114,14 @@ fn what_is_wrong_is_told_with_line_rule_and_remedy() {
     let with = |from: &str, to: &str| rule("r", &good.replace(from, to));
     for (rules, wanted) in [
         (String::new(), "0 rules"),
-        (with("items", "itmes"), "line 9: rule `r`: `itmes` is no fact; facts are"),
+        (with("items", "itmes"), "line 12: rule `r`: `itmes` is no fact; facts are"),
         (with("at-least", "any-of"), "cannot be tested with `any-of`"),
         (with("\"1\"", "\"1e3\""), "plain decimal"),
         (with("\"1\"", "\"-1\""), "plain decimal"),
         (with("value = \"1\"", "values = [\"1\"]"), "plain decimal"),
         (with("points = 5", "points = 500"), "500 points"),
         (with("points = 5", "points = 0"), "changes nothing"),
-        (with("points = 5", "points = 5.5"), "line 14"),
+        (with("points = 5", "points = 5.5"), "line 17"),
         (with("words", "{secret}"), "`{secret}`, which is no fact"),
         (with("a sentence of words", "short"), "fewer than 10"),
         (with("points = 5", "points = 5\nuntil = \"2025-01-01\""), "ends before it begins"),
@@ -133,7 +136,7 @@ fn what_is_wrong_is_told_with_line_rule_and_remedy() {
             "0 conditions",
         ),
         (with("at-least\", value = \"1\"", "unknown\", value = \"1\""), "takes no `value`"),
-        (rule("r", good) + &rule("r", good), "line 9 has the same name on the same days"),
+        (rule("r", good) + &rule("r", good), "line 12 has the same name on the same days"),
     ] {
         let text = format!("{HEAD}{rules}");
         let problems = Profile::parse(&text).expect_err(wanted);
