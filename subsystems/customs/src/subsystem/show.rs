@@ -303,9 +303,10 @@ pub(super) fn claim_by_key(
         .map(|latest| flags(&Message::Import(Box::new(latest.content.clone())), latest.at));
     // Each item has its own proposal; a declaration without claimed items has one as a whole.
     let is_general = items.is_empty() && claim.withdrawn.is_none();
-    let proposal = is_general.then(
-        || json!({ "verdict": json_of(&Verdict::GeneralRate), "text": explain::no_preference(Language::En) }),
-    );
+    let proposal = is_general.then(|| {
+        let text = explain::no_preference(Language::En);
+        json!({ "verdict": json_of(&Verdict::GeneralRate), "text": text })
+    });
     Ok(json!({
         "document": "IMP",
         "claim": claim.id(),

@@ -182,7 +182,7 @@ fn classification(pointer: &str, entry: &Classification, problems: &mut Problems
         problems.notice(pointer, "EDITION", remedy);
     } else if edition != codes::HS_EDITION {
         let remedy = format!(
-            "the code follows edition {edition}; only HS {EARLIER_EDITION} and HS {} can be checked",
+            "the code follows edition {edition}; HS {EARLIER_EDITION} and HS {} can be checked",
             codes::HS_EDITION
         );
         problems.flag(pointer, "EDITION", remedy);
