@@ -37,6 +37,7 @@ mod rates;
 mod risk;
 mod show;
 mod tariff;
+mod timers;
 mod verification;
 
 /// Name of the sub-system.
@@ -61,6 +62,7 @@ pub(crate) enum Customs {
     #[command(subcommand)]
     Origin(origin::Origin),
     List(list::List),
+    Timers(timers::Timers),
     Import(Box<import::Import>),
     #[command(subcommand)]
     Risk(risk::Risk),
@@ -85,6 +87,7 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Rates(command) => rates::run(&command, output),
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
+        Customs::Timers(command) => timers::run(&command, output),
         Customs::Import(command) => import::run(&command, output),
         Customs::Risk(command) => risk::run(&command, output),
         Customs::Mirror(command) => mirror::run(&command, output),

@@ -214,8 +214,8 @@ fn issuer_subject(sender: &MemberId) -> String {
 /// since the goods may be in order, and both operators and an officer are told at once.
 fn not_an_issuer(cx: &mut Context<'_>, record: &MessageRecord) -> Result<(), Rejection> {
     let text = format!(
-        "{} {} was signed by {}, to whom its nation's list does not give the role {ISSUER_ROLE}. It \
-         is kept and not used. Ask the partner whether the list is out of date; if not, refuse it \
+        "{} {} was signed by {}, to whom its nation's list does not give the role {ISSUER_ROLE}. \
+         It is kept and not used. Ask the partner whether the list is out of date; if not, refuse it \
          with `karvan customs unpark`.",
         record.code, record.reference, record.sender
     );

@@ -41,8 +41,8 @@ const RIGHTS: [(DocumentType, Who, Who); 11] = [
 ];
 
 /// Refuses a document that its sender may not send to this recipient. Returns whether the sender is
-/// known to have the role that the document needs: a certificate of a member that is not known as an
-/// issuer is kept until that is cleared up, since it may be the list that is out of date.
+/// known to have the role that the document needs: a certificate of a member that is not known as
+/// an issuer is kept until that is cleared up, since it may be the list that is out of date.
 pub(super) fn check(
     customs: &Customs,
     document: &Document<'_>,

@@ -54,7 +54,9 @@ impl What {
                 ("exports", ["number", "version", "state", "ucr", "sender", "delivery"])
             }
             Self::Tasks => ("tasks", ["number", "kind", "subject", "openedAt", "text", ""]),
-            Self::Parked => ("parked", ["exchange", "code", "sender", "waitsFor", "at", ""]),
+            Self::Parked => {
+                ("parked", ["exchange", "document", "sender", "waitsFor", "at", "alarmAt"])
+            }
             Self::Overrides => {
                 ("overrides", ["claim", "item", "decision", "reason", "officer", "text"])
             }
