@@ -16,6 +16,8 @@ const NAME_BYTES_MAX: usize = 255;
 const GRANTS_MAX: usize = 1_000;
 /// Most names in one list of a grant.
 const NAMES_MAX: usize = 1_000;
+/// Longest name of a sharing level, in bytes.
+const LEVEL_BYTES_MAX: usize = 16;
 /// Longest path pattern of an endpoint, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_024;
 
@@ -63,6 +65,10 @@ pub struct Grant {
     /// How often the client may call; no limit when nothing is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<Quota>,
+    /// How much of a document the client releases, in the words of its sub-system, such as `L2`;
+    /// what the sub-system is set to when nothing is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing_level: Option<String>,
 }
 
 /// A service, or a part of it, that a client may call.
@@ -153,7 +159,8 @@ impl Grant {
     /// Starts a grant that allows nothing yet.
     pub fn new(client: MemberId, provider: MemberId) -> Self {
         let (documents, services, feeds) = Default::default();
-        Self { client, provider, documents, services, feeds, quota: None }
+        let (quota, sharing_level) = (None, None);
+        Self { client, provider, documents, services, feeds, quota, sharing_level }
     }
 
     /// Returns whether it covers a document type.
@@ -193,6 +200,13 @@ impl Grant {
             let rule = "have a method in upper case or `*`, and a path that is `**` or begins with \
                         a slash";
             return fail("services.endpoints", rule);
+        }
+        let is_level = |level: &String| {
+            (1..=LEVEL_BYTES_MAX).contains(&level.len())
+                && level.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        if !self.sharing_level.as_ref().is_none_or(is_level) {
+            return fail("sharingLevel", "is a word of at most 16 letters and digits, such as L2");
         }
         match &self.quota {
             Some(quota) if quota.calls == 0 => fail("quota", "allows at least one call"),

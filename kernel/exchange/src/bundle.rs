@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::desk::Direction;
+use crate::desk::{BODY_NOT_KEPT, Direction};
 use crate::node::{Inner, Node};
 use crate::records::{Envelope, LeafRef, Signed, StoredAnswer};
 use crate::wire;
@@ -163,9 +163,15 @@ impl Inner {
         files.add(name::DOCUMENT_BASE, known.document.base.as_str());
         files.add(name::DOCUMENT_SIGNATURE, known.document.signature.as_str());
         if known.envelope.size <= BODY_BYTES_MAX {
-            let (_, body) = self.body_of(exchange, Some(known.direction)).await?;
-            let body = body.collect().await.map_err(|error| storage(&error))?.to_bytes();
-            files.add(name::DOCUMENT_BODY, body.as_ref());
+            match self.body_of(exchange, Some(known.direction)).await {
+                Ok((_, body)) => {
+                    let body = body.collect().await.map_err(|error| storage(&error))?.to_bytes();
+                    files.add(name::DOCUMENT_BODY, body.as_ref());
+                }
+                // Its sender has it; signature and digest are in the bundle all the same.
+                Err(rejection) if rejection.code == BODY_NOT_KEPT => {}
+                Err(rejection) => return Err(rejection),
+            }
         }
         if let Some(relay) = &known.relay {
             files.add(name::RELAY_BASE, relay.signed.base.as_str());

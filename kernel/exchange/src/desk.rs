@@ -14,6 +14,8 @@ use crate::records::{Alarm, BODY, Envelope, LeafRef, Received, ReceivedState, Se
 use crate::submit::body_key;
 use crate::wire;
 
+/// Code of the refusal to show a body that a sub-system has asked not to keep.
+pub(crate) const BODY_NOT_KEPT: &str = "body-not-kept";
 /// Most documents or alarms listed at once.
 const LIST_MAX: usize = 1000;
 /// How long an agency's system may keep a leased document before it is offered again.
@@ -246,7 +248,12 @@ impl Inner {
         let key = body_key(side, exchange);
         let row = self.store.read(move |view| view.get(&BODY, &key.into())).await;
         let row = row.map_err(|error: Error| Rejection::from(error))?;
-        Ok((envelope.content_type, full(row.map(|row| row.body).unwrap_or_default())))
+        let Some(row) = row else {
+            let text = "the body is not kept: it held more than the agreement lets this side \
+                        have; its digest, signature and receipts are";
+            return Err(Rejection::new(ErrorKind::NotFound, BODY_NOT_KEPT, text));
+        };
+        Ok((envelope.content_type, full(row.body)))
     }
 
     /// Queues a dead letter again, under the same id and number, with a fresh signature when the

@@ -19,8 +19,9 @@ use karvan_subsystem::{Context, News, Progress, Rejection, Subsystem, Wanted};
 use karvan_types::{ErrorKind, ExchangeId, Timestamp};
 
 use crate::node::Inner;
-use crate::records::{Received, Sent};
-use crate::submit::NewDocument;
+use crate::records::{BODY, Received, Sent};
+use crate::release::AgreedTerms;
+use crate::submit::{NewDocument, body_key};
 
 /// How often a sub-system is asked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -38,6 +39,10 @@ impl Inner {
     ) -> Result<(), Rejection> {
         for (id, document) in wanted.documents {
             self.accept(tx, NewDocument::from_outgoing(id, document), now)?;
+        }
+        if let Some(received) = about.filter(|_| wanted.drop_body) {
+            let key = body_key('r', received.envelope.exchange);
+            tx.delete(&BODY, &key.into())?;
         }
         for warning in wanted.warnings {
             self.alarm(tx, warning.code, warning.text, about, now)?;
@@ -67,7 +72,8 @@ impl Inner {
         let told = tx.nested(&mut |tx| {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let mut ids = || ExchangeId::new(now, self.entropy.array());
-                let mut cx = Context::new(&mut *tx, now, &mut ids);
+                let terms = AgreedTerms { node: self, now };
+                let mut cx = Context::new(&mut *tx, now, &mut ids).with_terms(&terms);
                 subsystem.progressed(&mut cx, &progress)?;
                 let wanted = cx.finish();
                 self.fulfil(tx, wanted, None, now)
@@ -164,7 +170,8 @@ impl Inner {
             .write(move |tx| {
                 let result = catch_unwind(AssertUnwindSafe(|| {
                     let mut ids = || ExchangeId::new(now, inner.entropy.array());
-                    let mut cx = Context::new(&mut *tx, now, &mut ids);
+                    let terms = AgreedTerms { node: &inner, now };
+                    let mut cx = Context::new(&mut *tx, now, &mut ids).with_terms(&terms);
                     work(&*subsystem, &mut cx)?;
                     let wanted = cx.finish();
                     inner.fulfil(tx, wanted, None, now)

@@ -20,6 +20,7 @@ use crate::node::Inner;
 use crate::records::{
     Alarm, BODY, LeafRef, ReceiptOut, Received, ReceivedState, Sent, StreamRecord,
 };
+use crate::release::AgreedTerms;
 use crate::submit::body_key;
 
 /// Most documents handed over in one transaction; the rest follow in the next.
@@ -172,6 +173,7 @@ impl Inner {
     ) -> Result<Result<(), Rejection>, Error> {
         let envelope = &received.envelope;
         let roles = self.roles_of(&envelope.sender);
+        let level = self.level_of(envelope);
         let document = Document {
             exchange: envelope.exchange,
             agreement: &envelope.agreement,
@@ -180,13 +182,16 @@ impl Inner {
             recipient: &envelope.recipient,
             code: &envelope.code,
             signed_at: received.signed_at,
+            digest: envelope.digest,
+            sharing_level: level.as_deref(),
             body,
         };
         let mut outcome = Ok(());
         let nested = tx.nested(&mut |tx| {
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let mut ids = || ExchangeId::new(now, self.entropy.array());
-                let mut cx = Context::new(&mut *tx, now, &mut ids);
+                let terms = AgreedTerms { node: self, now };
+                let mut cx = Context::new(&mut *tx, now, &mut ids).with_terms(&terms);
                 subsystem.receive(&mut cx, &document)?;
                 let wanted = cx.finish();
                 self.fulfil(tx, wanted, Some(received), now)?;

@@ -20,6 +20,7 @@ mod peer_api;
 mod receipts;
 pub mod records;
 mod relay;
+mod release;
 pub mod service;
 pub mod streams;
 pub mod submit;

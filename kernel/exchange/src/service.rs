@@ -41,6 +41,7 @@ use serde_json::{Value, json as object};
 
 use crate::local_api::authorize;
 use crate::node::Inner;
+use crate::release::AgreedTerms;
 use answer::{Answer, Limit, Problem, etag};
 use idempotency::Key;
 
@@ -318,7 +319,8 @@ impl Inner {
     ) -> Result<Value, Rejection> {
         let now = self.clock.now();
         let mut ids = || ExchangeId::new(now, self.entropy.array());
-        let mut cx = Context::new(&mut *tx, now, &mut ids);
+        let terms = AgreedTerms { node: self, now };
+        let mut cx = Context::new(&mut *tx, now, &mut ids).with_terms(&terms);
         let mut output = subsystem.operate(&mut cx, caller, operation, input)?;
         let wanted = cx.finish();
         let sent: Vec<_> = wanted.documents.iter().map(|(id, _)| id.to_string()).collect();

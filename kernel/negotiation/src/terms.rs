@@ -55,6 +55,7 @@ struct Limits {
     from: Option<Timestamp>,
     until: Option<Timestamp>,
     quota: Option<Quota>,
+    sharing_level: Option<String>,
 }
 
 /// Returns what an ODRL agreement about a dataset of this kind lets its assignee do.
@@ -73,7 +74,10 @@ pub fn derive(odrl: &policy::Agreement, kind: &Kind) -> Result<Agreement, Error>
         legal_basis: limits.legal_basis.unwrap_or_else(|| LEGAL_BASIS_UNSTATED.to_owned()),
         valid_from: limits.from.unwrap_or(made),
         valid_until: limits.until.unwrap_or_else(|| made.plus(LASTS_UNSTATED)),
-        grants: vec![grant(kind, &odrl.target, provider, consumer, limits.quota)],
+        grants: vec![Grant {
+            sharing_level: limits.sharing_level,
+            ..grant(kind, &odrl.target, provider, consumer, limits.quota)
+        }],
         policy: Some(odrl.to_value()),
     };
     agreement.check().map_err(|error| Error::new(error.kind(), "policy", error.to_string()))?;
@@ -128,8 +132,14 @@ fn limits(wording: &policy::Wording, consumer: &MemberId) -> Result<Limits, Erro
     if rules.prohibitions.iter().any(forbids) {
         return Err(refuse("a prohibition of use cannot be enforced; narrow the permission"));
     }
-    let mut limits =
-        Limits { purpose: None, legal_basis: None, from: None, until: None, quota: None };
+    let mut limits = Limits {
+        purpose: None,
+        legal_basis: None,
+        from: None,
+        until: None,
+        quota: None,
+        sharing_level: None,
+    };
     for constraint in &permission.constraints {
         let Constraint::Atomic(atomic) = constraint else {
             return Err(refuse(
@@ -175,6 +185,14 @@ fn take(limits: &mut Limits, atomic: &Atomic, consumer: &MemberId) -> Result<(),
         }
         (Operand::Recipient, _) => check_recipient(atomic, consumer)?,
         // What concerns a single record is judged when the record is released.
+        (Operand::SharingLevel, Some(Literal::Level(level)))
+            if matches!(atomic.operator, Operator::Eq | Operator::Lteq) =>
+        {
+            let level = level.to_string();
+            // Of two limits the lower one holds; the names rise with what is released.
+            limits.sharing_level =
+                Some(limits.sharing_level.take().map_or(level.clone(), |known| known.min(level)));
+        }
         (Operand::SharingLevel | Operand::Consent | Operand::Tlp, _) => {}
         _ => {
             let (name, operator) = (atomic.left.name(), atomic.operator.name());

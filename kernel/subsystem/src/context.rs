@@ -51,6 +51,15 @@ pub struct Wanted {
     pub documents: Vec<(ExchangeId, Outgoing)>,
     /// Alarms to raise.
     pub warnings: Vec<Warning>,
+    /// Whether the body of the document in hand is not to be kept.
+    pub drop_body: bool,
+}
+
+/// What the agreements in force say, for sub-systems that release documents in part.
+pub trait Terms {
+    /// Returns how much of a document the agreement under which it would now travel lets its
+    /// sender release, in the words of the sub-system; nothing when it does not say.
+    fn sharing_level(&self, sender: &MemberId, recipient: &MemberId, code: &str) -> Option<String>;
 }
 
 /// The transaction in hand, the instant, and the documents to send with it.
@@ -61,12 +70,42 @@ pub struct Context<'a> {
     pub now: Timestamp,
     wanted: Wanted,
     ids: &'a mut dyn FnMut() -> ExchangeId,
+    terms: Option<&'a dyn Terms>,
 }
 
 impl<'a> Context<'a> {
     /// Makes a context. `ids` supplies a fresh exchange id for each document sent.
     pub fn new(tx: &'a mut dyn Tx, now: Timestamp, ids: &'a mut dyn FnMut() -> ExchangeId) -> Self {
-        Self { tx, now, wanted: Wanted::default(), ids }
+        Self { tx, now, wanted: Wanted::default(), ids, terms: None }
+    }
+
+    /// Adds what the agreements in force say.
+    #[must_use]
+    pub fn with_terms(self, terms: &'a dyn Terms) -> Self {
+        Self { terms: Some(terms), ..self }
+    }
+
+    /// Returns how much of a document the agreement in force lets its sender release; see
+    /// [`Terms`].
+    pub fn sharing_level(
+        &self,
+        sender: &MemberId,
+        recipient: &MemberId,
+        code: &str,
+    ) -> Option<String> {
+        self.terms.and_then(|terms| terms.sharing_level(sender, recipient, code))
+    }
+
+    /// Returns the documents handed over for sending so far, each with its id, to be changed
+    /// before they are signed.
+    pub fn outgoing_mut(&mut self) -> &mut Vec<(ExchangeId, Outgoing)> {
+        &mut self.wanted.documents
+    }
+
+    /// Asks that the body of the document in hand is not kept, since it holds what this side must
+    /// not have; its digest, signature and receipts stay.
+    pub fn drop_body(&mut self) {
+        self.wanted.drop_body = true;
     }
 
     /// Hands a document over for sending; it is signed, logged and queued in this transaction.
@@ -88,16 +127,17 @@ impl<'a> Context<'a> {
         &mut self,
         work: impl FnOnce(&mut Context<'_>) -> Result<T, Rejection>,
     ) -> Result<T, Rejection> {
-        let Self { tx, now, wanted, ids } = self;
+        let Self { tx, now, wanted, ids, terms } = self;
         let (mut work, mut found) = (Some(work), None);
         let done = tx.nested(&mut |tx| {
             let Some(work) = work.take() else { return Ok(()) };
-            let mut part = Context::new(tx, *now, &mut **ids);
+            let mut part = Context { terms: *terms, ..Context::new(tx, *now, &mut **ids) };
             let result = work(&mut part);
             let kept = result.is_ok();
             if kept {
                 wanted.documents.append(&mut part.wanted.documents);
                 wanted.warnings.append(&mut part.wanted.warnings);
+                wanted.drop_body |= part.wanted.drop_body;
             }
             found = Some(result);
             if kept { Ok(()) } else { Err(Error::RolledBack("a part was refused".to_owned())) }

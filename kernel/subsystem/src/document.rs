@@ -1,6 +1,6 @@
 //! Documents as a sub-system sees them.
 
-use karvan_types::{AgreementRef, ExchangeId, MemberId, NodeId, Timestamp};
+use karvan_types::{AgreementRef, Digest, ExchangeId, MemberId, NodeId, Timestamp};
 
 use crate::Rejection;
 
@@ -34,6 +34,10 @@ pub struct Document<'a> {
     pub code: &'a str,
     /// When the sender signed it.
     pub signed_at: Timestamp,
+    /// SHA-256 of the body as signed.
+    pub digest: Digest,
+    /// How much of it the agreement lets the sender release, when it says so.
+    pub sharing_level: Option<&'a str>,
     /// The body, exactly as signed.
     pub body: &'a [u8],
 }

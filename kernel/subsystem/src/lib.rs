@@ -7,7 +7,7 @@ pub mod openapi;
 mod rejection;
 pub mod testkit;
 
-pub use context::{Caller, Context, Wanted, Warning};
+pub use context::{Caller, Context, Terms, Wanted, Warning};
 pub use document::{Document, DocumentType, News, Outgoing, Progress};
 pub use rejection::{Pointer, Rejection};
 

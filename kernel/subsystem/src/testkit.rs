@@ -6,7 +6,8 @@ use karvan_store::Store;
 use karvan_types::{AgreementRef, Digest, ExchangeId, MemberId, Timestamp};
 
 use crate::{
-    Caller, Context, Document, News, Outgoing, Progress, Rejection, Subsystem, Wanted, Warning,
+    Caller, Context, Document, News, Outgoing, Progress, Rejection, Subsystem, Terms, Wanted,
+    Warning,
 };
 
 /// Most batches of due work that one call runs.
@@ -18,6 +19,8 @@ pub struct Bench {
     store: Store,
     /// The instant of the next act.
     pub now: Timestamp,
+    /// How much the agreement lets both sides release, when it says so; see [`Terms`].
+    pub sharing_level: Option<String>,
     /// The alarms raised so far.
     pub warnings: Vec<Warning>,
     /// What was sent and has no receipt yet.
@@ -28,7 +31,15 @@ pub struct Bench {
 impl Bench {
     /// Puts a sub-system on a store that has its migrations applied.
     pub fn new(subsystem: Arc<dyn Subsystem>, store: Store, now: Timestamp) -> Self {
-        Self { subsystem, store, now, warnings: Vec::new(), sent: Vec::new(), counter: 0 }
+        Self {
+            subsystem,
+            store,
+            now,
+            sharing_level: None,
+            warnings: Vec::new(),
+            sent: Vec::new(),
+            counter: 0,
+        }
     }
 
     fn ids(&mut self) -> impl FnMut() -> ExchangeId + Send + 'static {
@@ -58,11 +69,13 @@ impl Bench {
         let (code, body) = (code.to_owned(), body.to_vec());
         let roles: Vec<String> = sender_roles.iter().map(|&role| role.to_owned()).collect();
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
+        let level = self.sharing_level.clone();
         let wanted = self
             .store
             .write(move |tx| {
                 let agreement =
                     AgreementRef { id: "test".to_owned(), version: 1, digest: Digest::of(b"test") };
+                let stated = level.clone();
                 let document = Document {
                     exchange: ids(),
                     agreement: &agreement,
@@ -71,9 +84,12 @@ impl Bench {
                     recipient: &recipient,
                     code: &code,
                     signed_at: now,
+                    digest: Digest::of(&body),
+                    sharing_level: stated.as_deref(),
                     body: &body,
                 };
-                let mut cx = Context::new(tx, now, &mut ids);
+                let terms = Agreed(level);
+                let mut cx = Context::new(tx, now, &mut ids).with_terms(&terms);
                 subsystem.receive(&mut cx, &document)?;
                 Ok::<_, Rejection>(cx.finish())
             })
@@ -90,10 +106,12 @@ impl Bench {
     ) -> Result<(serde_json::Value, Vec<Outgoing>), Rejection> {
         let (caller, operation) = (caller.clone(), operation.to_owned());
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
+        let level = self.sharing_level.clone();
         let (output, wanted) = self
             .store
             .write(move |tx| {
-                let mut cx = Context::new(tx, now, &mut ids);
+                let terms = Agreed(level);
+                let mut cx = Context::new(tx, now, &mut ids).with_terms(&terms);
                 let output = subsystem.operate(&mut cx, &caller, &operation, input)?;
                 Ok::<_, Rejection>((output, cx.finish()))
             })
@@ -126,10 +144,12 @@ impl Bench {
         work: impl FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
     ) -> Result<Vec<Outgoing>, Rejection> {
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
+        let level = self.sharing_level.clone();
         let wanted = self
             .store
             .write(move |tx| {
-                let mut cx = Context::new(tx, now, &mut ids);
+                let terms = Agreed(level);
+                let mut cx = Context::new(tx, now, &mut ids).with_terms(&terms);
                 work(&*subsystem, &mut cx)?;
                 Ok::<_, Rejection>(cx.finish())
             })
@@ -175,5 +195,14 @@ impl Bench {
         let (caller, operation) = (caller.clone(), operation.to_owned());
         let (subsystem, now) = (Arc::clone(&self.subsystem), self.now);
         self.store.read(move |view| subsystem.query(view, now, &caller, &operation, input)).await
+    }
+}
+
+/// One level for every document.
+struct Agreed(Option<String>);
+
+impl Terms for Agreed {
+    fn sharing_level(&self, _: &MemberId, _: &MemberId, _: &str) -> Option<String> {
+        self.0.clone()
     }
 }

@@ -26,6 +26,7 @@ pub mod rates;
 pub mod relief;
 pub mod risk;
 pub mod samples;
+pub mod sharing;
 pub mod states;
 pub mod subsystem;
 pub mod tariff;

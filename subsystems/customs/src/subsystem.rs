@@ -37,6 +37,7 @@ mod parking;
 mod quotas;
 mod rates;
 mod receive;
+mod releasing;
 mod responses;
 mod risks;
 mod securing;
@@ -84,6 +85,7 @@ use crate::national;
 use crate::paper::register;
 use crate::rates as exchange;
 use crate::risk::record as risk;
+use crate::sharing::{Classes, INCIDENTS, RELEASED};
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
 use crate::transport::TRANSPORTS;
@@ -103,6 +105,7 @@ pub struct Customs {
     rules: Rules,
     policy: Policy,
     ledger_terms: Terms,
+    classes: Classes,
     shelf: version::Shelf,
     clocks: Clocks,
     /// How many timers are taken at once; one after a failure.
@@ -130,6 +133,9 @@ pub enum SetupError {
     /// The terms of the ledger.
     #[error(transparent)]
     Ledger(#[from] crate::ledger::TermsError),
+    /// The release classes.
+    #[error(transparent)]
+    Classes(#[from] crate::sharing::ClassesError),
 }
 
 impl SetupError {
@@ -141,6 +147,7 @@ impl SetupError {
             Self::Mirror(error) => error.kind(),
             Self::Policy(error) => error.kind(),
             Self::Ledger(error) => error.kind(),
+            Self::Classes(error) => error.kind(),
         }
     }
 }
@@ -153,6 +160,7 @@ impl Customs {
             rules: Rules::shipped()?,
             policy: Policy::shipped()?,
             ledger_terms: Terms::shipped()?,
+            classes: Classes::shipped()?,
             shelf: version::Shelf::default(),
             clocks: Clocks::shipped()?,
             batch: AtomicUsize::new(BATCH_MAX),
@@ -214,6 +222,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { id: "customs-0005", creates: &[&CASES, &COMPARISONS, &PROGRESS] },
     Migration { id: "customs-0006", creates: &[&OVERRIDES, &SECURITIES, &VERIFICATIONS] },
+    Migration { id: "customs-0010", creates: &[&RELEASED, &INCIDENTS] },
     Migration { id: "customs-0011", creates: &[&bulk::IMPORTS, &bulk::BATCHES, &bulk::WAITING] },
     Migration {
         id: "customs-0008",
@@ -441,6 +450,13 @@ const OPERATIONS: &[Operation] = &[
          or how comparisons with the partner ended.",
     ),
     operation(
+        "sharing",
+        "customs.read",
+        false,
+        "Show which fields were left out of messages, what a partner sent though it was not \
+         agreed, what a document would lose at a level, or the class of each field.",
+    ),
+    operation(
         "ledger-compare",
         "customs.decide",
         true,
@@ -577,7 +593,8 @@ impl Subsystem for Customs {
     }
 
     fn receive(&self, cx: &mut Context<'_>, document: &Document<'_>) -> Result<(), Rejection> {
-        receive::receive(self, cx, document)
+        releasing::receive(self, cx, document)?;
+        releasing::enforce(self, cx)
     }
 
     fn operate(
@@ -587,7 +604,7 @@ impl Subsystem for Customs {
         operation: &str,
         input: Value,
     ) -> Result<Value, Rejection> {
-        match operation {
+        let output = match operation {
             "submit" => operate::submit(self, cx, caller, input),
             "interchange" => interchanges::take(self, cx, caller, input),
             "certificate" => operate::certificate(self, cx, caller, input),
@@ -617,11 +634,14 @@ impl Subsystem for Customs {
             "rates-import" => rates::import(self, cx, caller, input),
             "mirror-report" => mirrors::send(self, cx, caller, input),
             other => Err(unknown_operation(other)),
-        }
+        }?;
+        releasing::enforce(self, cx)?;
+        Ok(output)
     }
 
     fn progressed(&self, cx: &mut Context<'_>, progress: &Progress) -> Result<(), Rejection> {
-        waiting::progressed(cx, progress)
+        waiting::progressed(cx, progress)?;
+        releasing::enforce(self, cx)
     }
 
     fn due(&self, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
@@ -629,11 +649,13 @@ impl Subsystem for Customs {
     }
 
     fn run_due(&self, cx: &mut Context<'_>) -> Result<(), Rejection> {
-        timing::run_due(self, cx)
+        timing::run_due(self, cx)?;
+        releasing::enforce(self, cx)
     }
 
     fn put_off(&self, cx: &mut Context<'_>, cause: &Rejection) -> Result<(), Rejection> {
-        timing::put_off(self, cx, cause)
+        timing::put_off(self, cx, cause)?;
+        releasing::enforce(self, cx)
     }
 
     fn interface(&self) -> Option<&'static Interface> {
@@ -670,6 +692,7 @@ impl Subsystem for Customs {
             "tariff" => tariffs::explain(self, view, now, input),
             "tariffs" => tariffs::versions(self, view, input),
             "ledger" => ledgers::look(self, view, now, input),
+            "sharing" => releasing::show(self, view, now, input),
             "quota" => quotas::show(self, view, now, input),
             "risk" => risks::show(self, view, input),
             "risk-lanes" => risks::lanes(self, view, input),

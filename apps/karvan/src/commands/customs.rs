@@ -28,6 +28,7 @@ mod decide;
 mod handed;
 mod import;
 mod issue;
+mod ledger;
 mod list;
 mod mirror;
 mod officer;
@@ -35,6 +36,7 @@ mod origin;
 mod paper;
 mod rates;
 mod risk;
+mod sharing;
 mod show;
 mod tariff;
 mod timers;
@@ -63,6 +65,10 @@ pub(crate) enum Customs {
     Origin(origin::Origin),
     List(list::List),
     Timers(timers::Timers),
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    #[command(subcommand)]
+    Sharing(sharing::Sharing),
     Import(Box<import::Import>),
     #[command(subcommand)]
     Risk(risk::Risk),
@@ -88,6 +94,8 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
         Customs::Timers(command) => timers::run(&command, output),
+        Customs::Ledger(command) => ledger::run(&command, output),
+        Customs::Sharing(command) => sharing::run(&command, output),
         Customs::Import(command) => import::run(&command, output),
         Customs::Risk(command) => risk::run(&command, output),
         Customs::Mirror(command) => mirror::run(&command, output),

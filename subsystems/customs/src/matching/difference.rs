@@ -179,7 +179,8 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::Packages => "TotalPackageQuantity",
         Rule::AssessedBelowInvoice => "CustomsValueAmount",
         Rule::NetMass => "Commodity/GoodsMeasure/NetNetWeightMeasure",
-        Rule::ValueSoft
+        Rule::ValueNotShared
+        | Rule::ValueSoft
         | Rule::ValueHard
         | Rule::ValueHigher
         | Rule::ExportOvervalued

@@ -125,6 +125,8 @@ rules! {
     NetMass = "net-mass",
     /// The invoice value is somewhat lower than the export value.
     ValueSoft = "value-lower",
+    /// The agreement lets the partner share no values, so the value is compared with nothing.
+    ValueNotShared = "value-not-shared",
     /// The invoice value is far lower than the export value: under-invoicing.
     ValueHard = "under-invoicing",
     /// The invoice value is far above the export value.

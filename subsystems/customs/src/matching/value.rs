@@ -8,7 +8,7 @@ use super::{Case, Findings, Papers, Rule, goods};
 use crate::certificate::Certificate;
 use crate::codes::units;
 use crate::invoice::plain;
-use crate::messages::{CertificateFlag, InvoiceReference};
+use crate::messages::{CertificateFlag, InvoiceReference, SharingLevel};
 
 /// Values are shown with two decimals, as both currencies have.
 const SHOWN_PLACES: u32 = 2;
@@ -16,6 +16,19 @@ const SHOWN_PLACES: u32 = 2;
 pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
     look_at_value(case, findings);
     look_at_invoice(case, findings);
+    look_at_unshared(case, findings);
+}
+
+/// Says so when the level of the agreement is the reason why no value can be compared.
+fn look_at_unshared(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let level = case.export.and_then(|export| export.content()).map(|c| c.header.sharing_level);
+    let certified = case.certificate_item().is_some_and(|item| item.fob_value.is_some());
+    if let (Some(SharingLevel::L1), Some(invoiced)) = (level, invoiced_value(case))
+        && exported_value(case).is_none()
+        && !certified
+    {
+        findings.add(Rule::ValueNotShared, Papers::new().export("L1").claim(invoiced));
+    }
 }
 
 /// Returns the value of the claimed goods as the export declaration states it.

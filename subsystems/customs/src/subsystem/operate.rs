@@ -3,7 +3,7 @@
 //! Not here: `claim` (`super::claiming`), `decide` and `reopen` (`super::decide`).
 
 use karvan_subsystem::{Caller, Context, Pointer, Rejection};
-use karvan_types::{Digest, ErrorKind, MemberId};
+use karvan_types::{ErrorKind, MemberId};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming};
 use super::receive::{refusals, subject_of};
 use super::xml::{Read, read_response, read_xml};
-use super::{Customs, amending, claiming, responses, show};
+use super::{Customs, amending, claiming, releasing, responses, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
 use crate::messages::{
@@ -229,8 +229,7 @@ fn hand_in(
     message: &Message,
 ) -> Result<Published, Rejection> {
     let header = message.header();
-    let body = message.to_canonical().map_err(|error| answer::unreadable(&error))?;
-    let digest = Digest::of(&body);
+    let digest = releasing::digest(customs, cx, &caller.member, message)?;
     let code = message.document_type().code();
     let earlier =
         MessageRecord::of_reference(cx.tx, &caller.member, &header.functional_reference_id)?;
@@ -245,12 +244,15 @@ fn hand_in(
         );
         return Err(refuse(ErrorKind::Conflict, "reference-reused", text));
     }
-    let errors = refusals(message, cx.now);
+    let mut errors = refusals(message, cx.now);
+    // What the level does not release is left out when it is sent, and kept here.
+    errors.retain(|error| error.rule != "SHARING");
     if !errors.is_empty() {
         return Err(invalid(errors));
     }
     let subject = subject_of(customs, &caller.member, message);
     let sent = answer::send(cx, &caller.member, &customs.config.partner, message, &subject)?;
+    let sent = releasing::released(customs, cx, sent)?;
     let (by, exchange) = (signed_by(caller), sent.exchange);
     let incoming =
         Incoming { exchange, sender: &caller.member, delivery: Delivery::Sent, by: &by, digest };

@@ -76,7 +76,14 @@ pub(super) fn share(
     claim: &Claim,
     item: &GoodsItem,
 ) -> Result<Option<QuotaShare>, Rejection> {
-    let Some((Some(quota), ..)) = of_item(customs, tariff, claim, item) else { return Ok(None) };
+    let Some((quota, id, day)) = of_item(customs, tariff, claim, item) else { return Ok(None) };
+    let Some(quota) = quota else {
+        // Before or after the period there is nothing to share out.
+        let unit = stated_quantities(item).next().map(|stated| stated.unit.clone());
+        let nothing = Quantity { value: Decimal::ZERO, unit: unit.unwrap_or_default() };
+        let account = format!("{}:{id}, which has no period on {day}", tariff.country);
+        return Ok(Some(QuotaShare { account, asked: nothing.clone(), allocated: nothing }));
+    };
     let account = quota.account(&tariff.country);
     let requests = quota::requests_of(view, &account, &item_key(&claim.id(), item.sequence))?;
     let sum = |values: &mut dyn Iterator<Item = Decimal>| Quantity {

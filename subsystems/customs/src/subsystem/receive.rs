@@ -2,7 +2,7 @@
 
 use karvan_store::Range;
 use karvan_subsystem::{Caller, Context, Document, Rejection};
-use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId};
+use karvan_types::{ErrorKind, ExchangeId, MemberId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ pub(super) fn receive(
         at: cx.now,
         state: MessageState::Accepted,
         errors: Vec::new(),
-        digest: Digest::of(document.body),
+        digest: document.digest,
         raw: String::from_utf8_lossy(document.body).into_owned(),
     };
     if let Some(seen) = seen_before(cx, &record)? {
@@ -384,7 +384,7 @@ fn validation(
         at: cx.now,
         state: MessageState::Accepted,
         errors: content.errors.clone(),
-        digest: Digest::of(document.body),
+        digest: document.digest,
         raw: String::from_utf8_lossy(document.body).into_owned(),
     };
     // What was sent again has been sent more than once under its reference.

@@ -16,6 +16,7 @@ mod refusals;
 mod risk;
 mod rules;
 mod samples;
+mod sharing;
 mod tariffs;
 mod verification;
 mod words;

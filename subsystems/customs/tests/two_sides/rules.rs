@@ -351,8 +351,9 @@ async fn a_misread_number_is_suggested() {
 /// Rules that neither the samples nor the tables above name: today's tariff has no covered line
 /// whose general rates are all as low as the preferential ones, and the shipped rules of origin
 /// none that only a person can read (the tests of `matching::origin` have one); the silent partner
-/// is in `choreography`.
-const ELSEWHERE: [Rule; 3] = [Rule::GeneralRateNotHigher, Rule::OriginOpen, Rule::PartnerSilent];
+/// is in `choreography`, values that are not shared in `sharing`.
+const ELSEWHERE: [Rule; 4] =
+    [Rule::GeneralRateNotHigher, Rule::OriginOpen, Rule::PartnerSilent, Rule::ValueNotShared];
 
 #[test]
 fn every_rule_is_named_by_a_test() {
