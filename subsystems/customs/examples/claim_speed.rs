@@ -27,6 +27,7 @@ use karvan_customs::export::Export;
 use karvan_customs::messages::{FunctionCode, Message, SharingLevel};
 use karvan_customs::relief::DEFAULT_IMPORTER;
 use karvan_customs::samples::{Consignment, each};
+use karvan_customs::states::Status;
 use karvan_customs::subsystem::{Config, Customs};
 use karvan_store::{SqliteStore, Store};
 use karvan_subsystem::{Caller, Context, Rejection, Subsystem};
@@ -98,12 +99,12 @@ fn papers(consignment: &Consignment) -> Outcome<(Certificate, Export)> {
     };
     let number = CertificateNumber::parse(&coo.header.id)?;
     let issuer: MemberId = "AZ/GOV/AMCM".parse()?;
-    let certificate = Certificate::new(number, issuer, Delivery::Received, version(at, *coo));
+    let certificate = Certificate::new(number, issuer, Delivery::Received, version(at, *coo))?;
     let export = Export {
         number: exd.header.id.clone(),
         country: "AZ".parse()?,
         sender: "AZ/GOV/SCC/customs".parse()?,
-        cancelled: false,
+        status: Status::default(),
         delivery: Delivery::Received,
         versions: vec![version(at, *exd)],
     };
