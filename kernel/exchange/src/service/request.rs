@@ -246,7 +246,7 @@ pub(super) struct Tags(Vec<String>);
 
 /// Reads a list of tags.
 pub(super) fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
-    if headers.get(name).is_some_and(|value| value.is_empty()) {
+    if headers.get(name).is_some_and(http::HeaderValue::is_empty) {
         return Ok(None);
     }
     let Some(text) = field(headers, name)? else { return Ok(None) };
