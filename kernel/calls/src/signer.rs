@@ -3,8 +3,8 @@
 //!
 //! A signature and its verification are the dearest parts of a call. Under load the messages that
 //! one key is to sign gather for a moment and are signed as the leaves of one tree
-//! (`karvan_trust::message`, batches); each is still proven alone. A message that nobody can join is
-//! not made to wait.
+//! (`karvan_trust::message`, batches); each is still proven alone. A message that nobody can join
+//! is not made to wait.
 //!
 //! Invariants: what gathers is signed, also when those who wait for it are gone; a batch holds
 //! messages of one key.

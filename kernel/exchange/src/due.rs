@@ -160,11 +160,14 @@ impl Inner {
     }
 
     /// Runs a part of a sub-system in a transaction; a defect in it is a failure like any other.
-    async fn batch(
+    async fn batch<W>(
         self: &Arc<Self>,
         subsystem: &Arc<dyn Subsystem>,
-        work: impl FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
-    ) -> Result<(), Rejection> {
+        work: W,
+    ) -> Result<(), Rejection>
+    where
+        W: FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
+    {
         let (inner, subsystem, now) = (Arc::clone(self), Arc::clone(subsystem), self.clock.now());
         self.store
             .write(move |tx| {

@@ -139,10 +139,10 @@ impl Bench {
         Ok(sent)
     }
 
-    async fn batch(
-        &mut self,
-        work: impl FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
-    ) -> Result<Vec<Outgoing>, Rejection> {
+    async fn batch<W>(&mut self, work: W) -> Result<Vec<Outgoing>, Rejection>
+    where
+        W: FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
+    {
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
         let level = self.sharing_level.clone();
         let wanted = self

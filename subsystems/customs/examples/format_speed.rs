@@ -1,4 +1,5 @@
-//! Prints how many megabytes each format reads in a second of computing, on data that it makes itself.
+//! Prints how many megabytes each format reads in a second of computing, on data that it makes
+//! itself.
 //!
 //! `cargo run --release -p karvan-customs --example format_speed [items]`
 

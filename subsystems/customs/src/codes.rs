@@ -107,14 +107,14 @@ static CURRENCY_SPELLINGS: LazyLock<Box<[(&str, &str)]>> = LazyLock::new(|| {
 /// What took the place of a withdrawn currency.
 struct Successor {
     code: &'static str,
-    successor: &'static str,
+    becomes: &'static str,
     /// Units of the withdrawn currency for one of the successor.
     units: &'static str,
 }
 
 static SUCCESSORS: LazyLock<Box<[Successor]>> = LazyLock::new(|| {
     table(include_str!("../data/currency-successors.tsv"), |row| {
-        Some(Successor { code: row.next()?, successor: row.next()?, units: row.next()? })
+        Some(Successor { code: row.next()?, becomes: row.next()?, units: row.next()? })
     })
 });
 
@@ -145,7 +145,7 @@ pub fn currency_by_spelling(spelling: &str) -> Option<&'static Currency> {
 pub fn withdrawn(currency: &Currency) -> String {
     let (code, date) = (currency.code, currency.withdrawn.unwrap_or("the past"));
     match find(&SUCCESSORS, |row| row.code, code) {
-        Some(Successor { successor, units, .. }) => {
+        Some(Successor { becomes: successor, units, .. }) => {
             format!(
                 "{code} was withdrawn in {date}; convert into {successor}, 1 for {units} {code}"
             )
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!((HS.len(), COUNTRIES.len()), (5_612, 249));
         for row in SUCCESSORS.iter() {
             assert!(currency(row.code).is_some_and(|c| c.withdrawn.is_some()), "{}", row.code);
-            assert!(currency(row.successor).is_some_and(|c| c.withdrawn.is_none()), "{}", row.code);
+            assert!(currency(row.becomes).is_some_and(|c| c.withdrawn.is_none()), "{}", row.code);
             assert!(karvan_types::amount::parse_decimal(row.units).is_ok(), "{}", row.code);
         }
         for (spelling, code) in CURRENCY_SPELLINGS.iter() {

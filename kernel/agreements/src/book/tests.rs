@@ -27,6 +27,7 @@ fn agreement() -> Agreement {
             }],
             feeds: vec!["urn:karvan:feed:rates".to_owned()],
             quota: Some(Quota { calls: 2, per: Period::Hour }),
+            sharing_level: None,
         }],
         policy: None,
     }

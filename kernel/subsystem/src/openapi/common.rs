@@ -217,7 +217,10 @@ pub(super) fn parameter(name: &str) -> Value {
 
 /// Returns the headers, by name.
 pub(super) fn headers() -> Value {
-    let text = |about: &str, example: &str| json!({ "description": about, "schema": { "type": "string" }, "example": example });
+    let text = |about: &str, example: &str| {
+        let schema = json!({ "type": "string" });
+        json!({ "description": about, "schema": schema, "example": example })
+    };
     json!({
         "RequestId": text(
             "Names the request in the node's log: yours, or one of the node.",
@@ -296,7 +299,7 @@ pub(super) fn security() -> Value {
         },
         "certificate": {
             "type": "mutualTLS",
-            "description": "A client certificate whose SHA-256 the operator registered for a token.",
+            "description": "A client certificate that the operator registered for a token.",
         },
     })
 }

@@ -26,7 +26,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "type": "integer", "minimum": 1,
                     "description": "Grows and never repeats: the way to know one that came twice.",
                 },
-                "data": { "type": "object", "description": "Subject, path, who and what in words." },
+                "data": { "type": "object", "description": "Subject, path, who, what in words." },
             },
         },
         "Lease": {
@@ -187,7 +187,7 @@ pub(super) fn webhooks(subsystem: &str) -> Value {
             "summary": "The node tells your system what happened",
             "description": "Posted to the address in the operator's configuration, in order, \
                 signed as Standard Webhooks 1.0 says. Any answer of class 2xx takes it; 400 to 499 \
-                other than 408, 425 and 429 makes it a dead letter; everything else is tried again.",
+                other than 408, 425 and 429 makes it a dead letter; all else is tried again.",
             "security": [],
             "parameters": [
                 field("webhook-id", "Names the notice; the same each time it is tried.",

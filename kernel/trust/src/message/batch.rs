@@ -43,8 +43,8 @@ pub(super) fn has_length(signature: &[u8], is_batched: bool) -> bool {
     }
 }
 
-/// Signs messages of one key at once; returns for each leaf, in order, what its message is completed
-/// with. There are 1 to [`BATCH_MESSAGES_MAX`] leaves.
+/// Signs messages of one key at once; returns for each leaf, in order, what its message is
+/// completed with. There are 1 to [`BATCH_MESSAGES_MAX`] leaves.
 pub fn sign_batch(
     leaves: &[Digest],
     key: &KeyId,

@@ -270,7 +270,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         group: "Claims",
         summary: "Decide about a claimed item",
         about: "Matches anew, debits the certificate, records the decision and tells the partner, \
-            in one act. A grant against a red match waits for a second officer. Against the proposal `reason` and `text` are needed. Send `If-Match` with \
+            in one act. A grant against a red match waits for a second officer. Against the \
+            proposal `reason` and `text` are needed. Send `If-Match` with \
             the `ETag` of the claim to decide only what the officer has seen.",
         operation: "decide",
         parameters: &[CLAIM, ITEM],

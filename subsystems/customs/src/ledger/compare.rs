@@ -111,7 +111,10 @@ fn words(ours: &Side, theirs: &Side, difference: &Difference) -> String {
         && difference.missing_here.is_empty()
         && difference.unequal.is_empty()
     {
-        text.push_str("; the debits agree as far as both told them, so compare the certified quantities and versions");
+        text.push_str(
+            "; the debits agree as far as both told them, so compare the certified quantities and \
+             versions",
+        );
     }
     text
 }

@@ -123,6 +123,7 @@ fn what_is_released_is_a_valid_message_without_anything_above_the_level() {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "what is compared is a temporary")]
 fn check(document: DocumentType, level: SharingLevel, message: Value, expected: (Value, &[&str])) {
     let mut found = message;
     let left_out = strip(&classes(), document, &mut found, level);
@@ -138,7 +139,8 @@ fn what_becomes_empty_goes_too_and_what_nobody_classed_is_never_released() {
         export,
         SharingLevel::L1,
         json!({ "GoodsShipment": { "GovernmentAgencyGoodsItem": [
-            { "SequenceNumeric": 1, "Commodity": { "InvoiceLine": { "ItemChargeAmount": amount } } },
+            { "SequenceNumeric": 1, "Commodity": {
+                "InvoiceLine": { "ItemChargeAmount": amount } } },
             { "SequenceNumeric": 2, "CustomsValuation": { "ChargeDeduction": [
                 { "ChargesTypeCode": "AE", "OtherChargeDeductionAmount": amount }] } },
         ]}}),

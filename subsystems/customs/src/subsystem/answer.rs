@@ -8,7 +8,8 @@ use crate::messages::{
     DocumentReference, FunctionCode, Header, Message, Outcome, Validation, ValidationError,
 };
 
-use super::{CONTENT_TYPE, waiting};
+use super::offers::CONTENT_TYPE;
+use super::waiting;
 
 /// UN/EDIFACT 1001: general response of customs.
 pub(super) const RESPONSE_TYPE_CODE: &str = "961";

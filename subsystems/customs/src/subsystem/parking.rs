@@ -4,9 +4,9 @@
 //! document, and after a day an officer and the operators are told. What waits is taken up the
 //! moment the document comes, however late.
 //!
-//! Bounds: at most [`WAITING_MAX`] messages wait in all, and `receive::PARKED_MAX` for one document.
-//! One more is refused by this node with the remedy to send the missing document first; its sender
-//! keeps it as a dead letter and can send it again.
+//! Bounds: at most [`WAITING_MAX`] messages wait in all, and `receive::PARKED_MAX` for one
+//! document. One more is refused by this node with the remedy to send the missing document first;
+//! its sender keeps it as a dead letter and can send it again.
 
 use karvan_store::{Range, Read};
 use karvan_subsystem::{Context, Rejection};

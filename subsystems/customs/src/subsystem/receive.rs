@@ -215,8 +215,8 @@ fn issuer_subject(sender: &MemberId) -> String {
 fn not_an_issuer(cx: &mut Context<'_>, record: &MessageRecord) -> Result<(), Rejection> {
     let text = format!(
         "{} {} was signed by {}, to whom its nation's list does not give the role {ISSUER_ROLE}. \
-         It is kept and not used. Ask the partner whether the list is out of date; if not, refuse it \
-         with `karvan customs unpark`.",
+         It is kept and not used. Ask the partner whether the list is out of date; if not, refuse \
+         it with `karvan customs unpark`.",
         record.code, record.reference, record.sender
     );
     let subject = issuer_subject(&record.sender);

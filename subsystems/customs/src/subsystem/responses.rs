@@ -2,8 +2,8 @@
 //!
 //! A response is kept with the declaration that it answers, told in its history, and opens a task
 //! when somebody has to act: a rejection, wanted documents, a correction, a cancellation, a sum to
-//! pay. It decides nothing here: the two customs services decide with `decide`, and tell each other with
-//! UTL and CXL.
+//! pay. It decides nothing here: the two customs services decide with `decide`, and tell each other
+//! with UTL and CXL.
 //!
 //! Not here: reading the XML (`crate::wco::import_response`).
 

@@ -161,8 +161,8 @@ pub(super) fn on_transport(
     Ok(())
 }
 
-/// Returns what transport reports and import declarations of a consignment say about its transport, and when the
-/// first was filed.
+/// Returns what transport reports and import declarations of a consignment say about its transport,
+/// and when the first was filed.
 fn arrivals(
     customs: &Customs,
     view: &dyn Read,

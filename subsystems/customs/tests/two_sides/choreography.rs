@@ -384,7 +384,8 @@ fn amendment(kind: &str, id: &str, version: u32, reference: &str) -> Value {
 async fn amendments_by_pointer_make_versions_and_wait_for_the_one_before() {
     let mut world = world("clean-grant");
     let (az, pk, issuer) = (world.az.clone(), world.pk.clone(), world.issuer.clone());
-    let quantity = |value: &str| json!([{ "path": "GovernmentAgencyGoodsItem[1]/quantity/value", "value": value }]);
+    let path = "GovernmentAgencyGoodsItem[1]/quantity/value";
+    let quantity = |value: &str| json!([{ "path": path, "value": value }]);
     let mut third = amendment("COO", "AZPK-2026-00001", 3, "AZ-AMD-3");
     third["values"] = quantity("19000");
     let mut second = amendment("COO", "AZPK-2026-00001", 2, "AZ-AMD-2");

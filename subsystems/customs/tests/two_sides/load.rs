@@ -29,7 +29,7 @@ const KEY: &str = "AZ:AZPK202600007";
 type Made = (String, usize, u64);
 
 /// Asks for debits until its decisions are used up; tells those that were made.
-fn office(store: &Store, name: &'static str, made: &mpsc::Sender<Made>) -> usize {
+fn office(store: &Store, name: &'static str, made: &mpsc::SyncSender<Made>) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (mut random, mut refused) = (name.len() as u64, 0);
     for number in 0..DECISIONS {
@@ -131,7 +131,7 @@ async fn counted(exchange: &mut Exchange, who: &MemberId) -> (Value, Value, Valu
 async fn two_offices_ask_ten_thousand_times() {
     let (mut exchange, pk, _) = start().await;
     let az = customs_of("AZ".parse().expect("AZ"));
-    let (sender, made) = mpsc::channel();
+    let (sender, made) = mpsc::sync_channel(1024);
     let offices = ["karachi", "lahore"].map(|name| {
         let (store, sender) = (exchange.pk.store(), sender.clone());
         thread::spawn(move || office(&store, name, &sender))

@@ -382,7 +382,10 @@ async fn a_suspended_certificate_is_not_debited() {
     let mut t = setting().await;
     let pk = t.pk.clone();
     t.claimed(1, 1_000).await;
-    let suspend = |text: &str, resume: bool| json!({ "certificate": CERTIFICATE, "text": text, "resume": resume });
+    let suspend = |text: &str, resume: bool| {
+        let certificate = CERTIFICATE;
+        json!({ "certificate": certificate, "text": text, "resume": resume })
+    };
     let act = t.exchange.act(&pk, "ledger-suspend", suspend("verification 4 is open", false)).await;
     assert_eq!(act.expect("suspended")["certificate"]["state"], "suspended");
     let shown = t.exchange.act(&pk, "show", json!({ "claim": "KAPE-HC-1" })).await.expect("shown");

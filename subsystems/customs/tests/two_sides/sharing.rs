@@ -179,7 +179,10 @@ async fn a_preview_says_what_a_document_would_lose() {
     let mut t = setting(None);
     let az = t.az.clone();
     let body = t.consignment.steps[1].input["declaration"].clone();
-    let ask = |level: Value, document: &str| json!({ "preview": { "document": document, "body": body.clone(), "level": level } });
+    let ask = |level: Value, document: &str| {
+        let body = body.clone();
+        json!({ "preview": { "document": document, "body": body, "level": level } })
+    };
     let first = t.ask(&az, ask(json!("L1"), "EXD")).await;
     assert!(fields(&first, "leftOut").contains(&"/InvoiceAmount".to_owned()), "{first}");
     assert!(first["released"]["InvoiceAmount"].is_null());

@@ -75,8 +75,8 @@ pub(crate) struct Paper {
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  karvan customs status-list --out status.jwt --dir az \
     --as AZ/GOV/AMCM \\\n    --status-url https://origin.example.az/status.jwt\n  \
-    karvan customs status-list --every 60 --out /srv/www/status.jwt --dir az --as AZ/GOV/AMCM \\\n    --status-url \
-    https://origin.example.az/status.jwt")]
+    karvan customs status-list --every 60 --out /srv/www/status.jwt --dir az --as AZ/GOV/AMCM \
+    \\\n    --status-url https://origin.example.az/status.jwt")]
 pub(crate) struct Statuses {
     /// The file to write.
     #[arg(long, value_name = "FILE")]

@@ -152,7 +152,7 @@ pub(crate) fn run(command: &Verification, output: Output) -> Result<Outcome> {
     match command {
         Verification::Open(command) => {
             let codes: Vec<_> = (command.reasons.iter())
-                .filter_map(|reason| reason.to_possible_value())
+                .filter_map(clap::ValueEnum::to_possible_value)
                 .map(|value| value.get_name().to_owned())
                 .collect();
             let mut input = json!({
