@@ -1,4 +1,4 @@
-//! How much of a document the agreements let its sender release, for the sub-systems.
+//! What the agreements let a member send, and how much of it, for the sub-systems.
 //!
 //! Not here: what a level means (the sub-system whose documents they are).
 
@@ -15,6 +15,11 @@ pub(crate) struct AgreedTerms<'a> {
 }
 
 impl Terms for AgreedTerms<'_> {
+    fn allows(&self, sender: &MemberId, recipient: &MemberId, code: &str) -> bool {
+        let book = self.node.config.agreements.book();
+        book.find_document(sender, recipient, code, self.now).is_ok()
+    }
+
     fn sharing_level(&self, sender: &MemberId, recipient: &MemberId, code: &str) -> Option<String> {
         let book = self.node.config.agreements.book();
         let allowed = book.find_document(sender, recipient, code, self.now).ok()?;

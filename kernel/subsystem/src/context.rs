@@ -55,8 +55,12 @@ pub struct Wanted {
     pub drop_body: bool,
 }
 
-/// What the agreements in force say, for sub-systems that release documents in part.
+/// What the agreements in force say, for sub-systems that release documents in part, or send some
+/// only where that is agreed.
 pub trait Terms {
+    /// Returns whether an agreement in force lets a member send documents of a type to another.
+    fn allows(&self, sender: &MemberId, recipient: &MemberId, code: &str) -> bool;
+
     /// Returns how much of a document the agreement under which it would now travel lets its
     /// sender release, in the words of the sub-system; nothing when it does not say.
     fn sharing_level(&self, sender: &MemberId, recipient: &MemberId, code: &str) -> Option<String>;
@@ -83,6 +87,13 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_terms(self, terms: &'a dyn Terms) -> Self {
         Self { terms: Some(terms), ..self }
+    }
+
+    /// Returns whether an agreement in force lets a member send documents of a type to another; a
+    /// context without [`Terms`] allows all. What is sent without it is refused by the kernel, and
+    /// the act with it.
+    pub fn allows(&self, sender: &MemberId, recipient: &MemberId, code: &str) -> bool {
+        self.terms.is_none_or(|terms| terms.allows(sender, recipient, code))
     }
 
     /// Returns how much of a document the agreement in force lets its sender release; see

@@ -21,6 +21,8 @@ pub struct Bench {
     pub now: Timestamp,
     /// How much the agreement lets both sides release, when it says so; see [`Terms`].
     pub sharing_level: Option<String>,
+    /// Types of documents that no agreement allows; see [`Terms`].
+    pub not_agreed: Vec<&'static str>,
     /// The alarms raised so far.
     pub warnings: Vec<Warning>,
     /// What was sent and has no receipt yet.
@@ -36,6 +38,7 @@ impl Bench {
             store,
             now,
             sharing_level: None,
+            not_agreed: Vec::new(),
             warnings: Vec::new(),
             sent: Vec::new(),
             counter: 0,
@@ -70,12 +73,12 @@ impl Bench {
         let roles: Vec<String> = sender_roles.iter().map(|&role| role.to_owned()).collect();
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
         let level = self.sharing_level.clone();
+        let terms = self.terms();
         let wanted = self
             .store
             .write(move |tx| {
                 let agreement =
                     AgreementRef { id: "test".to_owned(), version: 1, digest: Digest::of(b"test") };
-                let stated = level.clone();
                 let document = Document {
                     exchange: ids(),
                     agreement: &agreement,
@@ -85,10 +88,9 @@ impl Bench {
                     code: &code,
                     signed_at: now,
                     digest: Digest::of(&body),
-                    sharing_level: stated.as_deref(),
+                    sharing_level: level.as_deref(),
                     body: &body,
                 };
-                let terms = Agreed(level);
                 let mut cx = Context::new(tx, now, &mut ids).with_terms(&terms);
                 subsystem.receive(&mut cx, &document)?;
                 Ok::<_, Rejection>(cx.finish())
@@ -106,11 +108,10 @@ impl Bench {
     ) -> Result<(serde_json::Value, Vec<Outgoing>), Rejection> {
         let (caller, operation) = (caller.clone(), operation.to_owned());
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
-        let level = self.sharing_level.clone();
+        let terms = self.terms();
         let (output, wanted) = self
             .store
             .write(move |tx| {
-                let terms = Agreed(level);
                 let mut cx = Context::new(tx, now, &mut ids).with_terms(&terms);
                 let output = subsystem.operate(&mut cx, &caller, &operation, input)?;
                 Ok::<_, Rejection>((output, cx.finish()))
@@ -144,11 +145,10 @@ impl Bench {
         W: FnOnce(&dyn Subsystem, &mut Context<'_>) -> Result<(), Rejection> + Send + 'static,
     {
         let (subsystem, now, mut ids) = (Arc::clone(&self.subsystem), self.now, self.ids());
-        let level = self.sharing_level.clone();
+        let terms = self.terms();
         let wanted = self
             .store
             .write(move |tx| {
-                let terms = Agreed(level);
                 let mut cx = Context::new(tx, now, &mut ids).with_terms(&terms);
                 work(&*subsystem, &mut cx)?;
                 Ok::<_, Rejection>(cx.finish())
@@ -179,6 +179,10 @@ impl Bench {
         Ok(())
     }
 
+    fn terms(&self) -> Agreed {
+        Agreed { level: self.sharing_level.clone(), not_agreed: self.not_agreed.clone() }
+    }
+
     fn keep(&mut self, wanted: Wanted) -> Vec<Outgoing> {
         self.warnings.extend(wanted.warnings);
         self.sent.extend(wanted.documents.iter().cloned());
@@ -198,11 +202,18 @@ impl Bench {
     }
 }
 
-/// One level for every document.
-struct Agreed(Option<String>);
+/// One level for every document, and all types but these.
+struct Agreed {
+    level: Option<String>,
+    not_agreed: Vec<&'static str>,
+}
 
 impl Terms for Agreed {
+    fn allows(&self, _: &MemberId, _: &MemberId, code: &str) -> bool {
+        !self.not_agreed.contains(&code)
+    }
+
     fn sharing_level(&self, _: &MemberId, _: &MemberId, _: &str) -> Option<String> {
-        self.0.clone()
+        self.level.clone()
     }
 }

@@ -9,7 +9,7 @@ use crate::messages::{
 };
 
 use super::offers::CONTENT_TYPE;
-use super::waiting;
+use super::{Customs, waiting};
 
 /// UN/EDIFACT 1001: general response of customs.
 pub(super) const RESPONSE_TYPE_CODE: &str = "961";
@@ -58,6 +58,12 @@ pub(super) fn send(
     cx.tx.add(&record)?;
     waiting::sent(cx, &record)?;
     Ok(record)
+}
+
+/// Returns whether the agreement lets our customs send documents of a type to the partner's. What
+/// the clock sends is left out where it does not.
+pub(super) fn may_send(customs: &Customs, cx: &Context<'_>, code: &str) -> bool {
+    cx.allows(&customs.config.customs, &customs.config.partner, code)
 }
 
 /// Tells the sender of a business message that it was accepted, or what to change.

@@ -271,7 +271,12 @@ pub(super) fn monthly(
 ) -> Result<(), Rejection> {
     let today = local_date(timer.due, customs.config.nation());
     let month = month_of(today.first_of_month().yesterday().unwrap_or(today));
-    publish(customs, cx, &month, "mirror")?;
+    if answer::may_send(customs, cx, MirrorReport::DOCUMENT_TYPE) {
+        publish(customs, cx, &month, "mirror")?;
+    } else {
+        let text = format!("figures of {month} not sent, since no agreement in force allows `REC`");
+        note(cx.tx, cx.now, &format!("mirror {month}"), "mirror", text)?;
+    }
     // Months that ended while the node was down follow one after the other.
     let due = next_report(customs, timer.due);
     Ok(timers::set(cx.tx, &Timer::new(timer.kind, TIMER, TIMER, cx.now, due))?)

@@ -70,7 +70,11 @@ pub(super) fn due(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Res
     let subject = parked.waits_for;
     if timer.kind == TimerKind::ParkedAsk {
         let Some(wanted) = wanted(customs, &subject) else { return Ok(()) };
-        let text = format!("the partner is asked for {subject}, for which {} waits", timer.note);
+        let waits = format!("{subject}, for which {} waits", timer.note);
+        let text = match sequence::cannot_ask(customs, cx) {
+            Some(why) => format!("{waits}, has not come, and {why}"),
+            None => format!("the partner is asked for {waits}"),
+        };
         note(cx.tx, cx.now, &subject, "clock", text)?;
         return sequence::ask(customs, cx, &[wanted]);
     }

@@ -99,6 +99,10 @@ pub(super) fn nightly(
     cx: &mut Context<'_>,
     timer: &Timer,
 ) -> Result<(), Rejection> {
+    if cannot_ask(customs, cx).is_some() {
+        // Told from here on once the agreement allows it.
+        return set_up(customs, cx, timer.since);
+    }
     // Exchange ids begin with their instant, so keys of messages are in order of time.
     let key = |at: Timestamp| ExchangeId::new(at, [0; 10]).to_string();
     let range = Range::all(LINES_MAX).to(key(cx.now));
@@ -182,7 +186,11 @@ impl Report {
         Self { from: now, to: now, streams, wanted, unknown }
     }
 
+    /// Sends it, where the agreement lets us.
     fn send(self, customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rejection> {
+        if cannot_ask(customs, cx).is_some() {
+            return Ok(());
+        }
         let number = answer::next_reference(cx, "SEQ")?;
         let header = Header {
             function_code: FunctionCode::Original,
@@ -202,7 +210,7 @@ impl Report {
     }
 }
 
-/// Asks the partner for documents.
+/// Asks the partner for documents, where the agreement lets us.
 pub(super) fn ask(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -213,6 +221,12 @@ pub(super) fn ask(
         report.send(customs, cx)?;
     }
     Ok(())
+}
+
+/// Returns a sentence to add to what asks for documents, when the agreement does not let us ask.
+pub(super) fn cannot_ask(customs: &Customs, cx: &Context<'_>) -> Option<&'static str> {
+    let may = answer::may_send(customs, cx, SequenceReport::DOCUMENT_TYPE);
+    (!may).then_some("the partner could not be asked, since no agreement in force allows `SEQ`")
 }
 
 /// Takes the partner's report up.
@@ -374,6 +388,7 @@ fn sent(
     let nation = record.sender.instance();
     found.retain(|m| {
         m.direction == Direction::Out
+            && cx.allows(&m.sender, &m.recipient, &m.code)
             && m.state != MessageState::Rejected
             && m.recipient.instance() == nation
     });
@@ -474,7 +489,11 @@ pub(super) fn ask_for_numbers(
         let (kind, key) = (TimerKind::NumberAsked, &item.certificate);
         let timer = Timer::new(kind, &subject, key, cx.now, due);
         timers::set(cx.tx, &timer.with_note(format!("claim {}", item.claim)))?;
-        let text = format!("the partner is asked whether it knows {}", item.quote.number);
+        let number = &item.quote.number;
+        let text = match cannot_ask(customs, cx) {
+            Some(why) => format!("{number} is not known here, and {why}; ask its customs service"),
+            None => format!("the partner is asked whether it knows {number}"),
+        };
         note(cx.tx, cx.now, &claim_subject(&item.claim), "match", text)?;
         wanted.push(reference("COO", &item.quote.number.shown));
     }
@@ -482,18 +501,26 @@ pub(super) fn ask_for_numbers(
 }
 
 /// The partner did not say whether it knows a number.
-pub(super) fn no_word(cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejection> {
+pub(super) fn no_word(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    timer: &Timer,
+) -> Result<(), Rejection> {
     if cx.tx.find::<crate::certificate::Certificate>(timer.about.as_str())?.is_some() {
         return Ok(());
     }
+    let why = cannot_ask(customs, cx).map_or_else(
+        || format!("the partner has not said since {} whether it knows it", timer.since),
+        str::to_owned,
+    );
     for item in cx.tx.select::<ClaimItem>(&ClaimItem::range("by_certificate", &timer.about))? {
         if item.state.is_final() {
             continue;
         }
         let text = format!(
-            "item {}: the partner has not said since {} whether it knows the certificate; use the \
-             paper and its code, or release the goods under security",
-            item.item, timer.since
+            "item {}: the certificate has not come: {why}; use the paper and its code, or release \
+             the goods under security",
+            item.item
         );
         open_task(cx.tx, cx.now, TaskKind::PartnerQuery, &claim_subject(&item.claim), text)?;
     }
@@ -507,6 +534,10 @@ pub(super) fn compare_now(
     caller: &Caller,
 ) -> Result<serde_json::Value, Rejection> {
     must_act_for(caller, &customs.config.customs)?;
+    if cannot_ask(customs, cx).is_some() {
+        let text = "no agreement in force lets us send `SEQ` to the partner; have it added first";
+        return Err(refuse(karvan_types::ErrorKind::Forbidden, "not-agreed", text));
+    }
     let partner = customs.config.partner.as_str();
     let timer = timers::find(cx.tx, TimerKind::NightlySequence, SUBJECT, partner)?;
     let Some(timer) = timer else {

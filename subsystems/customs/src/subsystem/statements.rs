@@ -26,7 +26,7 @@ use super::{Customs, ledgers, show};
 use crate::certificate::{Certificate, CertificateNumber, Debit, Holding, LedgerItem, holdings};
 use crate::claim::ClaimItem;
 use crate::decision::DecisionRecord;
-use crate::journal::{Closing, MessageRecord};
+use crate::journal::{Closing, MessageRecord, note};
 use crate::ledger::{
     COMPARISONS, Case, CaseKind, Comparison, Difference, Finding, PROGRESS_KEY, Progress, Side,
     close_case, compare, open_case, open_cases_of,
@@ -70,6 +70,11 @@ fn set_timer(cx: &mut Context<'_>, due: Timestamp) -> Result<(), Rejection> {
 
 /// Sends the next statement of the night; the next night again while something is open.
 pub(super) fn run(customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rejection> {
+    if !answer::may_send(customs, cx, LedgerBalances::DOCUMENT_TYPE) {
+        // The next debit sets the timer again; what is untold by then is told with it.
+        let text = "balances not sent, since no agreement in force allows `LDG`";
+        return Ok(note(cx.tx, cx.now, SUBJECT, "clock", text)?);
+    }
     let (items, complete) = next(customs, cx)?;
     if !complete {
         let now = cx.now;
@@ -233,7 +238,8 @@ pub(super) fn receive(
         one(customs, cx, record, &Line { nation, content, told: line }, &mut outcome)?;
     }
     let answers = content.header.function_code == FunctionCode::Response;
-    if !answers && !outcome.differing.is_empty() {
+    let may = answer::may_send(customs, cx, LedgerBalances::DOCUMENT_TYPE);
+    if may && !answers && !outcome.differing.is_empty() {
         tell(customs, cx, &outcome.differing, FunctionCode::Response)?;
     }
     let number = cx.tx.next(COMPARISONS.name)?;

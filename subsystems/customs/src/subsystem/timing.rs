@@ -66,7 +66,7 @@ fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Re
         | TimerKind::ValidationLate => waiting::late(cx, timer),
         TimerKind::ParkedAsk | TimerKind::ParkedAlarm => parking::due(customs, cx, timer),
         TimerKind::NightlySequence => sequence::nightly(customs, cx, timer),
-        TimerKind::NumberAsked => sequence::no_word(cx, timer),
+        TimerKind::NumberAsked => sequence::no_word(customs, cx, timer),
         TimerKind::Arrival => transporting::overdue(cx, timer),
         TimerKind::PartnerSilent => silence::silent(cx, timer),
         TimerKind::VerificationReminder => verifying::answered::remind(cx, timer),

@@ -18,5 +18,6 @@ mod rules;
 mod samples;
 mod sharing;
 mod tariffs;
+mod unagreed;
 mod verification;
 mod words;
