@@ -134,7 +134,7 @@ pub fn shipped() -> Vec<Consignment> {
 }
 
 /// The files, in the order in which they are played.
-const SHIPPED: [&str; 25] = [
+const SHIPPED: [&str; 27] = [
     include_str!("../samples/01-clean-grant.json"),
     include_str!("../samples/02-partial-grant.json"),
     include_str!("../samples/03-hs-mismatch.json"),
@@ -158,6 +158,8 @@ const SHIPPED: [&str; 25] = [
     include_str!("../samples/21-export-missing.json"),
     include_str!("../samples/22-before-go-live.json"),
     include_str!("../samples/23-rice-to-azerbaijan.json"),
+    include_str!("../samples/24-transport-followed.json"),
+    include_str!("../samples/25-out-of-order.json"),
     include_str!("../samples/26-provisional-then-confirmed.json"),
     include_str!("../samples/27-verification-refuted.json"),
 ];

@@ -81,7 +81,8 @@ fn perform(desks: &Desks, consignment: &Consignment, step: &Step, again: bool) -
     for exchange in &exchanges {
         desks.await_handover(nation, *exchange)?;
     }
-    if !exchanges.is_empty() {
+    // An import tells the outcome of each record and not under which exchange it travels.
+    if !exchanges.is_empty() || step.operation == "import" {
         desks.settle()?;
     }
     let outcome = found.as_ref().map_err(|refusal| refusal.code.as_str());
