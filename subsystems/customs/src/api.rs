@@ -50,6 +50,7 @@ const GROUPS: &[Group] = &[
     Group { name: "Certificates", about: "Certificates of origin and the ledger of their use." },
     Group { name: "Export declarations", about: "What the exporting side accepted for export." },
     Group { name: "Claims", about: "Import declarations that claim a preference, and decisions." },
+    Group { name: "Verifications", about: "Questions to issuers, their deadlines and answers." },
     Group { name: "Consignments", about: "All that is known of one consignment." },
     Group { name: "Tasks", about: "What an officer must look at." },
     Group { name: "Tariff", about: "Rates with their source and status, and quotas." },

@@ -44,6 +44,17 @@ const ITEM: Parameter = Parameter {
     kind: Kind::Number { min: 1, max: 99_999 },
     ..path("item", "item", "Item of the declaration.", "1")
 };
+const VERIFICATION: Parameter = path(
+    "verification",
+    "verification",
+    "Number of the verification.",
+    "KAPE-HC-00014-02-10-2026-1-V1",
+);
+const UCR: Parameter = path("ucr", "consignment", "Unique consignment reference.", "6AZ00001");
+const CASE_STATE: Parameter =
+    query("state", Kind::Choice(&["open", "closed"]), "`open` unless given.", "open");
+const QUOTED: Parameter =
+    Parameter { at: At::Query, about: "Only those that quote this one.", ..CERTIFICATE };
 const TASK: Parameter = Parameter {
     kind: Kind::Number { min: 1, max: 9_007_199_254_740_991 },
     ..path("task", "task", "Number of the task.", "1")
@@ -72,6 +83,10 @@ const PAGES: &str = "Pages follow each other by `next`; a page may be shorter th
 
 const fn message(schema: &'static str, member: &'static str, example: &'static str) -> Body {
     Body { schema, place: Place::Member(member), example }
+}
+
+const fn whole(schema: &'static str, example: &'static str) -> Body {
+    Body { schema, place: Place::Whole, example }
 }
 
 const fn made(schema: &'static str, example: &'static str) -> Answer {
@@ -151,6 +166,18 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..WRITE
     },
     Endpoint {
+        id: "amendCertificate",
+        path: "/certificates/amendments",
+        group: "Certificates",
+        summary: "Amend a certificate",
+        about: "Changes the newest version by an amendment (AMD) that names fields by their paths, \
+            and sends the amendment to the partner's customs.",
+        operation: "certificate",
+        body: Some(message("Amendment", "amendment", "AMD")),
+        answer: made("Submitted", "certificate-amended"),
+        ..WRITE
+    },
+    Endpoint {
         id: "getCertificate",
         path: "/certificates/{certificate}",
         group: "Certificates",
@@ -207,6 +234,30 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..WRITE
     },
     Endpoint {
+        id: "amendExportDeclaration",
+        path: "/export-declarations/amendments",
+        group: "Export declarations",
+        summary: "Amend an export declaration",
+        about: "Changes the newest version by an amendment (AMD) with WCO pointers, and sends the \
+            amendment to the partner's customs.",
+        operation: "submit",
+        body: Some(message("Amendment", "amendment", "export-AMD")),
+        answer: made("Submitted", "export-amended"),
+        ..WRITE
+    },
+    Endpoint {
+        id: "reportTransport",
+        path: "/transport-reports",
+        group: "Export declarations",
+        summary: "Report departure, arrival or diversion",
+        about: "Stores a transport report (TRN) about declarations of this side and sends it to \
+            the partner's customs. Each report has a number of its own.",
+        operation: "submit",
+        body: Some(message("TransportReport", "transport", "TRN")),
+        answer: made("Submitted", "transport-reported"),
+        ..WRITE
+    },
+    Endpoint {
         id: "getExportDeclaration",
         path: "/export-declarations/{declaration}",
         group: "Export declarations",
@@ -246,7 +297,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
                 "Only those of this light.",
                 "red",
             ),
-            Parameter { at: At::Query, about: "Only those that quote this one.", ..CERTIFICATE },
+            QUOTED,
             LIMIT,
             CURSOR,
         ],
@@ -270,16 +321,12 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         group: "Claims",
         summary: "Decide about a claimed item",
         about: "Matches anew, debits the certificate, records the decision and tells the partner, \
-            in one act. A grant against a red match waits for a second officer. Against the \
-            proposal `reason` and `text` are needed. Send `If-Match` with \
-            the `ETag` of the claim to decide only what the officer has seen.",
+            in one act. Against the proposal `reason` and `text` are needed. A grant against a \
+            red match needs `propose` and waits for a second officer. Send `If-Match` with the \
+            `ETag` of the claim to decide only what the officer has seen.",
         operation: "decide",
         parameters: &[CLAIM, ITEM],
-        body: Some(Body {
-            schema: "DecisionRequest",
-            place: Place::Whole,
-            example: "decision-request",
-        }),
+        body: Some(whole("DecisionRequest", "decision-request")),
         answer: made("Decided", "decided"),
         changes: Some("getClaim"),
         ..WRITE
@@ -292,8 +339,22 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "What was debited stays debited until the next decision.",
         operation: "reopen",
         parameters: &[CLAIM, ITEM],
-        body: Some(Body { schema: "Words", place: Place::Whole, example: "words" }),
+        body: Some(whole("Words", "words")),
         answer: made("Claimed", "reopened"),
+        changes: Some("getClaim"),
+        ..WRITE
+    },
+    Endpoint {
+        id: "confirmProposal",
+        path: "/claims/{claim}/items/{item}/confirmation",
+        group: "Claims",
+        summary: "Confirm or reject a proposed grant",
+        about: "The second officer's word on a grant against a red match. Nobody confirms what \
+            they proposed, and when the match has changed since, it must be proposed anew.",
+        operation: "confirm",
+        parameters: &[CLAIM, ITEM],
+        body: Some(whole("ConfirmationRequest", "confirmation-request")),
+        answer: made("Decided", "confirmed"),
         changes: Some("getClaim"),
         ..WRITE
     },
@@ -310,14 +371,95 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        id: "openVerification",
+        path: "/claims/{claim}/items/{item}/verifications",
+        group: "Verifications",
+        summary: "Ask for the verification of a certificate",
+        about: "Sends a query (QRY) to the issuer of the certificate that the item quotes and to \
+            the partner's customs; the clock for the answer begins to run.",
+        operation: "verify",
+        parameters: &[CLAIM, ITEM],
+        body: Some(whole("VerificationRequest", "verification-request")),
+        answer: made("VerificationView", "verification-opened"),
+        ..WRITE
+    },
+    Endpoint {
+        id: "listVerifications",
+        path: "/verifications",
+        group: "Verifications",
+        summary: "List verifications",
+        about: LISTED,
+        operation: "browse",
+        fixed: &[("what", "verifications")],
+        parameters: &[
+            query("state", Kind::Text { chars_max: 30 }, "Only those that stand so.", "sent"),
+            QUOTED,
+            LIMIT,
+            CURSOR,
+        ],
+        answer: shown("VerificationPage", "verifications"),
+        ..READ
+    },
+    Endpoint {
+        id: "getVerification",
+        path: "/verifications/{verification}",
+        group: "Verifications",
+        summary: "Show a verification",
+        about: "Questions, answers, deadlines, and the evidence about the certificate.",
+        operation: "verifications",
+        parameters: &[VERIFICATION],
+        answer: shown("VerificationView", "verification"),
+        ..READ
+    },
+    Endpoint {
+        id: "answerVerification",
+        path: "/verifications/{verification}/answers",
+        group: "Verifications",
+        summary: "Answer a verification",
+        about: "Sends an answer (RSP) to who asked, for the time being (`interim`) or finally. \
+            Only a member that was asked may answer.",
+        operation: "answer",
+        parameters: &[VERIFICATION],
+        body: Some(whole("AnswerRequest", "answer-request")),
+        answer: made("VerificationView", "verification-answered"),
+        changes: Some("getVerification"),
+        ..WRITE
+    },
+    Endpoint {
+        id: "concludeVerification",
+        path: "/verifications/{verification}/conclusion",
+        group: "Verifications",
+        summary: "Close a verification",
+        about: "Says what followed from it. Decide the item first; an unanswered verification may \
+            be closed before that.",
+        operation: "conclude",
+        parameters: &[VERIFICATION],
+        body: Some(whole("Words", "words")),
+        answer: shown("VerificationView", "verification-concluded"),
+        changes: Some("getVerification"),
+        ..WRITE
+    },
+    Endpoint {
         id: "getConsignment",
         path: "/consignments/{ucr}",
         group: "Consignments",
         summary: "Show a consignment",
         about: "Declarations, certificates and claims under one unique consignment reference.",
-        parameters: &[path("ucr", "consignment", "Unique consignment reference.", "6AZ00001")],
+        parameters: &[UCR],
         answer: shown("ConsignmentView", "consignment"),
         speaks: true,
+        ..READ
+    },
+    Endpoint {
+        id: "getRisk",
+        path: "/consignments/{ucr}/risk",
+        group: "Consignments",
+        summary: "Show the risk score of a consignment",
+        about: "Lane, points, and every rule that fired with its sentence; of consignments from \
+            the partner, which never learns it.",
+        operation: "risk",
+        parameters: &[UCR],
+        answer: shown("RiskView", "risk"),
         ..READ
     },
     Endpoint {
@@ -333,6 +475,31 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        id: "listLedgerCases",
+        path: "/ledger-cases",
+        group: "Certificates",
+        summary: "List cases of the ledger",
+        about: "Where both sides' books disagree, and suspended certificates.",
+        operation: "browse",
+        fixed: &[("what", "cases")],
+        parameters: &[CASE_STATE, LIMIT, CURSOR],
+        answer: shown("CasePage", "ledger-cases"),
+        ..READ
+    },
+    Endpoint {
+        id: "listSharingIncidents",
+        path: "/sharing-incidents",
+        group: "Consignments",
+        summary: "List what the partner sent beyond the agreement",
+        about: "Each message that was stripped before storage, with the names of the fields; their \
+            values are kept nowhere.",
+        operation: "browse",
+        fixed: &[("what", "incidents")],
+        parameters: &[LIMIT, CURSOR],
+        answer: shown("IncidentPage", "sharing-incidents"),
+        ..READ
+    },
+    Endpoint {
         id: "listTasks",
         path: "/tasks",
         group: "Tasks",
@@ -341,7 +508,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         operation: "browse",
         fixed: &[("what", "tasks")],
         parameters: &[
-            query("state", Kind::Choice(&["open", "closed"]), "`open` unless given.", "open"),
+            CASE_STATE,
             query("kind", Kind::Text { chars_max: 40 }, "Only those of this kind.", "valuation"),
             LIMIT,
             CURSOR,
@@ -357,7 +524,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         about: "Says what was done about it.",
         operation: "resolve",
         parameters: &[TASK],
-        body: Some(Body { schema: "Words", place: Place::Whole, example: "words" }),
+        body: Some(whole("Words", "words")),
         answer: shown("TaskView", "task"),
         ..WRITE
     },

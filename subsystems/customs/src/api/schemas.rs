@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::views;
 use crate::messages::{
-    Amendment, Cancellation, CertificateOfOrigin, ExportDeclaration, ImportClaim,
+    Amendment, Cancellation, CertificateOfOrigin, ExportDeclaration, ImportClaim, TransportReport,
 };
 use crate::validate::{Format, format_of};
 
@@ -54,6 +54,10 @@ fn messages(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
     add::<CertificateOfOrigin>(generator, all, "CertificateOfOrigin");
     add::<Cancellation>(generator, all, "Cancellation");
     add::<Amendment>(generator, all, "Amendment");
+    add::<TransportReport>(generator, all, "TransportReport");
+    add::<views::ConfirmationRequest>(generator, all, "ConfirmationRequest");
+    add::<views::VerificationRequest>(generator, all, "VerificationRequest");
+    add::<views::AnswerRequest>(generator, all, "AnswerRequest");
     add::<views::DecisionRequest>(generator, all, "DecisionRequest");
     add::<views::Words>(generator, all, "Words");
 }
@@ -75,6 +79,11 @@ fn answers(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
     add::<views::PageOf<views::TaskView>>(generator, all, "TaskPage");
     add::<views::PageOf<views::ParkedView>>(generator, all, "ParkedPage");
     add::<views::PageOf<Value>>(generator, all, "OverridePage");
+    add::<views::VerificationView>(generator, all, "VerificationView");
+    add::<views::RiskView>(generator, all, "RiskView");
+    add::<views::PageOf<views::VerificationView>>(generator, all, "VerificationPage");
+    add::<views::PageOf<views::CaseView>>(generator, all, "CasePage");
+    add::<views::PageOf<views::IncidentView>>(generator, all, "IncidentPage");
 }
 
 /// Adds the bounds of the fields, by the name of the element that holds them.

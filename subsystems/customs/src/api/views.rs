@@ -5,6 +5,13 @@
 
 #![expect(dead_code, reason = "these types are described, never made")]
 
+mod checks;
+
+pub(super) use checks::{
+    AnswerRequest, CaseView, ConfirmationRequest, IncidentView, RiskView, VerificationRequest,
+    VerificationView,
+};
+
 use karvan_types::{Date, Quantity, Timestamp};
 use schemars::JsonSchema;
 use serde_json::Value;
@@ -320,7 +327,7 @@ pub(super) struct Claimed {
     pub(super) items: Vec<ItemView>,
 }
 
-/// A decision, recorded.
+/// A decision, recorded; or a proposal for which a second officer is awaited.
 #[derive(JsonSchema)]
 pub(super) struct Decided {
     /// Number of the declaration.
@@ -330,7 +337,9 @@ pub(super) struct Decided {
     /// Where the item stands now.
     pub(super) state: String,
     /// The record: decision, reason, officer, what was debited, what is to pay.
-    pub(super) decision: Value,
+    pub(super) decision: Option<Value>,
+    /// The proposal: what, by whom, until when it can be confirmed, how it ended.
+    pub(super) proposal: Option<Value>,
 }
 
 /// All that is known of a consignment.

@@ -14,16 +14,19 @@ use karvan_types::{ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Customs;
 use super::answer::refuse;
 use super::operate::read;
 use super::show::{certificate_summary, export_summary, item_summary, json_of};
+use super::{Customs, verifying};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::ClaimItem;
 use crate::decision::DecisionRecord;
 use crate::export::Export;
 use crate::journal::{Parked, Task};
+use crate::ledger::Case;
 use crate::matching::local_date;
+use crate::sharing::Incident;
+use crate::verification::Verification;
 
 /// Rows of a page when nothing is said.
 const PAGE: usize = 50;
@@ -43,6 +46,9 @@ enum What {
     Tasks,
     Parked,
     Overrides,
+    Verifications,
+    Cases,
+    Incidents,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +122,20 @@ pub(super) fn browse(
             let range = Range::of("by_overridden", vec![1_i64.into()], 0);
             page.of(&range, |record: &DecisionRecord| Some(json_of(record)))
         }
+        What::Verifications => {
+            let certificate = input.certificate.as_deref();
+            let keys = certificate.map(|text| keys_of(customs, text)).transpose()?;
+            let range = state.map_or_else(|| Range::all(0), |state| by("by_state", state));
+            page.of(&range, |found: &Verification| {
+                let fits = keys.as_ref().is_none_or(|keys| keys.contains(&found.certificate));
+                fits.then(|| verifying::summary(found))
+            })
+        }
+        What::Cases => {
+            let range = by("by_state", state.unwrap_or("open"));
+            page.of(&range, |case: &Case| Some(json_of(case)))
+        }
+        What::Incidents => page.of(&Range::all(0), |found: &Incident| Some(json_of(found))),
     }
 }
 
@@ -124,6 +144,13 @@ fn key_of(customs: &Customs, number: &str) -> Result<String, Rejection> {
     let number = CertificateNumber::parse(number)
         .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
     Ok(number.key(customs.config.partner_nation()))
+}
+
+/// Returns the keys that a certificate of either nation has under its number.
+fn keys_of(customs: &Customs, number: &str) -> Result<[String; 2], Rejection> {
+    let number = CertificateNumber::parse(number)
+        .map_err(|error| refuse(ErrorKind::Invalid, "bad-input", error.to_string()))?;
+    Ok([customs.config.partner_nation(), customs.config.nation()].map(|nation| number.key(nation)))
 }
 
 struct Page<'a> {

@@ -43,8 +43,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "submit",
         "customs.submit",
         true,
-        "Submit, change or cancel an export declaration and send it to the partner; an import \
-         declaration is filed as a claim, which needs customs.claim too.",
+        "Submit, change, amend or cancel an export declaration, or report its transport, and send \
+         it to the partner; an import declaration is filed as a claim, which needs customs.claim \
+         too.",
     ),
     operation(
         "interchange",

@@ -48,6 +48,9 @@ struct Submission {
     declaration: Option<Value>,
     xml: Option<String>,
     cancellation: Option<Value>,
+    /// An amendment by pointer, which travels as such.
+    amendment: Option<Value>,
+    transport: Option<Value>,
 }
 
 /// Submits, changes or cancels an export declaration; files an import declaration as a claim.
@@ -59,8 +62,14 @@ pub(super) fn submit(
 ) -> Result<Value, Rejection> {
     must_act_for(caller, &customs.config.customs)?;
     let input: Submission = read("submit", input)?;
-    let Read { message, told } = match (input.declaration, input.xml, input.cancellation) {
-        (Some(declaration), None, None) => {
+    let Submission { declaration, xml, cancellation, amendment, transport } = input;
+    let travels = match (amendment, transport) {
+        (Some(_), Some(_)) => return Err(not_one_thing()),
+        (Some(amendment), None) => Some((DocumentType::Amendment, amendment)),
+        (None, report) => report.map(|report| (DocumentType::Transport, report)),
+    };
+    let Read { message, told } = match (declaration, xml, cancellation, travels) {
+        (Some(declaration), None, None, None) => {
             let kind = match declaration.get("TypeCode").and_then(Value::as_str) {
                 Some(IMPORT_TYPE_CODE) => DocumentType::Import,
                 Some(TRANSPORT_TYPE_CODE) => DocumentType::Transport,
@@ -68,17 +77,21 @@ pub(super) fn submit(
             };
             Read::of(message(kind, declaration)?)
         }
-        (None, Some(xml), None) => match read_response(&xml)? {
+        (None, Some(xml), None, None) => match read_response(&xml)? {
             Some(response) => return responses::take(customs, cx, caller, &xml, response),
             None => read_xml(customs, cx, &xml, DocumentType::Export)?,
         },
-        (None, None, Some(cancellation)) => {
+        (None, None, Some(cancellation), None) => {
             Read::of(message(DocumentType::Cancellation, cancellation)?)
         }
-        _ => {
-            let text = "give exactly one of `declaration`, `xml` and `cancellation`";
-            return Err(refuse(ErrorKind::Invalid, "bad-input", text));
+        (None, None, None, Some((kind, content))) => {
+            let message = message(kind, content)?;
+            if kind == DocumentType::Amendment {
+                must_be_about(&message, "EXD")?;
+            }
+            return publish(customs, cx, caller, &message);
         }
+        _ => return Err(not_one_thing()),
     };
     let output = match message {
         Message::Import(content) => {
@@ -96,6 +109,12 @@ pub(super) fn submit(
         }
     };
     Ok(show::merge(output, told))
+}
+
+fn not_one_thing() -> Rejection {
+    let text = "give exactly one of `declaration`, `xml`, `cancellation`, `amendment` and \
+                `transport`";
+    refuse(ErrorKind::Invalid, "bad-input", text)
 }
 
 #[derive(Deserialize)]
@@ -137,8 +156,11 @@ fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
             let text = format!("this cancels {kind} documents only; correct document/documentType");
             Err(refuse(ErrorKind::Invalid, "bad-input", text))
         }
-        Message::Cancellation(_) => Ok(()),
-        Message::Amendment(content) if content.document.document_type == kind => Ok(()),
+        Message::Amendment(content) if content.document.document_type != kind => {
+            let text = format!("this amends {kind} documents only; correct document/documentType");
+            Err(refuse(ErrorKind::Invalid, "bad-input", text))
+        }
+        Message::Cancellation(_) | Message::Amendment(_) => Ok(()),
         other if other.document_type().code() != kind => Err(unexpected(kind, other)),
         _ => Ok(()),
     }

@@ -292,8 +292,12 @@ fn view(view: &dyn Read, found: &Verification) -> Result<Value, Rejection> {
     let next = timers::list(view, Some(&subject), crate::verification::SAME_MAX)?;
     let next: Vec<Value> =
         next.iter().map(|timer| json!({ "what": timer.kind.about(), "due": timer.due })).collect();
-    let about = json!({ "open": found.is_open(), "next": next });
-    Ok(show::merge(show::json_of(found), about))
+    Ok(show::merge(summary(found), json!({ "next": next })))
+}
+
+/// Shows a verification in a list for programs.
+pub(super) fn summary(found: &Verification) -> Value {
+    show::merge(show::json_of(found), json!({ "open": found.is_open() }))
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,7 @@
 //! The description of the REST interface against what is really read and answered.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,12 +53,13 @@ fn read(path: &Path) -> Value {
 }
 
 /// The messages that the interface takes, by schema and document type.
-const TAKEN: [(&str, &str); 5] = [
+const TAKEN: [(&str, &str); 6] = [
     ("ExportDeclaration", "EXD"),
     ("ImportClaim", "IMP"),
     ("CertificateOfOrigin", "COO"),
     ("Cancellation", "CXL"),
     ("Amendment", "AMD"),
+    ("TransportReport", "TRN"),
 ];
 
 /// Every message of the samples and of the catalogue that the parser takes, with its schema.
@@ -160,6 +163,7 @@ async fn record() -> BTreeMap<&'static str, Value> {
         }
     }
     record_asked(&mut exchange, &mut recorded, &clean).await;
+    checks::record(&mut recorded).await;
     recorded
 }
 
