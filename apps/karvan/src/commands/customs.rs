@@ -25,6 +25,7 @@ use crate::output::Output;
 mod check_qr;
 mod convert;
 mod decide;
+mod exchange;
 mod handed;
 mod import;
 mod issue;
@@ -65,6 +66,9 @@ pub(crate) enum Customs {
     Origin(origin::Origin),
     List(list::List),
     Timers(timers::Timers),
+    Compare(exchange::Compare),
+    Outage(exchange::Outage),
+    Unpark(exchange::Unpark),
     #[command(subcommand)]
     Ledger(ledger::Ledger),
     #[command(subcommand)]
@@ -94,6 +98,9 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Origin(command) => origin::run(&command, output),
         Customs::List(command) => list::run(&command, output),
         Customs::Timers(command) => timers::run(&command, output),
+        Customs::Compare(command) => exchange::compare(&command, output),
+        Customs::Outage(command) => exchange::outage(&command, output),
+        Customs::Unpark(command) => exchange::unpark(&command, output),
         Customs::Ledger(command) => ledger::run(&command, output),
         Customs::Sharing(command) => sharing::run(&command, output),
         Customs::Import(command) => import::run(&command, output),

@@ -87,9 +87,14 @@ pub(crate) fn run(command: &List, output: Output) -> Result<Outcome> {
             rows(&listed["rows"]).map(|row| columns.map(|column| text(&row[column]))).collect();
         let headings = columns.map(heading);
         let headings = headings.each_ref().map(String::as_str);
-        if cells.is_empty() { format!("no {name}") } else { table(headings, &cells) }
+        if cells.is_empty() { nothing(name) } else { table(headings, &cells) }
     })?;
     Ok(Outcome::Done)
+}
+
+fn nothing(name: &str) -> String {
+    let of = if name == "parked" { " messages" } else { "" };
+    format!("no {name}{of}")
 }
 
 /// Says the overrides of a month, and what each officer had to do with them.

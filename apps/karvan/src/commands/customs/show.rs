@@ -8,6 +8,7 @@ use karvan_customs::words::Language;
 use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
+mod acts;
 mod translated;
 
 use super::{CUSTOMS, decide, handed, measure, reading, risk, rows, text};
@@ -513,6 +514,7 @@ fn papers(shown: &Value) -> String {
             text(&message["state"]),
             text(&message["transport"]),
         );
+        lines.push_str(&acts::lines(&message["acts"]));
     }
     for task in rows(&shown["tasks"]) {
         let state = if task["closed"].is_null() { "open" } else { "closed" };

@@ -1,5 +1,7 @@
 //! What is waited for, and how the partner is heard.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
@@ -44,7 +46,13 @@ fn shown(found: &Value) -> String {
     let clocks: Vec<_> =
         rows(&found["clocks"]).map(|row| columns.map(|column| text(&row[column]))).collect();
     let clocks = table(["clock", "minutes", "status", "what"], &clocks);
-    let heard = text(&found["heardAt"]);
     let partner = text(&found["partner"]);
-    format!("{waiting}\n\n{clocks}\n\n{partner} last heard: {heard}")
+    let heard = found["heardAt"].as_str().unwrap_or("never");
+    let mut shown = format!("{}\n\n{}\n", waiting.trim_end(), clocks.trim_end());
+    let _ = writeln!(shown, "\n{partner} last heard: {heard}");
+    for outage in rows(&found["outages"]).filter(|outage| outage["until"].is_null()) {
+        let (number, from) = (text(&outage["number"]), text(&outage["from"]));
+        let _ = writeln!(shown, "outage {number} since {from}: {}", text(&outage["text"]));
+    }
+    shown
 }
