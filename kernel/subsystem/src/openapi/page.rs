@@ -24,7 +24,8 @@ pre{background:var(--soft);padding:.8rem;overflow:auto;max-height:26rem}pre code
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;\
 padding:.25rem .6rem .25rem 0;border-bottom:1px solid var(--line)}\
 .m{font-weight:700;text-transform:uppercase;font-size:.8rem}.get{color:var(--get)}\
-.post{color:var(--post)}.r{color:#c40}summary{cursor:pointer}ul.s{padding-left:1.2rem}\
+.post{color:var(--post)}td small{display:block;opacity:.75}\
+.r{color:#c40}summary{cursor:pointer}ul.s{padding-left:1.2rem}\
 @media(max-width:50rem){body{display:block}nav{position:static;height:auto}}";
 
 /// Writes the page of a document that [`super::document`] made.
@@ -99,10 +100,10 @@ fn describe(document: &Value, path: &str, method: &str, operation: &Value, out: 
                 if parameter["required"] == true { " <span class=\"r\">needed</span>" } else { "" };
             let _ = writeln!(
                 out,
-                "<tr><td><code>{}</code>{needed}</td><td>{}</td><td>{} {}</td></tr>",
+                "<tr><td><code>{}</code>{needed}</td><td>{}</td><td>{} <small>{}</small></td></tr>",
                 escape(text(&parameter["name"])),
                 escape(text(&parameter["in"])),
-                escape(text(&parameter["description"])),
+                inline(text(&parameter["description"])),
                 limits(&parameter["schema"])
             );
         }
@@ -114,7 +115,7 @@ fn describe(document: &Value, path: &str, method: &str, operation: &Value, out: 
     }
     for (status, answer) in object(&operation["responses"]) {
         let answer = resolve(document, answer);
-        let about = escape(text(&answer["description"]));
+        let about = inline(text(&answer["description"]));
         let found = object(&answer["content"]).next();
         if let (true, Some((_, found))) = (status.starts_with('2'), found) {
             content(&format!("Answer {status}: {about}"), found, out);
@@ -152,7 +153,7 @@ fn schema_text(schema: &Value, depth: usize, out: &mut String) {
                 Some(word) => format!(
                     "<li><code>{}</code> {}</li>",
                     escape(word),
-                    escape(text(&variant["description"]))
+                    inline(text(&variant["description"]))
                 ),
                 None => format!("<li>{}</li>", limits(variant)),
             })
@@ -243,16 +244,21 @@ fn text(value: &Value) -> &str {
 fn prose(markdown: &str) -> String {
     let mut html = String::new();
     for paragraph in markdown.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
-        html.push_str("<p>");
-        for (index, part) in paragraph.split('`').enumerate() {
-            let part = escape(part);
-            if index % 2 == 1 {
-                let _ = write!(html, "<code>{part}</code>");
-            } else {
-                html.push_str(&part);
-            }
+        let _ = writeln!(html, "<p>{}</p>", inline(paragraph));
+    }
+    html
+}
+
+/// Writes a text with what stands between grave accents as code.
+fn inline(markdown: &str) -> String {
+    let mut html = String::new();
+    for (index, part) in markdown.split('`').enumerate() {
+        let part = escape(part);
+        if index % 2 == 1 {
+            let _ = write!(html, "<code>{part}</code>");
+        } else {
+            html.push_str(&part);
         }
-        html.push_str("</p>\n");
     }
     html
 }
