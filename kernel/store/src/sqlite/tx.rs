@@ -58,8 +58,12 @@ impl Tx for SqliteTx<'_> {
 
     fn next(&mut self, sequence: &str) -> Result<u64, Error> {
         let run = || {
-            let mut statement = self.0.connection().prepare_cached(sql::NEXT)?;
-            statement.query_row([sequence], |row| row.get::<_, i64>(0))
+            let connection = self.0.connection();
+            if connection.prepare_cached(sql::STEP)?.execute([sequence])? == 0 {
+                connection.prepare_cached(sql::BEGIN_SEQUENCE)?.execute([sequence])?;
+            }
+            let mut reached = connection.prepare_cached(sql::REACHED)?;
+            reached.query_row([sequence], |row| row.get::<_, i64>(0))
         };
         run().map(i64::unsigned_abs).map_err(|error| self.0.failed("numbering", error))
     }
