@@ -15,6 +15,7 @@ from openapi_spec_validator import validate
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tck"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import behaviour  # noqa: E402
+import mtls  # noqa: E402
 from built import program  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -22,6 +23,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 DOCUMENT = ROOT / "docs/reference/customs.openapi.json"
 # Seconds that Schemathesis may take; the pilot before it takes about half a minute.
 SECONDS_MAX = 150
+# Seconds for what only an issuer may do, with the issuer's token.
+ISSUER_SECONDS_MAX = 45
+CUSTOMS, ISSUER = "PK_GOV_FBR_customs", "PK_GOV_TDAP"
 # Seconds within which a node must be there.
 START_SECONDS_MAX = 60
 
@@ -32,7 +36,7 @@ class Node:
     def __init__(self, karvan, folder, log):
         self.command = [karvan, "node", "--config", str(folder / "pk/node.toml")]
         self.ready, self.log = folder / "pk/data/ready.json", log
-        self.process, self.local = None, None
+        self.process, self.local, self.secure = None, None, None
 
     def start(self):
         """Starts it and waits until it says that it is ready."""
@@ -44,7 +48,8 @@ class Node:
             if self.process.poll() is not None:
                 sys.exit("the node ended: see node.log")
             try:
-                self.local = json.loads(self.ready.read_text())["local"]
+                ready = json.loads(self.ready.read_text())
+                self.local, self.secure = ready["local"], ready["service"]
                 return
             except (FileNotFoundError, ValueError):
                 time.sleep(0.05)
@@ -73,6 +78,9 @@ def main():
     print(f"{DOCUMENT.name} is a valid OpenAPI {committed['openapi']} document", flush=True)
 
     subprocess.run([karvan, "pilot", "--once", "--dir", str(folder)], check=True)
+    known, sha256 = mtls.certificate(out, "registered")
+    stranger, _ = mtls.certificate(out, "stranger")
+    mtls.configure(folder / "pk/node.toml", sha256, CUSTOMS)
     node = Node(karvan, folder, out / "node.log")
     try:
         node.start()
@@ -80,7 +88,10 @@ def main():
         with urllib.request.urlopen(base + "/openapi.json", timeout=10) as answer:
             if json.load(answer) != committed:
                 sys.exit("the node serves another document than the committed one")
-        token = (folder / "pk/tokens/PK_GOV_FBR_customs.token").read_text().strip()
+        token, issuer = (
+            (folder / f"pk/tokens/{name}.token").read_text().strip() for name in (CUSTOMS, ISSUER)
+        )
+        mtls.judge(node.secure, folder / "pk/node.crt", known, stranger, token)
         api = behaviour.Api(token)
 
         def restart():
@@ -92,7 +103,9 @@ def main():
         behaviour.preconditions(api)
         behaviour.inbox(api)
         behaviour.kills(api, restart, node.stop)
-        verdict = judge(api.base, token, out)
+        verdict = judge(api.base, token, out, SECONDS_MAX)
+        of_issuer = ["--include-path-regex", "/certificates|/answers$"]
+        verdict = verdict or judge(api.base, issuer, out, ISSUER_SECONDS_MAX, of_issuer)
         with urllib.request.urlopen(node.local + "/health", timeout=10) as answer:
             if answer.status != 200:
                 sys.exit("the node is not well after the test")
@@ -101,13 +114,13 @@ def main():
     sys.exit(verdict)
 
 
-def judge(base, token, out):
-    """Lets Schemathesis judge; returns its exit code."""
+def judge(base, token, out, seconds, choice=()):
+    """Lets Schemathesis judge the operations that are chosen; returns its exit code."""
     tool = pathlib.Path(sys.executable).parent / "schemathesis"
     command = [
         str(tool), "--config-file", str(HERE / "schemathesis.toml"), "run",
         base + "/openapi.json", "--url", base, "-H", f"Authorization: Bearer {token}",
-        "--max-examples", "10", "--max-time", str(SECONDS_MAX), "--seed", "1", "--no-color",
+        "--max-examples", "10", "--max-time", str(seconds), "--seed", "1", "--no-color", *choice,
     ]
     return subprocess.run(command, cwd=out).returncode
 
