@@ -25,6 +25,12 @@ pub(super) fn messages(
             "by": decision.officer,
         })
     });
+    // The exporting side has no decision of its own; the result that came tells it.
+    let results = messages.iter().filter(|m| m.code == "UTL" && m.direction == Direction::In);
+    let told = results
+        .max_by_key(|message| message.at)
+        .map(|message| json!({ "state": "told", "at": message.at, "by": message.sender }));
+    let decision = decision.or(told);
     let mut shown = Vec::new();
     for message in messages {
         let mut acts = json!({ "receipt": receipt(view, message)? });

@@ -130,7 +130,8 @@ fn send(sending: &Sending, operation: &str, input: &Value, output: Output) -> Re
         output.print(&sent, handed::response)?;
         return Ok(Outcome::Done);
     }
-    let answer = await_answer(&client, &sent, operation, Duration::from_secs(sending.wait))?;
+    let thing = about(&sent, operation, input);
+    let answer = await_answer(&client, &sent, &thing, Duration::from_secs(sending.wait))?;
     let rejected = answer["state"] == "rejected";
     if let Some(members) = sent.as_object_mut() {
         members.insert("partner".to_owned(), answer);
@@ -139,17 +140,21 @@ fn send(sending: &Sending, operation: &str, input: &Value, output: Output) -> Re
     Ok(if rejected { Outcome::CheckFailed } else { Outcome::Done })
 }
 
-/// Returns the partner's validation: state and errors; the state `sent` while there is none.
-fn await_answer(
-    client: &Client,
-    sent: &Value,
-    operation: &str,
-    at_most: Duration,
-) -> Result<Value> {
+/// Names what shows the message that was sent: a transport report has a number of its own and
+/// stands with the first export declaration that it names.
+fn about(sent: &Value, operation: &str, input: &Value) -> Value {
+    if sent["document"] == "TRN" {
+        return json!({ "export": input["declaration"]["exports"][0]["ID"] });
+    }
     let kind = if operation == "submit" { "export" } else { "certificate" };
+    json!({ kind: sent["id"] })
+}
+
+/// Returns the partner's validation: state and errors; the state `sent` while there is none.
+fn await_answer(client: &Client, sent: &Value, thing: &Value, at_most: Duration) -> Result<Value> {
     let mut answer = Value::Null;
     wait::until(at_most, || {
-        let shown = match client.operate(CUSTOMS, "show", &json!({ kind: sent["id"] })) {
+        let shown = match client.operate(CUSTOMS, "show", thing) {
             Ok(shown) => shown,
             // The token may only send: there is nothing to wait for.
             Err(error) if failure::kind(&error) == ErrorKind::Forbidden => return Ok(true),
