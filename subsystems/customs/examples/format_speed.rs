@@ -13,6 +13,10 @@ use karvan_customs::messages::{ExportDeclaration, Message, SharingLevel};
 use karvan_customs::{messages, uncefact, wco};
 use karvan_types::Timestamp;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Items of the declaration that is read, unless given.
 const ITEMS: usize = 2_000;
 /// Least times that each text is read, and least seconds of computing that this takes.

@@ -10,6 +10,10 @@ use karvan_customs::tariff::{ImporterClass, Query, Tariff};
 use karvan_types::Date;
 use tokio::time::Instant;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const MEASURES: usize = 200_000;
 const QUESTIONS: usize = 200_000;
 const DUTIES: [&str; 6] = ["CD", "ACD", "RD", "ST", "AST", "WHT"];
