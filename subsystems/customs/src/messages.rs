@@ -52,6 +52,7 @@ pub use verification::{
 use std::fmt;
 
 use karvan_types::{ErrorKind, json};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -161,7 +162,8 @@ impl fmt::Display for DocumentType {
 }
 
 /// One message of the customs sub-system.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Message {
     /// EXD.
     Export(Box<ExportDeclaration>),
@@ -297,29 +299,14 @@ impl Message {
     /// Writes the canonical form (RFC 8785), the bytes that are signed and hashed.
     pub fn to_canonical(&self) -> Result<Vec<u8>, Error> {
         let document_type = self.document_type().code();
-        json::canonical(&self.to_value()?).map_err(|source| Error::Json { document_type, source })
+        json::canonical(self).map_err(|source| Error::Json { document_type, source })
     }
 
     /// Returns the message as a JSON value.
     pub fn to_value(&self) -> Result<Value, Error> {
-        let value = match self {
-            Self::Export(message) => serde_json::to_value(message),
-            Self::Certificate(message) => serde_json::to_value(message),
-            Self::Import(message) => serde_json::to_value(message),
-            Self::Utilisation(message) => serde_json::to_value(message),
-            Self::Validation(message) => serde_json::to_value(message),
-            Self::Amendment(message) => serde_json::to_value(message),
-            Self::Cancellation(message) => serde_json::to_value(message),
-            Self::Transport(message) => serde_json::to_value(message),
-            Self::Query(message) => serde_json::to_value(message),
-            Self::Response(message) => serde_json::to_value(message),
-            Self::Ledger(message) => serde_json::to_value(message),
-            Self::Sequence(message) => serde_json::to_value(message),
-            Self::Mirror(message) => serde_json::to_value(message),
-            Self::Commitment(message) => serde_json::to_value(message),
-        };
         let document_type = self.document_type().code();
-        value.map_err(|error| Error::Json { document_type, source: error.into() })
+        serde_json::to_value(self)
+            .map_err(|error| Error::Json { document_type, source: error.into() })
     }
 }
 
