@@ -114,22 +114,28 @@ pub(crate) fn shown(value: &Value) -> String {
 
 /// Returns the value at a path of names.
 pub(crate) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('/').filter(|name| !name.is_empty()).try_fold(value, |value, name| value.get(name))
+    names(path).try_fold(value, |value, name| value.get(name))
+}
+
+/// Returns the names of a path. A set of signs is looked for sign by sign, which is quicker on
+/// texts as short as these than the search for one.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['/']).filter(|name| !name.is_empty())
 }
 
 /// Returns the place at a path of names and makes it where it is missing; `None` when a value that
 /// is no object is in the way.
 pub(crate) fn place<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
-    path.split('/').filter(|name| !name.is_empty()).try_fold(value, |value, name| {
+    names(path).try_fold(value, |value, name| {
         if value.is_null() {
             *value = Value::Object(serde_json::Map::new());
         }
         let members = value.as_object_mut()?;
-        // An entry would make a name of its own each time, also where there is one.
-        if !members.contains_key(name) {
-            members.insert(name.to_owned(), Value::Null);
+        // An entry makes a name of its own each time, also where there is one.
+        if members.contains_key(name) {
+            return members.get_mut(name);
         }
-        members.get_mut(name)
+        Some(members.entry(name).or_insert(Value::Null))
     })
 }
 

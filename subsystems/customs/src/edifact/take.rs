@@ -18,6 +18,8 @@ use crate::wco::{day, instant_304};
 
 /// Most characters of a value that is shown.
 const SHOWN_MAX: usize = 80;
+/// Components that few segments exceed; room for them is made at once.
+const USED_USUALLY: usize = 16;
 
 /// An open part.
 struct Scope {
@@ -122,10 +124,10 @@ impl Builder {
 
     /// Finds the line for a segment in the part of this depth; 0 is the message itself.
     fn find(&self, depth: usize, segment: Segment<'_>) -> Option<&'static Node> {
-        let tag = segment.tag();
+        let tag = three(segment.tag());
         let fits = |node: &&'static Node| match node {
             Node::One(row) | Node::Many(_, [Node::One(row), ..]) => {
-                row.tag == tag
+                three(row.tag) == tag
                     && row.only.is_none_or(|only| only == self.directory)
                     && row.keys.iter().all(|(e, c, value)| segment.value(*e, *c) == *value)
             }
@@ -162,19 +164,28 @@ impl Builder {
         segment: Segment<'_>,
         value: &mut Value,
     ) -> Result<(), Error> {
-        let mut used: Vec<(usize, usize)> = vec![(0, 1)];
+        let mut used: Vec<(usize, usize)> = Vec::with_capacity(USED_USUALLY);
+        used.push((0, 1));
         used.extend(row.keys.iter().map(|(element, component, _)| (*element, *component)));
         if value.is_null() && row.fields.iter().all(|field| !field.0.is_empty()) {
             *value = Value::Object(Map::new());
         }
         for field in row.fields {
+            // Most fields of a row are not used, and to look for their place is what costs.
+            let &(_, element, component, form) = field;
+            if !matches!(form, Form::Long(..) | Form::Commodities)
+                && segment.value(element, component).is_empty()
+                && segment.value(element, component + 1).is_empty()
+            {
+                continue;
+            }
             // Most rows belong to the occurrence itself.
             let name = match row.base {
                 "" => Cow::Borrowed(field.0),
                 base => Cow::Owned(join(base, field.0)),
             };
             let before = at(value, &name).filter(|value| !value.is_null());
-            if before.is_some() && !matches!(field.3, Form::Long(..)) {
+            if before.is_some() && !matches!(form, Form::Long(..)) {
                 continue;
             }
             let found = self.field(field, &name, segment, before, &mut used)?;
@@ -293,6 +304,11 @@ impl Builder {
         let place = segment.position(element, component);
         self.losses.push(Loss::new(format!("{place}: {}", shown(text)), why));
     }
+}
+
+/// Returns a tag as bytes that compare without a call.
+fn three(tag: &str) -> Option<&[u8; 3]> {
+    tag.as_bytes().try_into().ok()
 }
 
 /// Makes an object of two texts.
