@@ -46,7 +46,7 @@ fn a_consignment_goes_through_the_command_line() {
     customs(&["claim", "imp.json", "--dir", pk]).check(0, "none: the papers agree");
     let number = "KAPE-HC-00001-02-10-2026";
     let deny = ["decide", number, "--deny", "--dir", pk];
-    customs(&deny).check(3, "give a reason, one of in-order");
+    customs(&deny).check(3, "give a reason, one of balance-exceeded");
     let lacking = [&deny[..], &["--reason", "other", "--text", "no"]].concat();
     customs(&lacking).check(3, "10 to 512 characters");
     customs(&["decide", number, "--dir", pk]).check(2, "--grant");

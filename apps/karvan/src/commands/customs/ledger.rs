@@ -40,6 +40,7 @@ pub(crate) struct Show {
 
 /// List the certificates that were drawn on most recently, with their balances.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  karvan customs ledger list --limit 20 --dir pk")]
 pub(crate) struct List {
     /// At most so many.
     #[arg(long)]
@@ -68,6 +69,7 @@ pub(crate) struct Compare {
 
 /// List the cases of the ledger with the debits of both sides.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  karvan customs ledger cases --dir pk")]
 pub(crate) struct Cases {
     /// Those that were closed, with the reason.
     #[arg(long)]

@@ -39,6 +39,7 @@ pub(crate) struct Report {
 ///
 /// The fields are named, their values were never stored.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  karvan customs sharing incidents --dir pk")]
 pub(crate) struct Incidents {
     /// At most so many.
     #[arg(long)]
@@ -68,6 +69,7 @@ pub(crate) struct Preview {
 
 /// Show the release class of each field of a document type, with status and source.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  karvan customs sharing classes COO --dir pk")]
 pub(crate) struct Classes {
     /// The document type, such as EXD.
     document: String,
