@@ -7,7 +7,7 @@
 //! | path below `/api/{sub-system}/v{n}` | what it is |
 //! |---|---|
 //! | `/…` of the table | the sub-system's own |
-//! | `/inbox/leases`, … | what happened, for systems that ask ([`inbox`]) |
+//! | `/inbox/leases`, … | what happened, for systems that ask (`inbox`) |
 //! | `/openapi.json`, `/docs` | the description, for programs and for people; no token |
 //!
 //! Invariants: an effect and the answer stored under its key of idempotency commit together, so
