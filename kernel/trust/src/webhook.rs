@@ -6,10 +6,10 @@
 //!
 //! Not here: message signatures between nodes (`crate::message`), which prove to third parties.
 
-use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use karvan_system::Entropy;
+use karvan_types::Digest;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -33,11 +33,9 @@ pub fn sign(secrets: &[&str], id: &str, seconds: i64, body: &[u8]) -> Result<Str
     for secret in secrets {
         let bytes = secret.strip_prefix(PREFIX).and_then(|text| STANDARD.decode(text).ok());
         let bytes = Zeroizing::new(bytes.ok_or(Error::KeyRejected("it is no webhook secret"))?);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes);
-        let mut context = hmac::Context::with_key(&key);
-        context.update(format!("{id}.{seconds}.").as_bytes());
-        context.update(body);
-        signatures.push(format!("{VERSION},{}", STANDARD.encode(context.sign())));
+        let head = format!("{id}.{seconds}.");
+        let code = Digest::keyed(&bytes, &[head.as_bytes(), body]);
+        signatures.push(format!("{VERSION},{}", code.to_base64()));
     }
     Ok(signatures.join(" "))
 }

@@ -117,24 +117,11 @@ impl Terms {
     /// Returns whether a consignment is drawn.
     pub fn draws(&self, export: &str, exchange: &ExchangeId) -> bool {
         let message = format!("{export}\n{exchange}");
-        let mac = hmac(&self.seed.0, message.as_bytes());
+        let mac = Digest::keyed(&self.seed.0, &[message.as_bytes()]);
         let head = mac.as_bytes().iter().take(8).fold(0_u64, |n, byte| (n << 8) | u64::from(*byte));
         // The head lies evenly in [0, 2^64); scaled to [0, 1000) it is compared with the rate.
         (u128::from(head) * 1000) >> 64 < u128::from(self.per_mille)
     }
-}
-
-/// HMAC-SHA-256 (RFC 2104) with a key of 32 bytes.
-fn hmac(key: &[u8; 32], message: &[u8]) -> Digest {
-    let pad = |with: u8| {
-        let mut block = [with; 64];
-        for (byte, key) in block.iter_mut().zip(key) {
-            *byte ^= key;
-        }
-        block
-    };
-    let inner = Digest::of_parts(&[&pad(0x36), message]);
-    Digest::of_parts(&[&pad(0x5c), inner.as_bytes()])
 }
 
 /// A consignment and whether it was drawn.
