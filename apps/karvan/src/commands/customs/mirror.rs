@@ -461,7 +461,7 @@ fn export(command: &Export, output: Output) -> Result<Outcome> {
         What::Consignments => Sheet::of_consignments(&typed::<Unmatched>(&shown)?),
         What::Candidates => Sheet::of_candidates(&typed::<Candidate>(&shown)?),
     };
-    let bytes = if is_parquet { parquet::write(&sheet) } else { sheet.to_csv().into_bytes() };
+    let bytes = if is_parquet { parquet::write(&sheet)? } else { sheet.to_csv().into_bytes() };
     files::write(&command.out, &bytes)?;
     let done = json!({
         "file": command.out.display().to_string(),
