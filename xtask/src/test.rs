@@ -149,6 +149,8 @@ struct Place<'a> {
     log: File,
     /// The empty folder that `{out}` stands for.
     out: String,
+    /// The folder that `{tools}` stands for.
+    tools: String,
 }
 
 impl<'a> Place<'a> {
@@ -159,13 +161,16 @@ impl<'a> Place<'a> {
             fs::remove_dir_all(&out).with_context(|| out.display().to_string())?;
         }
         fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-        Ok(Self { root, log, out: out.display().to_string() })
+        let tools = out.with_file_name("tools");
+        Ok(Self { root, log, out: out.display().to_string(), tools: tools.display().to_string() })
     }
 
     /// Runs command lines until one fails.
     fn run_all(&self, step: &Step, lines: &[&str]) -> Result<bool> {
         for line in lines {
-            let words = line.split_whitespace().map(|word| word.replace("{out}", &self.out));
+            let fill =
+                |word: &str| word.replace("{out}", &self.out).replace("{tools}", &self.tools);
+            let words = line.split_whitespace().map(fill);
             if !run_command(step, &words.collect::<Vec<_>>(), self.root, &self.log)? {
                 return Ok(false);
             }
