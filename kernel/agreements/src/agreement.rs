@@ -92,15 +92,6 @@ pub struct Endpoint {
     pub path: String,
 }
 
-/// Which end of a grant a member is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Party {
-    /// It sends, calls or fetches.
-    Client,
-    /// It receives, answers or publishes.
-    Provider,
-}
-
 impl Agreement {
     /// Returns the name by which exchanges refer to this text.
     pub fn name(&self, digest: Digest) -> AgreementRef {

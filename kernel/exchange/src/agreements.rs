@@ -2,7 +2,8 @@
 //!
 //! Invariants: what the book allows is in the store and in the evidence log's queue before; both
 //! nodes log the same bytes for the same agreement and the same withdrawal; an agreement that was
-//! withdrawn stays so after a restart, whichever way it came here.
+//! withdrawn stays so after a restart, whichever way it came here. Of several withdrawals the one
+//! with the earliest instant counts on both nodes, in whatever order they came.
 //!
 //! Not here: what an agreement says and who must sign it (`karvan_agreements`), how two sides come
 //! to one (`kernel/negotiation`).
@@ -17,8 +18,11 @@ use karvan_types::{AgreementRef, Digest, ErrorKind, Instance, MemberId, Timestam
 use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
-use crate::records::AGREEMENT;
+use crate::records::{AGREEMENT, Envelope};
 use crate::{Error, evidence};
+
+/// Most statements that withdraw an agreement that is withdrawn already.
+const LATER_WITHDRAWALS_MAX: usize = 64;
 
 /// How an agreement came here.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -41,8 +45,11 @@ pub struct Agreed {
     pub at: Timestamp,
     /// The signed document.
     pub document: String,
-    /// Its end before time, if a party has withdrawn it.
+    /// Its end before time, if a party has withdrawn it: of several statements the first by their
+    /// own instants.
     pub withdrawn: Option<Withdrawn>,
+    /// Digests of the other statements that came, each in the log.
+    pub later_withdrawals: Vec<Digest>,
 }
 
 /// A withdrawal as the node keeps it.
@@ -54,6 +61,8 @@ pub struct Withdrawn {
     pub by: MemberId,
     /// Why.
     pub reason: String,
+    /// Digest of the statement's canonical text.
+    pub digest: Digest,
     /// The nations that have signed the withdrawal.
     pub signed_by: Vec<Instance>,
     /// The signed statement.
@@ -108,7 +117,14 @@ impl Node {
         for entry in book.iter() {
             let document = String::from_utf8_lossy(&entry.document).into_owned();
             let (name, source) = (entry.name.clone(), Source::File);
-            fresh.push(Agreed { name, source, at: now, document, withdrawn: None });
+            fresh.push(Agreed {
+                name,
+                source,
+                at: now,
+                document,
+                withdrawn: None,
+                later_withdrawals: Vec::new(),
+            });
         }
         let known = self
             .store()
@@ -152,6 +168,7 @@ impl Node {
             at: now,
             document: text(document)?,
             withdrawn: None,
+            later_withdrawals: Vec::new(),
         };
         let stored = agreed.clone();
         self.store().write(move |tx| install(tx, &stored)).await?;
@@ -164,7 +181,8 @@ impl Node {
     }
 
     /// Takes a signed withdrawal; durable, logged and in effect when it resolves. Taken again with
-    /// more signatures, it is kept with them.
+    /// more signatures, it is kept with them. Another statement about the same agreement is logged
+    /// too; it replaces the one that is kept only when its own instant is earlier.
     pub async fn install_withdrawal(&self, document: &[u8]) -> Result<SignedWithdrawal, Rejection> {
         let _one = self.0.agreeing.lock().await;
         let now = self.now();
@@ -184,30 +202,17 @@ impl Node {
             at: opened.withdrawal.at,
             by: opened.withdrawal.by.clone(),
             reason: opened.withdrawal.reason.clone(),
+            digest: opened.digest,
             signed_by: opened.signed_by.iter().copied().collect(),
             document: text(document)?,
         };
-        let (name, digest, at) = (claimed.agreement, opened.digest, opened.withdrawal.at);
+        let name = claimed.agreement;
         let key = name.digest.to_string();
-        self.store()
-            .write(move |tx| -> Result<(), Rejection> {
-                let Some(mut agreed) = tx.find::<Agreed>(key)? else {
-                    return Err(Rejection::new(
-                        ErrorKind::NotFound,
-                        "agreement-unknown",
-                        "the agreement is not in the store",
-                    ));
-                };
-                let known = agreed.withdrawn.as_ref();
-                if known.is_none() {
-                    evidence::record(tx, evidence::WITHDRAWAL, digest)?;
-                }
-                let more = known.is_none_or(|old| old.signed_by.len() < withdrawn.signed_by.len());
-                if more {
-                    agreed.withdrawn = Some(withdrawn);
-                    tx.save(&agreed)?;
-                }
-                Ok(())
+        let at = self
+            .store()
+            .write(move |tx| -> Result<Timestamp, Rejection> {
+                let agreed = tx.find::<Agreed>(key)?;
+                keep_withdrawal(tx, agreed.ok_or_else(not_stored)?, withdrawn)
             })
             .await?;
         self.agreements().change(|book| {
@@ -292,6 +297,62 @@ impl Node {
 fn log(tx: &mut dyn Tx, agreed: &Agreed) -> Result<(), karvan_store::Error> {
     evidence::record(tx, evidence::AGREEMENT, agreed.name.digest)?;
     tx.save(agreed)
+}
+
+/// Returns what the agreement says that a document names, which must be in force and cover it.
+pub(crate) fn terms<'a>(
+    book: &'a AgreementBook,
+    envelope: &Envelope,
+    now: Timestamp,
+) -> Result<&'a Agreement, Rejection> {
+    let Envelope { agreement, sender, recipient, code, .. } = envelope;
+    Ok(&book.check_document(agreement, sender, recipient, code, now)?.entry.agreement)
+}
+
+fn not_stored() -> Rejection {
+    let text = "the agreement is not in the store";
+    Rejection::new(ErrorKind::NotFound, "agreement-unknown", text)
+}
+
+/// Logs a statement that is new, and keeps the one that ends the agreement first; returns when.
+fn keep_withdrawal(
+    tx: &mut dyn Tx,
+    mut agreed: Agreed,
+    new: Withdrawn,
+) -> Result<Timestamp, Rejection> {
+    let known = agreed.withdrawn.as_ref().is_some_and(|kept| kept.digest == new.digest)
+        || agreed.later_withdrawals.contains(&new.digest);
+    if !known {
+        if agreed.later_withdrawals.len() >= LATER_WITHDRAWALS_MAX {
+            let text = "the agreement was withdrawn often enough; it is over";
+            return Err(Rejection::new(ErrorKind::Conflict, "agreement-withdrawn", text));
+        }
+        evidence::record(tx, evidence::WITHDRAWAL, new.digest)?;
+    }
+    let first =
+        match agreed.withdrawn.take() {
+            None => new,
+            Some(kept) if kept.digest == new.digest => {
+                if new.signed_by.len() > kept.signed_by.len() { new } else { kept }
+            }
+            Some(kept) => {
+                // Digests decide between two of one instant, so that both nodes keep the same.
+                let (first, later) = if (new.at, new.digest) < (kept.at, kept.digest) {
+                    (new, kept.digest)
+                } else {
+                    (kept, new.digest)
+                };
+                agreed
+                    .later_withdrawals
+                    .retain(|digest| *digest != first.digest && *digest != later);
+                agreed.later_withdrawals.push(later);
+                first
+            }
+        };
+    let at = first.at;
+    agreed.withdrawn = Some(first);
+    tx.save(&agreed)?;
+    Ok(at)
 }
 
 fn install(tx: &mut dyn Tx, agreed: &Agreed) -> Result<(), Rejection> {

@@ -8,6 +8,7 @@ use karvan_subsystem::{Caller, Rejection};
 use karvan_types::{Digest, ErrorKind, ExchangeId, MemberId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::agreements::terms;
 use crate::client::{Body, full};
 use crate::node::Inner;
 use crate::records::{Alarm, BODY, Envelope, LeafRef, Received, ReceivedState, Sent, SentState};
@@ -307,16 +308,7 @@ impl Inner {
     ) -> Result<(), Rejection> {
         let envelope = &sent.envelope;
         let book = self.config.agreements.book();
-        let terms = &book
-            .check_document(
-                &envelope.agreement,
-                &envelope.sender,
-                &envelope.recipient,
-                &envelope.code,
-                now,
-            )?
-            .entry
-            .agreement;
+        let terms = terms(&book, envelope, now)?;
         let key = self.member_key(&envelope.sender)?;
         let authority = self.authority_of(&sent.peer)?;
         sent.expires_at = now.plus(self.config.delivery_deadline).min(terms.valid_until);

@@ -17,6 +17,7 @@ use karvan_types::limits::{DOCUMENT_BYTES_MAX, HANDLED_BODY_BYTES_MAX, INLINE_BO
 use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
 use serde::Serialize;
 
+use crate::agreements::terms;
 use crate::client::{Body, full};
 use crate::evidence;
 use crate::node::Inner;
@@ -147,16 +148,7 @@ impl Inner {
     fn permit(&self, envelope: &Envelope, now: Timestamp) -> Result<(), Rejection> {
         self.member_key(&envelope.recipient)?;
         let book = self.config.agreements.book();
-        let terms = &book
-            .check_document(
-                &envelope.agreement,
-                &envelope.sender,
-                &envelope.recipient,
-                &envelope.code,
-                now,
-            )?
-            .entry
-            .agreement;
+        let terms = terms(&book, envelope, now)?;
         if envelope.purpose != terms.purpose {
             return Err(Rejection::new(
                 ErrorKind::Forbidden,

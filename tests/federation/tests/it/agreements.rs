@@ -1,12 +1,13 @@
 //! Agreements that come and go while both nodes run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use karvan_agreements::signed::{WITHDRAWAL_TYP, Withdrawal};
-use karvan_federation::{AZ, PK, Settings, World};
+use karvan_federation::{AZ, PK, Settings, Station, World};
 use karvan_system::{Clock as _, SystemClock};
 use karvan_testkit::HANDLED;
-use karvan_types::json;
+use karvan_types::{MemberId, json};
 use serde_json::Value;
 
 /// Signed at one node, then at the other, then known to the first: documents pass from the next
@@ -71,6 +72,64 @@ async fn are_in_force_once_all_have_signed_and_until_one_withdraws() {
     let az = world.start_with(AZ, bare).await;
     let refused = az.agency().submit(&to, HANDLED, b"after a restart".to_vec()).await;
     assert_eq!(refused.code(), "agreement-missing");
+    az.stop().await;
+    pk.stop().await;
+}
+
+/// Both sides withdraw before they hear of each other. On both nodes the earlier statement counts,
+/// in whatever order the two come, with whatever signatures, and after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_withdrawals_the_earlier_counts_on_both_sides() {
+    let world = World::new(71);
+    let (az, pk) = (world.start(AZ).await, world.start(PK).await);
+    let name = az.node.agreements().book().iter().next().expect("one").name.clone();
+    let document = Arc::from(az.node.agreements().book().document(&name).expect("signed"));
+    for station in [&az, &pk] {
+        let document: &Arc<[u8]> = &document;
+        station.node.install_agreement(document).await.expect("installs");
+    }
+    let now = SystemClock.now();
+    let (first, second) = (now.plus(Duration::from_secs(60)), now.plus(Duration::from_secs(3600)));
+    let (az_member, pk_member) = (&world.nation(AZ).member, &world.nation(PK).member);
+    let statement = |by: &MemberId, at| Withdrawal {
+        agreement: name.clone(),
+        by: by.clone(),
+        at,
+        reason: "the purpose has ended".to_owned(),
+        replaced_by: None,
+    };
+    let (early, late) = (statement(az_member, first), statement(pk_member, second));
+    let sign = |station: &Station, by, what: &Withdrawal, known: Option<&[u8]>| {
+        station.node.sign_as_member(by, WITHDRAWAL_TYP, what, known).expect("signs")
+    };
+    let own_early = sign(&az, az_member, &early, None);
+    let own_late = sign(&pk, pk_member, &late, None);
+    az.node.install_withdrawal(&own_early).await.expect("a party may");
+    pk.node.install_withdrawal(&own_late).await.expect("a party may");
+    // They cross; each side signs the other's, which then has more signatures than the own.
+    let both_late = sign(&az, az_member, &late, Some(&own_late));
+    let both_early = sign(&pk, pk_member, &early, Some(&own_early));
+    for (station, documents) in
+        [(&az, [&own_late, &both_late, &own_early]), (&pk, [&both_late, &own_early, &both_early])]
+    {
+        for document in documents {
+            station.node.install_withdrawal(document).await.expect("holds");
+            station.node.install_withdrawal(document).await.expect("holds again");
+        }
+    }
+    let check = async |station: &Station| {
+        let agreed = station.node.agreed(name.digest).await.expect("reads").expect("known");
+        let kept = agreed.withdrawn.expect("withdrawn");
+        assert_eq!((kept.at, &kept.by), (first, az_member));
+        assert_eq!(agreed.later_withdrawals.len(), 1, "the other is known, once");
+        let book = station.node.agreements().book();
+        assert_eq!(book.get(&name).expect("known").withdrawn, Some(first));
+    };
+    check(&az).await;
+    check(&pk).await;
+    az.stop().await;
+    let az = world.start(AZ).await;
+    check(&az).await;
     az.stop().await;
     pk.stop().await;
 }
