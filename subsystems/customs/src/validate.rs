@@ -83,7 +83,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// Control characters, zero-width characters, and the controls of the bidirectional algorithm
 /// (Unicode Standard Annex 9, section 2), which can make a text read differently from its bytes.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

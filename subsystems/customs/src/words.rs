@@ -18,6 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use karvan_types::Instance;
 use serde::{Deserialize, Serialize};
 
 use crate::validate::visible;
@@ -63,6 +64,15 @@ impl Language {
     /// Whether it is written from right to left.
     pub const fn is_right_to_left(self) -> bool {
         matches!(self, Self::Ur)
+    }
+
+    /// Returns the language that papers of a country have beside English; English of any other.
+    pub fn of_country(country: Instance) -> Self {
+        match country.as_str() {
+            "AZ" => Self::Az,
+            "PK" => Self::Ur,
+            _ => Self::En,
+        }
     }
 
     /// Returns what the language calls itself.
@@ -177,7 +187,7 @@ fn fill(pattern: &str, values: &[(&str, &str)], is_isolated: bool) -> String {
 
 /// Whether a character belongs to a script that is written from right to left: Hebrew, Arabic and
 /// its extensions, Syriac, Thaana, and their presentation forms.
-fn is_right_to_left(c: char) -> bool {
+pub(crate) fn is_right_to_left(c: char) -> bool {
     matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}')
 }
 

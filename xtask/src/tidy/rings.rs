@@ -75,9 +75,10 @@ const OWNED: &[Owned] = &[
     Owned { library: "png", owners: &["subsystems/customs"] },
     Owned { library: "qrcodegen", owners: &["subsystems/customs"] },
     Owned { library: "rqrr", owners: &["subsystems/customs"] },
-    Owned { library: "ttf-parser", owners: &["subsystems/customs"] },
     // Tables for analysts are the mirror's.
     Owned { library: "parquet", owners: &["subsystems/customs"] },
+    Owned { library: "rustybuzz", owners: &["subsystems/customs"] },
+    Owned { library: "unicode-bidi", owners: &["subsystems/customs"] },
     // Characters that look like others, in numbers that people type.
     Owned { library: "unicode-normalization", owners: &["subsystems/customs"] },
     Owned { library: "unicode-security", owners: &["subsystems/customs"] },

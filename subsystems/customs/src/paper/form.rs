@@ -1,4 +1,4 @@
-//! The certificate of origin as pages of A4 (PDF/A-2b), in English and Azerbaijani.
+//! The certificate of origin as pages of A4 (PDF/A-2b), in English and a national language.
 //!
 //! Boxes are numbered as on the form of the Pakistan-China agreement, the nearest one published;
 //! the layout of form AZ-PK itself is not public. The first page has the parties, the goods, the
@@ -6,15 +6,18 @@
 //! further pages. Every page bears number, digest and page count.
 //!
 //! Invariants: the same input makes the same bytes (no clock, no random ids); nothing of the
-//! certificate is left out silently: a letter that the typeface lacks is printed as a box and
+//! certificate is left out silently: a letter that the typefaces lack is printed as a box and
 //! reported.
 //!
-//! Not here: Urdu labels (right-to-left shaping), the token's content (`super::token`).
+//! Not here: the token's content (`super::token`).
 
 mod canvas;
 mod content;
 mod labels;
 mod pages;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use karvan_types::{Digest, MemberId};
 use krilla::configure::{Archival, ConfigurationBuilder};
@@ -24,8 +27,9 @@ use krilla::{Document, SerializeSettings};
 use super::Error;
 use super::qr::Code;
 use crate::messages::CertificateOfOrigin;
-use canvas::Types;
+use crate::words::Language;
 use content::Content;
+use text::Types;
 
 /// Most pages of one certificate.
 pub const PAGES_MAX: usize = 50;
@@ -43,6 +47,8 @@ pub struct Form<'a> {
     pub token: &'a str,
     /// Print it as a sample.
     pub sample: bool,
+    /// The language that stands beside English; English itself when none does.
+    pub beside: Language,
 }
 
 /// A printed certificate.
@@ -54,7 +60,7 @@ pub struct Pdf {
     pub pages: usize,
     /// Version of the QR code, 1 to 20.
     pub code_version: u8,
-    /// Letters that the typeface lacks, printed as a box.
+    /// Letters that the typefaces lack, printed as a box.
     pub missing: Vec<char>,
 }
 

@@ -17,6 +17,7 @@ use super::{STATUS_TYP, TOKEN_TYP, qr};
 use crate::messages::{CertificateOfOrigin, Message, SharingLevel};
 use crate::samples;
 use crate::subsystem::{Config, Customs};
+use crate::words::Language;
 
 const ADDRESS: &str = "https://origin.example.az/status/amcm.jwt";
 const KEY: &str = "AZ/GOV/AMCM#sign-1";
@@ -297,12 +298,17 @@ fn addresses_are_https_and_short() {
 }
 
 fn form(certificate: &CertificateOfOrigin, token: &str) -> Pdf {
+    form_in(Language::Az, certificate, token)
+}
+
+fn form_in(beside: Language, certificate: &CertificateOfOrigin, token: &str) -> Pdf {
     let form = Form {
         certificate,
         issuer: &"AZ/GOV/AMCM".parse().expect("a member"),
         digest: Digest::of(&canonical(certificate)),
         token,
         sample: is_sample(certificate),
+        beside,
     };
     pdf(&form).expect("a PDF")
 }
@@ -335,7 +341,60 @@ fn what_does_not_fit_goes_to_further_pages() {
     odd.items[0].description = "茶 و چای".to_owned();
     odd.invoices = vec![odd.invoices[0].clone(); 200];
     let odd = form(&odd, &token);
-    assert_eq!((odd.pages, odd.missing), (4, vec!['ا', 'و', 'چ', 'ی', '茶']));
+    assert_eq!((odd.pages, odd.missing), (4, vec!['茶']));
+}
+
+/// A certificate whose parties and goods are written in Urdu.
+fn urdu() -> CertificateOfOrigin {
+    let mut urdu = certificate();
+    urdu.exporter.name = Some("کراچی کیبل اینڈ وائر (پرائیویٹ) لمیٹڈ (fictitious)".to_owned());
+    urdu.consignee.name = Some("Xəzər Kabel MMC, باکو (fictitious)".to_owned());
+    let address = json!({ "Line": "پلاٹ 12-A، شارع ۲۴", "CityName": "کراچی", "CountryCode": "PK" });
+    urdu.exporter.address = serde_json::from_value(address).expect("an address");
+    urdu.items[0].description = format!(
+        "{} 6 mm",
+        "ریفائنڈ تانبے کا تار، قطر آٹھ ملی میٹر، \
+        کوائل میں، ہر کوائل کا وزن 1500 KGM، برقی مقاصد کے لیے، پیکنگ لکڑی کے ڈبوں میں "
+            .repeat(3)
+    );
+    urdu.producer = None;
+    urdu.issue_place = Some("اسلام آباد".to_owned());
+    urdu
+}
+
+#[test]
+fn urdu_is_read_back_in_its_order() {
+    let token = sign(TOKEN_TYP, &claims(), KEY);
+    let certificate = urdu();
+    let printed = form_in(Language::Ur, &certificate, &token);
+    assert_eq!((printed.pages, &printed.missing), (1, &vec![]));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("certificate.pdf");
+    std::fs::write(&file, &printed.bytes).expect("written");
+    let Ok(output) = std::process::Command::new("pdftotext").arg(&file).arg("-").output() else {
+        println!("SKIPPED urdu_is_read_back_in_its_order: pdftotext is not installed");
+        return;
+    };
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    // What a reader of PDF adds to show the order.
+    let text: String = text.chars().filter(|c| !('\u{202a}'..='\u{202e}').contains(c)).collect();
+    for expected in [
+        "سرٹیفکیٹ آف اوریجن",
+        "1. Exporter",
+        "برآمد کنندہ",
+        "ذریعۂ نقل و حمل اور راستہ",
+        "تاریخ اجرا",
+        "2026-09-01",
+        "کارآمد تا",
+        "2027-09-01",
+        "کراچی کیبل اینڈ وائر (پرائیویٹ) لمیٹڈ",
+        "ریفائنڈ تانبے کا تار",
+        "برآمد کنندہ ہی",
+        "اسلام آباد",
+        "شارع ۲۴",
+    ] {
+        assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
+    }
 }
 
 /// Draws a code as a grey image with a quiet zone of four modules.

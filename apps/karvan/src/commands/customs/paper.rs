@@ -18,6 +18,7 @@ use karvan_customs::paper::register::Print;
 use karvan_customs::paper::status::{Packed, StatusList};
 use karvan_customs::paper::token::{StatusReference, compact};
 use karvan_customs::paper::{Error, STATUS_TYP, TOKEN_TYP};
+use karvan_customs::words::Language;
 use karvan_system::{Clock as _, SystemClock};
 use karvan_trust::document::sign_document;
 use karvan_trust::keys::{KeyId, Owner, SealedKeys};
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::operate;
+use super::show::Lang;
 use crate::client::NodeArgs;
 use crate::commands::Outcome;
 use crate::config::Config;
@@ -51,7 +53,9 @@ const EVERY_MAX: u64 = 24 * 60;
 /// place of the status list again.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  karvan customs paper AZPK-2026-00001 --out coo.pdf --dir az \
-    \\\n    --as AZ/GOV/AMCM --status-url https://origin.example.az/status.jwt")]
+    \\\n    --as AZ/GOV/AMCM --status-url https://origin.example.az/status.jwt\n  karvan customs \
+    paper PKAZ-2026-00001 --lang ur --out coo.pdf --dir pk \\\n    --as PK/GOV/TDAP \
+    --status-url https://origin.example.pk/status.jwt")]
 pub(crate) struct Paper {
     /// Number of the certificate.
     certificate: String,
@@ -64,6 +68,10 @@ pub(crate) struct Paper {
     /// Write the certificate too, as its canonical JSON.
     #[arg(long, value_name = "FILE")]
     json_out: Option<PathBuf>,
+    /// Language of the labels beside English; `en` for English alone. [default: that of the
+    /// issuer's country, az or ur]
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
     #[command(flatten)]
     publication: Publication,
 }
@@ -119,12 +127,17 @@ pub(crate) fn paper(command: &Paper, output: Output) -> Result<Outcome> {
     let print: Print = serde_json::from_value(print)?;
     let claims = print.claims(status_url, now).map_err(|error| failure(&error))?;
     let (token, key) = pen.sign(&print.issuer, TOKEN_TYP, &claims, now)?;
+    let beside = match command.lang {
+        Some(lang) => lang.code().parse()?,
+        None => Language::of_country(print.issuer.instance()),
+    };
     let form = Form {
         certificate: &print.certificate,
         issuer: &print.issuer,
         digest: print.digest,
         token: &token,
         sample: claims.sample,
+        beside,
     };
     let pdf = pdf(&form).map_err(|error| failure(&error))?;
     files::write(&command.out, &pdf.bytes)?;
@@ -139,6 +152,7 @@ pub(crate) fn paper(command: &Paper, output: Output) -> Result<Outcome> {
         "number": claims.number,
         "pages": pdf.pages,
         "sample": claims.sample,
+        "language": beside,
         "reprint": print.reprint,
         "place": print.place,
         "key": key,

@@ -1,109 +1,20 @@
-//! Text, lines and rectangles on a page: measuring, breaking and drawing.
+//! Text, lines and rectangles on a page.
 //!
-//! Lengths are points (1/72 inch), from the upper left corner. Text is Latin or Cyrillic: one
-//! glyph for each letter, so that what was measured is what is drawn.
+//! Lengths are points (1/72 inch), from the upper left corner.
+//!
+//! Not here: which glyphs a text has and how wide it is (`super::text`).
 
 use krilla::color::luma;
 use krilla::geom::{PathBuilder, Point, Rect, Transform};
 use krilla::num::NormalizedF32;
 use krilla::paint::{Fill, FillRule, Stroke};
 use krilla::surface::Surface;
-use krilla::text::{Font, GlyphId, KrillaGlyph};
-use ttf_parser::Face;
 
-use crate::paper::Error;
+use super::text::{LEADING, Line, Types};
 use crate::paper::qr::Code;
 
-static PLAIN: &[u8] = include_bytes!("../../../data/fonts/DejaVuSansCondensed.ttf");
-static BOLD: &[u8] = include_bytes!("../../../data/fonts/DejaVuSansCondensed-Bold.ttf");
-
-/// Stands for a letter that the typeface lacks.
-const MISSING: char = '□';
-/// Line height in parts of the type size.
-pub(super) const LEADING: f32 = 1.25;
 /// Width of the lines of boxes.
 const LINE_WIDTH: f32 = 0.6;
-
-/// A typeface.
-pub(super) struct Type {
-    font: Font,
-    face: Face<'static>,
-    units: f32,
-}
-
-/// Both typefaces.
-pub(super) struct Types {
-    pub(super) plain: Type,
-    pub(super) bold: Type,
-}
-
-impl Types {
-    pub(super) fn new() -> Result<Self, Error> {
-        Ok(Self { plain: Type::new(PLAIN)?, bold: Type::new(BOLD)? })
-    }
-}
-
-impl Type {
-    fn new(bytes: &'static [u8]) -> Result<Self, Error> {
-        let broken = Error::Drawing("a typeface is damaged");
-        let (Some(font), Ok(face)) = (Font::new(bytes.into(), 0), Face::parse(bytes, 0)) else {
-            return Err(broken);
-        };
-        let units = f32::from(face.units_per_em());
-        Ok(Self { font, face, units })
-    }
-
-    /// Returns a text that can be drawn, and adds to `missing` what had to be replaced.
-    pub(super) fn clean(&self, text: &str, missing: &mut impl Extend<char>) -> String {
-        let letter = |c: char| match c {
-            c if c.is_control() || c.is_whitespace() => ' ',
-            c if self.face.glyph_index(c).is_some() => c,
-            c => {
-                missing.extend([c]);
-                MISSING
-            }
-        };
-        text.chars().map(letter).collect()
-    }
-
-    fn glyph(&self, letter: char) -> (GlyphId, f32) {
-        let id = self.face.glyph_index(letter).unwrap_or_default();
-        let advance = self.face.glyph_hor_advance(id).unwrap_or_default();
-        (GlyphId::new(u32::from(id.0)), f32::from(advance) / self.units)
-    }
-
-    /// Returns the width of a text.
-    pub(super) fn width(&self, text: &str, size: f32) -> f32 {
-        text.chars().map(|letter| self.glyph(letter).1).sum::<f32>() * size
-    }
-
-    /// Breaks a text into lines of at most `width`, between words where it can.
-    pub(super) fn lines(&self, text: &str, size: f32, width: f32) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut line = String::new();
-        for word in text.split(' ').filter(|word| !word.is_empty()) {
-            let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-            if self.width(&longer, size) <= width {
-                line = longer;
-                continue;
-            }
-            if !line.is_empty() {
-                lines.push(std::mem::take(&mut line));
-            }
-            for letter in word.chars() {
-                line.push(letter);
-                if self.width(&line, size) > width && line.chars().count() > 1 {
-                    line.pop();
-                    lines.push(std::mem::replace(&mut line, letter.to_string()));
-                }
-            }
-        }
-        if !line.is_empty() {
-            lines.push(line);
-        }
-        lines
-    }
-}
 
 /// Draws on one page.
 pub(super) struct Canvas<'a, 's> {
@@ -119,43 +30,52 @@ impl Canvas<'_, '_> {
         self.surface.set_fill(Some(fill));
     }
 
-    fn draw(&mut self, at: (f32, f32), size: f32, bold: bool, text: &str) {
-        let face = if bold { &self.types.bold } else { &self.types.plain };
-        let glyphs: Vec<KrillaGlyph> = text
-            .char_indices()
-            .map(|(from, letter)| {
-                let (id, advance) = face.glyph(letter);
-                KrillaGlyph::new(id, advance, 0.0, 0.0, 0.0, from..from + letter.len_utf8(), None)
-            })
-            .collect();
-        let start = Point::from_xy(at.0, at.1);
-        self.surface.draw_glyphs(start, &glyphs, face.font.clone(), text, size, false);
+    fn draw(&mut self, at: (f32, f32), size: f32, bold: bool, line: &Line) {
+        let mut x = at.0;
+        for run in self.types.runs(line, bold) {
+            let start = Point::from_xy(x, at.1);
+            let size_of_run = size * run.scale;
+            let font = run.font.clone();
+            self.surface.draw_glyphs(start, &run.glyphs, font, line.text(), size_of_run, false);
+            x += run.width * size;
+        }
     }
 
     /// Writes one line with its base line at `at`.
     pub(super) fn text(&mut self, at: (f32, f32), size: f32, text: &str) {
         self.fill(0);
-        self.draw(at, size, false, text);
+        self.draw(at, size, false, &Line::new(text));
     }
 
     /// Writes one bold line.
     pub(super) fn bold(&mut self, at: (f32, f32), size: f32, text: &str) {
         self.fill(0);
-        self.draw(at, size, true, text);
+        self.draw(at, size, true, &Line::new(text));
     }
 
     /// Writes a label, in dark grey.
     pub(super) fn label(&mut self, at: (f32, f32), size: f32, text: &str) {
-        self.fill(70);
-        self.draw(at, size, false, text);
+        self.label_line(at, size, &Line::new(text));
     }
 
-    /// Writes lines downwards from `at`, the upper left corner.
-    pub(super) fn block(&mut self, at: (f32, f32), size: f32, lines: &[String]) {
-        let mut y = at.1 + size;
+    /// Writes a line of a label.
+    pub(super) fn label_line(&mut self, at: (f32, f32), size: f32, line: &Line) {
+        self.fill(70);
+        self.draw(at, size, false, line);
+    }
+
+    /// Writes lines downwards from `at`, the upper left corner of a place of this width. What is
+    /// read from right to left stands at the right edge.
+    pub(super) fn block(&mut self, at: (f32, f32), width: f32, size: f32, lines: &[Line]) {
+        let mut top = at.1;
+        self.fill(0);
         for line in lines {
-            self.text((at.0, y), size, line);
-            y += size * LEADING;
+            // The room beyond the usual line height is above: the base line moves down.
+            let base = top + size * (1.0 + line.leading() - LEADING);
+            let room = width - self.types.width(line, size, false);
+            let x = if line.right_to_left { at.0 + room.max(0.0) } else { at.0 };
+            self.draw((x, base), size, false, line);
+            top += size * line.leading();
         }
     }
 
@@ -196,11 +116,12 @@ impl Canvas<'_, '_> {
 
     /// Writes across the page, turned and in light grey, centred at `at`.
     pub(super) fn watermark(&mut self, at: (f32, f32), size: f32, text: &str) {
-        let width = self.types.bold.width(text, size);
+        let line = Line::new(text);
+        let width = self.types.width(&line, size, true);
         let turn = Transform::from_rotate_at(-50.0, at.0, at.1);
         self.surface.push_transform(&turn);
         self.fill(230);
-        self.draw((at.0 - width / 2.0, at.1), size, true, text);
+        self.draw((at.0 - width / 2.0, at.1), size, true, &line);
         self.surface.pop();
     }
 }
