@@ -112,13 +112,12 @@ impl Inner {
             // The log and the database tell different stories: going on would sign a third one.
             return Err(crate::Error::LogDiverged { queued: numbers, appended: indexes });
         }
-        let count = rows.len();
+        // Numbers rise, and whoever takes one waits for those before it.
+        let last = numbers.last().copied().unwrap_or_default();
         self.store
-            .write(move |tx| {
-                rows.iter().try_for_each(|row| tx.delete(&EVIDENCE_QUEUE, &row.key).map(drop))
-            })
+            .write(move |tx| tx.delete_to(&EVIDENCE_QUEUE, &last.into()))
             .await
             .map_err(|error: Error| error)?;
-        Ok(count)
+        Ok(numbers.len())
     }
 }

@@ -1,8 +1,8 @@
 //! The default back end: SQLite in write-ahead mode, one writer with group commit.
 //!
 //! One thread owns the only writing connection. It takes every waiting work into one transaction,
-//! each inside its own savepoint, and commits once: with many writers one `fsync` serves many
-//! works, and no answer leaves before it. A few threads with connections of their own read
+//! undoes those that fail, and commits once: with many writers one `fsync` serves many works, and
+//! no answer leaves before it. A few threads with connections of their own read
 //! snapshots. A last one copies the write-ahead log back into the database file, off the path of
 //! commits. Nothing here needs a particular async runtime.
 //!

@@ -99,6 +99,9 @@ pub trait Tx: Read {
     /// Removes the row with this key; returns whether it existed.
     fn delete(&mut self, table: &'static Table, key: &Value) -> Result<bool, Error>;
 
+    /// Removes the rows whose keys are not above `last`; returns how many there were.
+    fn delete_to(&mut self, table: &'static Table, last: &Value) -> Result<u64, Error>;
+
     /// Returns the next number of a named sequence: 1, 2, 3 … without gaps, since a rolled back
     /// transaction gives its numbers back.
     fn next(&mut self, sequence: &str) -> Result<u64, Error>;

@@ -29,6 +29,10 @@ async fn rollback(place: &dyn Place) {
         tx.put(&ITEM, &item("a", "changed", 2, Some("c2")))?;
         tx.insert(&ITEM, &item("b", "k", 1, Some("c1")))?;
         tx.delete(&ITEM, &"a".into())?;
+        tx.put(&ITEM, &item("a", "again", 1, Some("c3")))?;
+        assert_eq!(tx.delete_to(&ITEM, &"b".into())?, 2);
+        assert_eq!(tx.count(&ITEM, &Range::all(0))?, 0);
+        tx.insert(&ITEM, &item("c", "k", 1, Some("c1")))?;
         Err(refuse())
     });
     assert!(undone.await.is_err());

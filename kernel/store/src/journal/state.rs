@@ -270,6 +270,15 @@ impl Tx for JournalTx<'_> {
         Ok(found)
     }
 
+    fn delete_to(&mut self, table: &'static Table, last: &Value) -> Result<u64, Error> {
+        check_key(table, last)?;
+        let rows = self.state.scan(table, &Range::all(usize::MAX).to(last.clone()))?;
+        for row in &rows {
+            self.delete(table, &row.key)?;
+        }
+        Ok(rows.len() as u64)
+    }
+
     fn next(&mut self, sequence: &str) -> Result<u64, Error> {
         let number = self.state.sequences.get(sequence).map_or(0, |last| *last) + 1;
         self.make(Change::Number(sequence.to_owned(), number))?;

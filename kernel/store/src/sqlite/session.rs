@@ -89,14 +89,30 @@ pub(super) struct Session {
     connection: Connection,
     catalog: Arc<Catalog>,
     texts: RefCell<HashMap<(&'static str, Shape), Arc<str>>>,
+    sequences: RefCell<HashMap<Box<str>, Sequence>>,
     /// What failed of the disk or the file, so that the transaction in hand cannot be trusted.
     broken: RefCell<Option<(&'static str, String)>>,
+}
+
+/// A sequence in the transaction in hand.
+#[derive(Clone, Copy, Debug)]
+struct Sequence {
+    /// The last number that was taken.
+    last: u64,
+    /// What the table of sequences says.
+    stored: u64,
 }
 
 impl Session {
     pub(super) fn new(connection: Connection, catalog: &Arc<Catalog>) -> Self {
         let catalog = Arc::clone(catalog);
-        Self { connection, catalog, texts: RefCell::default(), broken: RefCell::default() }
+        Self {
+            connection,
+            catalog,
+            texts: RefCell::default(),
+            sequences: RefCell::default(),
+            broken: RefCell::default(),
+        }
     }
 
     /// Fails when the transaction in hand is lost.
@@ -114,9 +130,68 @@ impl Session {
     pub(super) fn control(&self, sql: &'static str) -> Result<(), Error> {
         let run = || self.connection.prepare_cached(sql)?.execute([]);
         run().map(drop).map_err(|error| {
-            self.broken.borrow_mut().get_or_insert((sql, error.to_string()));
+            self.broke(sql, &error);
             Error::backend(sql, error)
         })
+    }
+
+    /// Remembers that the transaction in hand is lost.
+    pub(super) fn broke(&self, doing: &'static str, error: &dyn std::fmt::Display) {
+        self.broken.borrow_mut().get_or_insert_with(|| (doing, error.to_string()));
+    }
+
+    /// Returns the last number of a sequence, 0 when none was taken.
+    pub(super) fn reached(&self, sequence: &str) -> Result<u64, Error> {
+        if let Some(known) = self.sequences.borrow().get(sequence) {
+            return Ok(known.last);
+        }
+        let run = || {
+            let mut reached = self.connection.prepare_cached(sql::REACHED)?;
+            reached.query_row([sequence], |row| row.get::<_, i64>(0)).optional()
+        };
+        let stored = run().map_err(|error| self.failed("numbering", error))?;
+        let last = stored.unwrap_or(0).unsigned_abs();
+        let known = Sequence { last, stored: last };
+        self.sequences.borrow_mut().insert(sequence.into(), known);
+        Ok(last)
+    }
+
+    /// Sets the last number of a sequence that was asked for.
+    pub(super) fn reach(&self, sequence: &str, last: u64) {
+        if let Some(known) = self.sequences.borrow_mut().get_mut(sequence) {
+            known.last = last;
+        }
+    }
+
+    /// Writes the sequences that moved in the transaction in hand, once for all its works.
+    pub(super) fn write_sequences(&self) -> Result<(), Error> {
+        for (name, known) in self.sequences.borrow_mut().iter_mut() {
+            if known.last == known.stored {
+                continue;
+            }
+            let last = i64::try_from(known.last).unwrap_or(i64::MAX);
+            let run = || self.connection.prepare_cached(sql::REACH)?.execute((name, last));
+            run().map_err(|error| self.failed("numbering", error))?;
+            known.stored = known.last;
+        }
+        Ok(())
+    }
+
+    /// Removes a row; returns whether it was there.
+    pub(super) fn remove(&self, table: &'static Table, key: &Value) -> Result<bool, Error> {
+        Ok(self.remove_by(table, Shape::Delete, key)? > 0)
+    }
+
+    /// Removes the rows up to a key; returns how many there were.
+    pub(super) fn remove_to(&self, table: &'static Table, last: &Value) -> Result<u64, Error> {
+        self.remove_by(table, Shape::DeleteTo, last)
+    }
+
+    fn remove_by(&self, table: &'static Table, shape: Shape, key: &Value) -> Result<u64, Error> {
+        let table = self.table(table)?;
+        check_key(table, key)?;
+        let removed = self.statement(table, shape)?.execute([key]);
+        removed.map(|rows| rows as u64).map_err(|error| self.failed("removing a row", error))
     }
 
     /// Copies what it can of the write-ahead log into the database file, waiting for nobody.
@@ -159,7 +234,7 @@ impl Session {
             )
         );
         if lost {
-            self.broken.borrow_mut().get_or_insert((doing, error.to_string()));
+            self.broke(doing, &error);
         }
         Error::backend(doing, error)
     }

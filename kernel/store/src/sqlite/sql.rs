@@ -13,10 +13,14 @@ pub(super) enum Shape {
     Get,
     /// A new row.
     Insert,
-    /// A new row, or new content of an old one.
-    Put,
+    /// New columns and a new body of the row with this key.
+    Update,
+    /// A new body of the row with this key.
+    Body,
     /// Away with a row by key.
     Delete,
+    /// Away with the rows up to a key.
+    DeleteTo,
     /// The key of the row that holds the values of the unique index at this position.
     Holder(usize),
     /// The rows of a range.
@@ -49,11 +53,9 @@ pub(super) const OWN_TABLES: &str = "
         name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;";
 
-/// Steps a sequence that was begun. One statement that inserts or updates and returns the number
-/// would open a statement journal, which costs more than the three of them.
-pub(super) const STEP: &str = "UPDATE store_sequence SET value = value + 1 WHERE name = ?1";
-/// Begins a sequence.
-pub(super) const BEGIN_SEQUENCE: &str = "INSERT INTO store_sequence VALUES (?1, 1)";
+/// Sets the number that a sequence has reached.
+pub(super) const REACH: &str = "INSERT INTO store_sequence VALUES (?1, ?2)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 /// The number that a sequence has reached.
 pub(super) const REACHED: &str = "SELECT value FROM store_sequence WHERE name = ?1";
 
@@ -84,12 +86,10 @@ pub(super) fn text(table: &Table, shape: Shape) -> String {
     match shape {
         Shape::Get => format!("SELECT {} FROM \"{name}\" WHERE key = ?1", row(table)),
         Shape::Insert => insert(table),
-        Shape::Put => {
-            let set = each(table.columns, |c| format!("\"{c}\" = excluded.\"{c}\", ")).concat();
-            let insert = insert(table);
-            format!("{insert} ON CONFLICT (key) DO UPDATE SET {set}body = excluded.body")
-        }
+        Shape::Update => update(table, table.columns),
+        Shape::Body => update(table, &[]),
         Shape::Delete => format!("DELETE FROM \"{name}\" WHERE key = ?1"),
+        Shape::DeleteTo => format!("DELETE FROM \"{name}\" WHERE key <= ?1"),
         Shape::Holder(at) => {
             let equal: Vec<String> = table
                 .indexes
@@ -151,6 +151,16 @@ fn from_where_order(table: &Table, stretch: Stretch) -> (String, String) {
 fn insert(table: &Table) -> String {
     let places: Vec<String> = (1..=table.columns.len() + 2).map(|i| format!("?{i}")).collect();
     format!("INSERT INTO \"{}\" ({}) VALUES ({})", table.name, row(table), places.join(", "))
+}
+
+fn update(table: &Table, columns: &[&str]) -> String {
+    let set: Vec<String> = columns
+        .iter()
+        .chain(&["body"])
+        .enumerate()
+        .map(|(i, column)| format!("\"{column}\" = ?{}", i + 2))
+        .collect();
+    format!("UPDATE \"{}\" SET {} WHERE key = ?1", table.name, set.join(", "))
 }
 
 fn row(table: &Table) -> String {

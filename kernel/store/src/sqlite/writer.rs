@@ -86,24 +86,23 @@ impl Writer {
             answers.push((job.answer, Ok(())));
             work = job.work;
         }
+        self.session.write_sequences()?;
         self.session.control("COMMIT")?;
         self.counters.works.fetch_add(answers.len() as u64, Ordering::Relaxed);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Runs one work in its savepoint. The outer error is fatal, the inner one is the work's.
+    /// Runs one work. The outer error is fatal, the inner one is the work's.
     fn run_work(&self, work: WriteWork) -> Result<Result<(), Error>, Error> {
-        self.session.control("SAVEPOINT work")?;
-        let mut tx = SqliteTx(&self.session);
+        let mut tx = SqliteTx::new(&self.session);
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut tx)))
             .unwrap_or_else(|panic| Err(Error::panicked(panic.as_ref())));
         // The work may have hidden it.
         self.session.unbroken()?;
         if result.is_err() {
-            self.session.control("ROLLBACK TO work")?;
+            tx.undo()?;
         }
-        self.session.control("RELEASE work")?;
         Ok(result)
     }
 }
