@@ -13,14 +13,16 @@
 mod account;
 mod ledger;
 mod number;
+mod suspension;
 
 pub use account::{COPIES_MAX, carry_over, original_of};
 pub(crate) use ledger::DEBITS;
 pub use ledger::{
-    Debit, DebitKind, Entry, HOLDING_LINES_MAX, Holding, LedgerError, LedgerItem, debit, give_back,
-    held, holdings,
+    Debit, DebitKind, Entry, HOLDING_LINES_MAX, Holding, LedgerError, LedgerItem, Share, debit,
+    give_back, held, holdings, reserve,
 };
 pub use number::{CertificateNumber, InvalidNumber, NUMBER_CHARS_MAX};
+pub use suspension::Suspension;
 
 use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
 use karvan_types::{Date, Decimal, Digest, ExchangeId, Instance, MemberId, Timestamp};
@@ -86,9 +88,9 @@ pub struct Certificate {
     /// Keys of its certified true copies, when there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<String>,
-    /// Why this side has suspended its use for a while, such as a verification that is open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspended_for: Option<String>,
+    /// What suspends its use, oldest first, when anything does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspensions: Vec<Suspension>,
     /// How far it has come.
     pub delivery: Delivery,
     /// Its versions, oldest first; never empty.
@@ -138,7 +140,7 @@ impl Certificate {
             replaced_by: None,
             copy_of: None,
             copies: Vec::new(),
-            suspended_for: None,
+            suspensions: Vec::new(),
             delivery,
             versions: Vec::new(),
             ledger: Vec::new(),
@@ -255,7 +257,8 @@ impl Certificate {
     /// Returns in one word where the certificate stands on `day`.
     pub fn state(&self, day: Date) -> &'static str {
         let expired = self.content().is_some_and(|content| content.valid_until < day);
-        let event = if self.suspended_for.is_some() {
+        let is_suspended = !self.suspensions.is_empty();
+        let event = if is_suspended {
             Some(CertificateEvent::Suspend)
         } else {
             expired.then_some(CertificateEvent::Expire)

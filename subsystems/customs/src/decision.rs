@@ -271,6 +271,9 @@ pub struct DecisionRecord {
     /// What was debited from the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debited: Option<Quantity>,
+    /// What was reserved on it, for goods released under security.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Quantity>,
     /// What was left on the certificate afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Quantity>,
@@ -314,6 +317,11 @@ pub(crate) static DECISIONS: Table = Table {
 };
 
 impl DecisionRecord {
+    /// Returns what it took from the certificate: debited, or reserved.
+    pub fn taken(&self) -> Option<&Quantity> {
+        self.debited.as_ref().or(self.reserved.as_ref())
+    }
+
     /// Returns the key of a decision about an item of a claim.
     pub fn key_of(claim: &str, item: u32, number: u32) -> String {
         format!("{claim}#{item:05}#{number:05}")

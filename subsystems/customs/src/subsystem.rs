@@ -47,6 +47,7 @@ mod sequence;
 mod show;
 mod silence;
 mod statements;
+mod suspending;
 mod tariffs;
 mod timing;
 mod transporting;
@@ -289,7 +290,7 @@ impl Subsystem for Customs {
             "compare" => sequence::compare_now(self, cx, caller),
             "ledger-compare" => statements::compare_now(self, cx, caller, input),
             "ledger-close" => ledgers::close(self, cx, caller, input),
-            "ledger-suspend" => ledgers::suspend(self, cx, caller, input),
+            "ledger-suspend" => suspending::suspend(self, cx, caller, input),
             "tariff-import" => tariffs::import(self, cx, caller, input),
             "risk-score" => risks::rescore(self, cx, caller, input),
             "risk-import" => risks::profiles::import(self, cx, caller, input),

@@ -15,6 +15,7 @@ use karvan_store::{Index, Range, Record, Table, Value};
 use karvan_types::{Date, ExchangeId, MemberId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Suspension;
 use crate::journal::Closing;
 use crate::matching::Rule;
 use crate::messages::{QueryReason, Question, VerificationOutcome, VerifiedItem};
@@ -118,6 +119,9 @@ pub struct Verification {
     /// How it was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closing>,
+    /// Who let the certificate be used again although it was not confirmed, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<Closing>,
 }
 
 /// Where verifications are kept.
@@ -205,6 +209,76 @@ impl Verification {
             VerificationOutcome::Partly | VerificationOutcome::Interim => Rule::VerificationPartly,
         })
     }
+
+    /// Returns how this verification suspends the certificate: from its opening, until the answer
+    /// confirms every item, it is withdrawn without an answer in time, or an officer lifts it.
+    pub fn suspension(&self) -> Option<Suspension> {
+        if self.lifted.is_some() {
+            return None;
+        }
+        let id = &self.id;
+        let (reason, items) = match self.answer() {
+            None => match self.finding(0)? {
+                Rule::VerificationUnanswered => {
+                    (format!("verification {id}: no answer came by {}", self.due), Vec::new())
+                }
+                _ => (format!("verification {id}: an answer is due on {}", self.due), Vec::new()),
+            },
+            Some(answer) => {
+                let items = self.unconfirmed(answer)?;
+                let how = if items.is_empty() { "not confirmed" } else { "confirmed in part" };
+                (format!("verification {id}: {how} on {}", answer.day), items)
+            }
+        };
+        let (since, by) = (self.at, self.by.clone());
+        Some(Suspension { since, by, reason, verification: Some(id.clone()), items })
+    }
+
+    /// Returns the items that an answer leaves in doubt: an empty list for all of them, `None` for
+    /// none.
+    fn unconfirmed(&self, answer: &Answer) -> Option<Vec<u32>> {
+        if answer.outcome == VerificationOutcome::NotConfirmed {
+            return Some(Vec::new());
+        }
+        let named = answer.items.iter().map(|verified| verified.certificate_item);
+        let mut items: Vec<u32> = self.certificate_items.iter().copied().chain(named).collect();
+        items.retain(|item| self.finding(*item) != Some(Rule::VerificationConfirmed));
+        items.sort_unstable();
+        items.dedup();
+        Some(items).filter(|items| !items.is_empty())
+    }
+
+    /// Whether this verification, opened later, confirms all that `earlier` leaves in doubt.
+    fn clears(&self, earlier: &Self, doubted: &Suspension) -> bool {
+        let about =
+            if doubted.items.is_empty() { &earlier.certificate_items } else { &doubted.items };
+        let confirmed = |item: &u32| {
+            self.covers(*item) && self.finding(*item) == Some(Rule::VerificationConfirmed)
+        };
+        self.at > earlier.at
+            && self.role == earlier.role
+            && if about.is_empty() {
+                self.certificate_items.is_empty()
+                    && self.finding(0) == Some(Rule::VerificationConfirmed)
+            } else {
+                about.iter().all(confirmed)
+            }
+    }
+}
+
+/// Returns what the verifications of one certificate suspend, oldest first. One that ended badly
+/// counts until a later one confirms the same items.
+pub fn suspensions(all: &[Verification]) -> Vec<Suspension> {
+    let standing = all.iter().filter_map(|one| one.suspension().map(|found| (one, found)));
+    let mut found: Vec<Suspension> = standing
+        .filter(|(one, found)| {
+            let is_open = one.finding(0) == Some(Rule::VerificationOpen);
+            is_open || !all.iter().any(|other| other.clears(one, found))
+        })
+        .map(|(_, found)| found)
+        .collect();
+    found.sort_by_key(|suspension| suspension.since);
+    found
 }
 
 #[cfg(test)]
@@ -235,6 +309,7 @@ mod tests {
             answers: Vec::new(),
             expired: false,
             closed: None,
+            lifted: None,
         }
     }
 
@@ -275,6 +350,62 @@ mod tests {
         check(&[answer(O::Partly, &partly[1..])], false, Rule::VerificationPartly);
         let swapped = [(1, O::NotConfirmed), (2, O::Confirmed)];
         check(&[answer(O::Partly, &swapped)], false, Rule::VerificationRefuted);
+    }
+
+    #[test]
+    fn the_certificate_is_suspended_until_the_doubt_is_gone() {
+        let closed = || {
+            let at = Timestamp::from_seconds(1_790_000_002);
+            Closing { at, by: "officer".to_owned(), text: "done".to_owned() }
+        };
+        let with =
+            |answers: &[Answer]| Verification { answers: answers.to_vec(), ..verification() };
+        let partly = answer(O::Partly, &[(1, O::Confirmed), (2, O::NotConfirmed)]);
+        let expired = Verification { expired: true, ..verification() };
+        let refuted = with(&[answer(O::NotConfirmed, &[])]);
+        let cases: [(&str, Verification, Option<&[u32]>); 9] = [
+            ("open", verification(), Some(&[])),
+            ("interim", with(&[answer(O::Interim, &[])]), Some(&[])),
+            ("confirmed", with(&[answer(O::Confirmed, &[])]), None),
+            ("refuted", refuted.clone(), Some(&[])),
+            ("partly", with(&[partly]), Some(&[2])),
+            ("expired", expired.clone(), Some(&[])),
+            ("refuted, closed", Verification { closed: Some(closed()), ..refuted }, Some(&[])),
+            ("withdrawn", Verification { closed: Some(closed()), ..verification() }, None),
+            ("lifted", Verification { lifted: Some(closed()), ..expired }, None),
+        ];
+        for (name, found, expected) in cases {
+            let items = found.suspension().map(|suspension| suspension.items);
+            assert_eq!(items.as_deref(), expected, "{name}");
+            assert_eq!(suspensions(&[found]).len(), usize::from(expected.is_some()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_later_confirmation_of_the_same_items_lifts_an_earlier_doubt() {
+        let refuted =
+            Verification { answers: vec![answer(O::NotConfirmed, &[])], ..verification() };
+        let later = |items: &[u32], outcome| Verification {
+            id: "KAPE-2-1-V1".to_owned(),
+            at: Timestamp::from_seconds(1_790_000_100),
+            certificate_items: items.to_vec(),
+            answers: vec![answer(outcome, &[])],
+            ..verification()
+        };
+        for (other, count) in [
+            (later(&[1, 2], O::Confirmed), 0),
+            (later(&[], O::Confirmed), 0),
+            (later(&[1], O::Confirmed), 1),
+            (later(&[1, 2], O::Interim), 2),
+            (later(&[1, 2], O::NotConfirmed), 2),
+        ] {
+            let found = suspensions(&[refuted.clone(), other.clone()]);
+            assert_eq!(found.len(), count, "{:?}", other.answers);
+        }
+        // Opened before, it says nothing about what came out later.
+        let mut earlier = later(&[1, 2], O::Confirmed);
+        earlier.at = Timestamp::from_seconds(1_789_000_000);
+        assert_eq!(suspensions(&[earlier, refuted]).len(), 1);
     }
 
     #[test]

@@ -62,12 +62,29 @@ pub(super) struct LedgerLine {
     pub(super) item: u32,
     /// What was certified.
     pub(super) certified: Quantity,
-    /// What was debited so far, a decimal in `unit`.
+    /// What was debited so far, a decimal in `unit`; what is reserved counts.
     pub(super) debited: String,
+    /// What of it is only reserved, for goods that were released under security.
+    pub(super) reserved: String,
     /// What is left, a decimal in `unit`.
     pub(super) balance: String,
     /// The unit.
     pub(super) unit: String,
+}
+
+/// Why the use of a certificate is suspended.
+#[derive(JsonSchema)]
+pub(super) struct SuspensionView {
+    /// Since when.
+    pub(super) since: Timestamp,
+    /// Who suspended it, or opened the verification.
+    pub(super) by: String,
+    /// Why, in words.
+    pub(super) reason: String,
+    /// The verification from which it follows; none when an officer suspended it.
+    pub(super) verification: Option<String>,
+    /// The items concerned; none means all.
+    pub(super) items: Option<Vec<u32>>,
 }
 
 /// A certificate in a list.
@@ -88,6 +105,8 @@ pub(super) struct CertificateSummary {
     pub(super) delivery: String,
     /// Number of the certificate that took its place.
     pub(super) replaced_by: Option<String>,
+    /// What suspends its use, oldest first: why, by whom, since when.
+    pub(super) suspensions: Vec<SuspensionView>,
     /// Newest version.
     pub(super) version: Option<u32>,
     /// Day of issue.
@@ -214,13 +233,14 @@ pub(super) struct CertificateView {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 pub(super) struct LedgerView {
-    /// What is certified, debited and left, item by item.
+    /// What is certified, debited, reserved and left, item by item; `suspensions`: what suspends
+    /// its use, with reason and since when.
     pub(super) certificate: Value,
     /// The newest debits and what was given back, oldest first.
     pub(super) debits: Vec<Value>,
     /// How many there are in all.
     pub(super) debits_in_all: u64,
-    /// Cases about it: what both sides' ledgers disagree on, and suspensions.
+    /// Cases about it: what both sides' ledgers disagree on.
     pub(super) cases: Vec<Value>,
     /// The terms by which it is debited, each with source and status.
     pub(super) terms: Value,

@@ -27,9 +27,12 @@ pub struct LedgerItem {
     pub item: u32,
     /// What the newest version certifies.
     pub certified: Quantity,
-    /// What has been debited, in the same unit.
+    /// What has been debited, in the same unit; what is reserved counts.
     #[serde(with = "decimal_text")]
     pub debited: Decimal,
+    /// What of it is only reserved, for goods that were released under security.
+    #[serde(with = "decimal_text", default)]
+    pub reserved: Decimal,
     /// What was used of the certificate that this one replaces and counts here too, in the same
     /// unit.
     #[serde(with = "decimal_text", default)]
@@ -42,7 +45,8 @@ pub struct LedgerItem {
 impl LedgerItem {
     /// Opens the ledger of an item.
     pub fn new(item: u32, certified: Quantity) -> Self {
-        Self { item, certified, debited: Decimal::ZERO, carried: Decimal::ZERO, uses: 0 }
+        let zero = Decimal::ZERO;
+        Self { item, certified, debited: zero, reserved: zero, carried: zero, uses: 0 }
     }
 
     /// Returns what is left; zero when an amendment certified less than was debited before.
@@ -55,9 +59,11 @@ impl LedgerItem {
         self.debited + self.carried
     }
 
-    /// Puts a part of what was debited back into the balance.
-    pub fn give_back(&mut self, quantity: Decimal) {
-        self.debited = (self.debited - quantity).max(Decimal::ZERO).normalize();
+    /// Puts a part of what was debited or reserved back into the balance.
+    pub fn give_back(&mut self, share: &Share) {
+        let less = |sum: Decimal, part: Decimal| (sum - part).max(Decimal::ZERO).normalize();
+        self.debited = less(self.debited, share.quantity);
+        self.reserved = less(self.reserved, share.reserved);
     }
 
     /// Returns what is left with its unit.
@@ -72,7 +78,9 @@ impl LedgerItem {
 pub enum DebitKind {
     /// Takes from the balance.
     Debit,
-    /// Gives back what a reopened decision had taken.
+    /// Takes from the balance until the decision, for goods that were released under security.
+    Reserve,
+    /// Gives back what a reopened decision had taken, or what was reserved.
     Return,
 }
 
@@ -183,6 +191,27 @@ pub fn debit(
     entry: Entry,
     quantity: Decimal,
 ) -> Result<Quantity, LedgerError> {
+    take(tx, certificate, entry, DebitKind::Debit, quantity)
+}
+
+/// Reserves a quantity for goods that are released under security, as a debit that the next
+/// decision gives back or makes final; returns what is left.
+pub fn reserve(
+    tx: &mut dyn Tx,
+    certificate: &mut Certificate,
+    entry: Entry,
+    quantity: Decimal,
+) -> Result<Quantity, LedgerError> {
+    take(tx, certificate, entry, DebitKind::Reserve, quantity)
+}
+
+fn take(
+    tx: &mut dyn Tx,
+    certificate: &mut Certificate,
+    entry: Entry,
+    kind: DebitKind,
+    quantity: Decimal,
+) -> Result<Quantity, LedgerError> {
     let ledger = (certificate.ledger.iter_mut().find(|ledger| ledger.item == entry.item))
         .ok_or(LedgerError::NoItem(entry.item))?;
     if quantity <= Decimal::ZERO {
@@ -196,35 +225,53 @@ pub fn debit(
         });
     }
     ledger.debited = (ledger.debited + quantity).normalize();
+    if kind == DebitKind::Reserve {
+        ledger.reserved = (ledger.reserved + quantity).normalize();
+    }
     ledger.uses = ledger.uses.saturating_add(1);
     let balance = ledger.balance_quantity();
     let quantity = Quantity { value: quantity.normalize(), unit };
     certificate.follow_ledger();
-    journal(tx, certificate, entry, DebitKind::Debit, quantity, balance.value)?;
+    journal(tx, certificate, entry, kind, quantity, balance.value)?;
     Ok(balance)
 }
 
-/// Returns what `claim_item` holds of each item of the certificate, in its unit.
+/// What a claimed item holds of an item of a certificate, in its unit.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Share {
+    /// Item of the certificate.
+    pub item: u32,
+    /// How much.
+    pub quantity: Decimal,
+    /// How much of it is only reserved.
+    pub reserved: Decimal,
+}
+
+/// Returns what `claim_item` holds of each item of the certificate.
 pub fn held(
     view: &dyn Read,
     certificate: &Certificate,
     claim_item: &str,
-) -> Result<Vec<(u32, Decimal)>, StoreError> {
+) -> Result<Vec<Share>, StoreError> {
     let prefix = vec![claim_item.into(), certificate.id().into()];
     let lines: Vec<Debit> = view.select(&Range::of("by_claim_item", prefix, LINES_MAX))?;
-    let mut sums: Vec<(u32, Decimal)> = Vec::new();
+    let mut shares: Vec<Share> = Vec::new();
     for line in lines {
-        let change = match line.kind {
-            DebitKind::Debit => line.quantity.value,
-            DebitKind::Return => -line.quantity.value,
+        let (taken, zero) = (line.quantity.value, Decimal::ZERO);
+        let (quantity, reserved) = match line.kind {
+            DebitKind::Debit => (taken, zero),
+            DebitKind::Reserve => (taken, taken),
+            DebitKind::Return => (-taken, -taken),
         };
-        match sums.iter_mut().find(|(item, _)| *item == line.item) {
-            Some((_, sum)) => *sum += change,
-            None => sums.push((line.item, change)),
+        if let Some(share) = shares.iter_mut().find(|share| share.item == line.item) {
+            share.quantity += quantity;
+            share.reserved = (share.reserved + reserved).max(zero);
+        } else {
+            shares.push(Share { item: line.item, quantity, reserved: reserved.max(zero) });
         }
     }
-    sums.retain(|(_, sum)| *sum > Decimal::ZERO);
-    Ok(sums)
+    shares.retain(|share| share.quantity > Decimal::ZERO);
+    Ok(shares)
 }
 
 /// Gives back to the certificate what the claimed item of `entry` still holds of it, of whichever
@@ -234,14 +281,15 @@ pub fn give_back(
     certificate: &mut Certificate,
     entry: &Entry,
 ) -> Result<(), LedgerError> {
-    for (item, held) in held(tx, certificate, &entry.claim_item)? {
-        let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == item);
+    for share in held(tx, certificate, &entry.claim_item)? {
+        let ledger = certificate.ledger.iter_mut().find(|ledger| ledger.item == share.item);
         let Some(ledger) = ledger else { continue };
-        ledger.give_back(held);
+        ledger.give_back(&share);
         ledger.uses = ledger.uses.saturating_sub(1);
         let balance = ledger.balance();
-        let quantity = Quantity { value: held.normalize(), unit: ledger.certified.unit.clone() };
-        let entry = Entry { item, ..entry.clone() };
+        let unit = ledger.certified.unit.clone();
+        let quantity = Quantity { value: share.quantity.normalize(), unit };
+        let entry = Entry { item: share.item, ..entry.clone() };
         certificate.follow_ledger();
         journal(tx, certificate, entry, DebitKind::Return, quantity, balance)?;
     }
@@ -282,7 +330,7 @@ fn stand(lines: Vec<Debit>) -> (Vec<Holding>, bool) {
         let same = |held: &Holding| held.item == line.item && held.claim_item == line.claim_item;
         match line.kind {
             DebitKind::Return => standing.retain(|held| !same(held)),
-            DebitKind::Debit => standing.push(Holding {
+            DebitKind::Debit | DebitKind::Reserve => standing.push(Holding {
                 item: line.item,
                 claim_item: line.claim_item,
                 decision: line.decision,

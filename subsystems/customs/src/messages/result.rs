@@ -77,7 +77,8 @@ pub struct UtilisationItem {
     /// What was decided.
     #[serde(rename = "decision")]
     pub decision: Decision,
-    /// What was debited from the certificate `22C`; zero when nothing was.
+    /// What was debited from the certificate `22C`, or reserved when the decision is provisional;
+    /// zero when nothing was.
     #[serde(rename = "WriteOff")]
     pub write_off: WriteOff,
     /// What the importing side's ledger still holds for the item.
@@ -136,7 +137,8 @@ pub enum Decision {
     /// A question is open.
     #[serde(rename = "query")]
     Query,
-    /// The goods were released under security; the decision is still to come.
+    /// The goods were released under security and their quantity is reserved; the decision is still
+    /// to come.
     #[serde(rename = "provisional")]
     Provisional,
 }
@@ -145,6 +147,11 @@ impl Decision {
     /// Whether the preference is granted, for all or a part.
     pub const fn grants(self) -> bool {
         matches!(self, Self::Granted | Self::GrantedInPart)
+    }
+
+    /// Whether the ledger of the certificate is drawn on: debited, or reserved until the decision.
+    pub const fn takes(self) -> bool {
+        self.grants() || matches!(self, Self::Provisional)
     }
 }
 
@@ -261,7 +268,8 @@ pub struct AmendedValue {
     pub value: String,
 }
 
-/// CXL: withdraws an earlier document. `FunctionCode` is 1.
+/// CXL: withdraws an earlier document. `FunctionCode` is 1. Of a query it tells what became of the
+/// verification: `WDN` withdrawn, `END` closed, `LFT` the certificate may be used again.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancellation {

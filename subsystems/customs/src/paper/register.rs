@@ -207,6 +207,7 @@ fn status(view: &dyn Read, paper: &Paper, day: Date) -> Result<Status, Rejection
         CertificateStatus::Suspended => Status::Suspended,
         CertificateStatus::Replaced => Status::Replaced,
         CertificateStatus::Issued if newest != Some(paper.digest) => Status::Replaced,
+        CertificateStatus::Issued if !certificate.suspensions.is_empty() => Status::Suspended,
         CertificateStatus::Issued if certificate.state(day) == "used-up" => Status::UsedUp,
         CertificateStatus::Issued => Status::Valid,
     })

@@ -20,7 +20,10 @@ words! {
         PartlyUsed = "partly-used",
         /// Nothing of it is left.
         UsedUp = "used-up",
-        /// It is being verified; nothing is granted on it.
+        /// It is being verified, or its verification did not end well, or an officer or its issuer
+        /// suspended it: nothing is debited finally. A state on a day, stored only when its issuer
+        /// says so. That a verification suspends from its opening on is assumed: the agreement is
+        /// silent.
         Suspended = "suspended",
         /// Its validity is over. Never stored: a state on a day.
         Expired = "expired",
@@ -54,9 +57,9 @@ words! {
         UseUp = "use-up",
         /// Everything debited is given back.
         Free = "free",
-        /// A verification begins.
+        /// A verification begins, or somebody suspends it.
         Suspend = "suspend",
-        /// A verification ended well.
+        /// Every item was confirmed, or who suspended it lets it be used again.
         Resume = "resume",
         /// Its validity ends.
         Expire = "expire",

@@ -56,6 +56,6 @@ chart! { VerificationState, VerificationEvent, "a verification", Opened:
     Sent | Received | NoAnswer, Refute, ExportCustoms => Refuted;
     Sent | Received | NoAnswer, ConfirmPartly, ExportCustoms => Partly;
     Sent | Received, Expire, Clock => NoAnswer;
-    Opened | Confirmed | Refuted | Partly | NoAnswer, Close, Officer => Closed;
+    Opened | Sent | Received | Confirmed | Refuted | Partly | NoAnswer, Close, Officer => Closed;
     Closed, Reopen, Officer => Opened;
 }

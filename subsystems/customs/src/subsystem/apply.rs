@@ -8,7 +8,7 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::{Digest, ExchangeId, MemberId};
 
 use super::assess::{self, Late};
-use super::{Customs, amended, answer, booking, risks, transporting};
+use super::{Customs, amended, answer, booking, risks, suspending, transporting};
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, standing_name,
 };
@@ -243,6 +243,8 @@ fn certificate(
     let mut stored = stored;
     booking::link_copy(cx, &mut stored, content)?;
     cx.tx.save(&stored)?;
+    // A verification may have been opened before the certificate came.
+    suspending::follow(cx, &key, incoming.by)?;
     invoice::link(cx.tx, invoice::Kind::Certificate, &key, &content.invoices)?;
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)?;

@@ -6,7 +6,7 @@ use karvan_types::Timestamp;
 
 use super::apply::export_subject;
 use super::verifying::weigh;
-use super::{Customs, booking, quotas, silence, transporting};
+use super::{Customs, booking, quotas, silence, suspending, transporting};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
 use crate::decision::propose;
@@ -54,6 +54,10 @@ pub(super) fn assess(
         let own = item_key(&claim.id(), item.sequence);
         booking::present(customs, view, certificate, &own, claim.filed)?;
     }
+    let keys = match &certificate {
+        Some(certificate) => suspending::keys_of(certificate),
+        None => vec![quote.number.key(partner)],
+    };
     let near_miss = match &certificate {
         Some(_) => None,
         None => Certificate::near_misses(view, partner, &quote.number)?.into_iter().next(),
@@ -87,7 +91,7 @@ pub(super) fn assess(
     let mut duty = tariff.as_ref().and_then(|tariff| {
         relief::weigh(&customs.rules, tariff, partner, claim, item, &mut matched)
     });
-    weigh::weigh(customs, view, partner, quote, claim.filed, &mut matched)?;
+    weigh::weigh(customs, view, &keys, quote, claim.filed, &mut matched)?;
     let mut proposal = propose(&matched);
     weigh::propose(customs, claim.filed, &matched, &mut proposal);
     if let (Some(tariff), Some(relief)) = (&tariff, &mut duty) {

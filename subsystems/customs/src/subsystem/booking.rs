@@ -15,13 +15,14 @@ use super::apply::{Effect, certificate_subject, refused};
 use super::{Customs, statements};
 use crate::certificate::{
     COPIES_MAX, Certificate, CertificateNumber, Entry, Holding, LedgerError, carry_over, debit,
-    give_back, held, holdings, original_of,
+    give_back, held, holdings, original_of, reserve,
 };
 use crate::claim::{ClaimItem, item_key};
 use crate::codes::units;
 use crate::decision::{DecisionRecord, Reason, Utilisation};
 use crate::journal::{MessageRecord, MessageState, TaskKind, note, open_task};
 use crate::ledger::{CaseKind, Finding, open_case};
+use crate::matching::local_date;
 use crate::messages::{
     CertificateOfOrigin, Decision, LedgerDebit, UtilisationItem, UtilisationResult, Validation,
     ValidationError,
@@ -50,9 +51,9 @@ pub(super) fn present(
 ) -> Result<(), Rejection> {
     use crate::messages::CertificateStatus::Issued;
     let mut account = certificate.account(view)?;
-    for (number, quantity) in held(view, &account, claim_item)? {
-        if let Some(ledger) = account.ledger.iter_mut().find(|ledger| ledger.item == number) {
-            ledger.give_back(quantity);
+    for share in held(view, &account, claim_item)? {
+        if let Some(ledger) = account.ledger.iter_mut().find(|ledger| ledger.item == share.item) {
+            ledger.give_back(&share);
         }
     }
     if !customs.ledger_terms.partial_shipments(day) {
@@ -66,10 +67,11 @@ pub(super) fn present(
     if certificate.standing() == Issued {
         certificate.status = account.status;
     }
-    let suspended = account.suspended_for.is_some() || certificate.suspended_for.is_some();
-    if suspended && certificate.standing() == Issued {
+    // What a verification suspends is said by the verification.
+    if account.suspended_by_officer().is_some() && certificate.standing() == Issued {
         certificate.status.follow(CertificateEvent::Suspend);
     }
+    certificate.suspensions = account.suspensions;
     certificate.ledger = account.ledger;
     Ok(())
 }
@@ -112,6 +114,36 @@ pub(super) fn draw(
         }
         Err(error) => Err(refuse(error.kind(), "ledger", error.to_string())),
     }
+}
+
+/// Reserves for goods that are released under security what is claimed, as far as the balance goes;
+/// returns how much. Of a certificate that is cancelled or replaced nothing can be reserved.
+pub(super) fn hold(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    account: &mut Certificate,
+    entry: Entry,
+    claimed: Option<&Quantity>,
+) -> Result<Option<Quantity>, Rejection> {
+    use crate::messages::CertificateStatus::{Issued, Suspended};
+    let day = local_date(cx.now, customs.config.nation());
+    let (standing, _) = holdings(cx.tx, &account.id())?;
+    let other = other_shipment(&standing, entry.item, &entry.claim_item);
+    let closed = other.is_some() && !customs.ledger_terms.partial_shipments(day);
+    let usable = matches!(account.standing(), Issued | Suspended) && !closed;
+    let Some(ledger) = account.ledger_of(entry.item).filter(|_| usable) else { return Ok(None) };
+    let Some(claimed) = claimed.filter(|claimed| claimed.unit == ledger.certified.unit) else {
+        return Ok(None);
+    };
+    let value = claimed.value.min(ledger.balance());
+    if value.is_zero() {
+        return Ok(None);
+    }
+    let unit = claimed.unit.clone();
+    reserve(cx.tx, account, entry, value)
+        .map_err(|error| refuse(error.kind(), "ledger", error.to_string()))?;
+    statements::arm(customs, cx)?;
+    Ok(Some(Quantity { value, unit }))
 }
 
 fn pointers(standing: &[Holding], item: u32) -> Vec<Pointer> {
@@ -262,7 +294,8 @@ fn told(item: &UtilisationItem, claim_item: &str) -> String {
         Decision::Provisional => "released under security",
     };
     let debited = item.write_off.quantity.as_ref().filter(|quantity| !quantity.value.is_zero());
-    let debited = debited.map(|quantity| format!(", {quantity} debited")).unwrap_or_default();
+    let how = if item.decision == Decision::Provisional { "reserved" } else { "debited" };
+    let debited = debited.map(|quantity| format!(", {quantity} {how}")).unwrap_or_default();
     let refused = item.refused.as_ref().map(|quantity| format!(", {quantity} refused"));
     let codes = item.reason_codes.join(", ");
     format!(
@@ -285,8 +318,9 @@ fn follow(
     item: &UtilisationItem,
     content: &UtilisationResult,
 ) -> Result<Option<Trouble>, Rejection> {
-    let granted = item.decision.grants();
-    let quantity = item.write_off.quantity.as_ref().filter(|_| granted);
+    let taken = item.decision.takes();
+    let quantity =
+        item.write_off.quantity.as_ref().filter(|quantity| taken && !quantity.value.is_zero());
     let Some(account) = account else {
         return Ok(quantity.map(|_| Trouble {
             rule: "UNKNOWN",
@@ -305,7 +339,7 @@ fn follow(
     let storage = |error: LedgerError| refuse(error.kind(), "ledger", error.to_string());
     give_back(cx.tx, account, &entry).map_err(storage)?;
     match quantity {
-        Some(quantity) => book(cx, account, entry, quantity),
+        Some(quantity) => book(cx, account, entry, item.decision, quantity),
         None => Ok(None),
     }
 }
@@ -314,6 +348,7 @@ fn book(
     cx: &mut Context<'_>,
     account: &mut Certificate,
     entry: Entry,
+    decision: Decision,
     quantity: &Quantity,
 ) -> Result<Option<Trouble>, Rejection> {
     let trouble = |rule, remedy: String| Ok(Some(Trouble { rule, remedy }));
@@ -331,7 +366,12 @@ fn book(
             return trouble("UNIT", format!("the certificate counts in {unit}: {error}"));
         }
     };
-    match debit(cx.tx, account, entry, converted.value) {
+    let booked = if decision == Decision::Provisional {
+        reserve(cx.tx, account, entry, converted.value)
+    } else {
+        debit(cx.tx, account, entry, converted.value)
+    };
+    match booked {
         Ok(_) => Ok(None),
         Err(LedgerError::Store(error)) => Err(error.into()),
         Err(error) => trouble("EXCESS", error.to_string()),

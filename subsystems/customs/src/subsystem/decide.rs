@@ -13,7 +13,7 @@ use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, audit, booking, securing, show, transporting};
+use super::{Customs, audit, booking, securing, show, suspending, transporting};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
 use crate::claim::{Claim, ClaimItem, claim_key, item_key};
 use crate::codes::units;
@@ -112,6 +112,9 @@ pub(super) fn decide(
     let decision = input.decision.decision();
     securing::check(&input, decision)?;
     let words = justify(&item.assessment.matched, &item.assessment.proposal, &input, decision)?;
+    if decision.grants() {
+        suspending::must_be_free(cx, &item)?;
+    }
     let order = Order { input, decision, words };
     if four_eyes::is_needed(customs, cx, &item, decision) {
         return four_eyes::propose(customs, cx, caller, &item, &order);
@@ -150,7 +153,9 @@ pub(super) fn carry_out(
     let certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
     let mut account = booking::account(cx.tx, certificate.as_ref())?;
     let ruling = Ruling { input: &input, decision };
-    let debited = settle(customs, cx, caller, &item, account.as_mut(), &ruling)?;
+    let taken = settle(customs, cx, caller, &item, account.as_mut(), &ruling)?;
+    let is_held = decision == Decision::Provisional;
+    let (debited, reserved) = if is_held { (None, taken) } else { (taken, None) };
     let drawn = Drawn { decision, quantity: debited.as_ref() };
     quotas::settle(customs, cx, &claim, &item, &drawn)?;
     item.decisions += 1;
@@ -163,6 +168,7 @@ pub(super) fn carry_out(
         reason: words.reason,
         text: Some(words.text),
         debited,
+        reserved,
         balance: ledger.map(crate::certificate::LedgerItem::balance_quantity),
         proposal: item.assessment.proposal.clone(),
         light: item.assessment.light,
@@ -348,7 +354,8 @@ fn shown_text(text: &str) -> String {
     validate::visible(&spaced).into_owned()
 }
 
-/// Takes back what an earlier decision debited and debits what this one grants.
+/// Takes back what an earlier decision debited or reserved, and debits what this one grants, or
+/// reserves what it releases under security.
 fn settle(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -357,7 +364,6 @@ fn settle(
     account: Option<&mut Certificate>,
     ruling: &Ruling<'_>,
 ) -> Result<Option<Quantity>, Rejection> {
-    let grants = ruling.decision.grants();
     let Some(account) = account else {
         // Only a certificate from before the exchange can be granted unseen; it has no ledger.
         return Ok(None);
@@ -371,7 +377,11 @@ fn settle(
     };
     give_back(cx.tx, account, &entry)
         .map_err(|error| refuse(error.kind(), "ledger", error.to_string()))?;
-    if !grants {
+    if ruling.decision == Decision::Provisional {
+        let claimed = item.assessment.matched.claimed.as_ref();
+        return booking::hold(customs, cx, account, entry, claimed);
+    }
+    if !ruling.decision.grants() {
         return Ok(None);
     }
     let quantity = granted_quantity(item, account, ruling.input, ruling.decision)?;
@@ -483,7 +493,7 @@ fn inform(
             sequence: item.item,
             certificate_item: item.quote.item,
             decision: record.decision,
-            write_off: WriteOff { quantity: record.debited.clone(), amount: None },
+            write_off: WriteOff { quantity: record.taken().cloned(), amount: None },
             balance: record.balance.clone(),
             reason_codes: vec![record.reason.code()],
             reason: record.text.clone(),
@@ -528,7 +538,8 @@ fn finish(
     transporting::decided(cx, item)?;
     cx.tx.add(record)?;
     let subject = claim_subject(&item.claim);
-    let debited = record.debited.as_ref().map(|quantity| format!(", {quantity} debited"));
+    let how = if record.reserved.is_some() { "reserved" } else { "debited" };
+    let debited = record.taken().map(|quantity| format!(", {quantity} {how}"));
     let mark = if record.overridden { ", against a red match" } else { "" };
     let text = format!(
         "item {} {}{}{mark} ({}): {}",

@@ -19,7 +19,7 @@ use super::answer::refuse;
 use super::assess::claim_subject;
 use super::decide::{self, Choice, Decided, Deciding, Order, Words};
 use super::operate::{must_act_for, read, signed_by};
-use super::{Customs, show};
+use super::{Customs, show, suspending};
 use crate::certificate::Certificate;
 use crate::claim::ClaimItem;
 use crate::decision::overrides::{Ended, Ending, Override, Proposed};
@@ -232,6 +232,8 @@ pub(super) fn confirm(
         let text = "the match has changed since this was proposed; look again and propose anew";
         return Err(refuse(ErrorKind::Conflict, "match-changed", text));
     }
+    // A verification may have been opened since.
+    suspending::must_be_free(cx, &item)?;
     let order = order_of(&proposal);
     let proposed = Proposed { by: proposal.officer.clone(), at: proposal.at };
     let confirmed = Confirmed { proposal, proposed };

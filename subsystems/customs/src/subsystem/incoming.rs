@@ -4,7 +4,7 @@
 use karvan_subsystem::{Context, Rejection};
 
 use super::apply::Effect;
-use super::{Customs, mirrors, risks, sequence, statements, verifying};
+use super::{Customs, mirrors, risks, sequence, statements, suspending, verifying};
 use crate::journal::MessageRecord;
 use crate::messages::Message;
 
@@ -18,6 +18,9 @@ pub(super) fn take(
     Ok(Some(match message {
         Message::Query(content) => verifying::asked::take(customs, cx, record, content)?,
         Message::Response(content) => verifying::answered::take(customs, cx, record, content)?,
+        Message::Cancellation(content) if content.document.document_type == "QRY" => {
+            suspending::told(cx, record, content)?
+        }
         Message::Ledger(content) => statements::receive(customs, cx, record, content)?,
         Message::Sequence(content) => sequence::receive(customs, cx, record, content)?,
         Message::Mirror(content) => mirrors::receive(cx, content, record)?,

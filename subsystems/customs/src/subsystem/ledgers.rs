@@ -1,6 +1,7 @@
-//! What people do with the ledger of certificates: look, close cases, suspend and resume.
+//! What people do with the ledger of certificates: look and close cases.
 //!
-//! Not here: booking results (`super::booking`), comparing with the partner (`super::statements`).
+//! Not here: booking results (`super::booking`), suspending and resuming (`super::suspending`),
+//! comparing with the partner (`super::statements`).
 
 use karvan_store::{Range, Read};
 use karvan_subsystem::{Caller, Context, Rejection};
@@ -9,14 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::refuse;
-use super::apply::certificate_subject;
-use super::assess::{self, Late};
 use super::decide::required_text;
 use super::operate::{must_act_for, read, signed_by};
 use super::{Customs, show};
 use crate::certificate::{Certificate, CertificateNumber, Debit};
-use crate::claim::ClaimItem;
-use crate::journal::{Closing, TaskKind, note};
+use crate::journal::Closing;
 use crate::ledger::{Case, close_case};
 use crate::matching::local_date;
 
@@ -116,7 +114,11 @@ fn one(
 }
 
 /// A certificate with the ledger that it draws on.
-fn summary(certificate: &Certificate, account: &Certificate, day: karvan_types::Date) -> Value {
+pub(super) fn summary(
+    certificate: &Certificate,
+    account: &Certificate,
+    day: karvan_types::Date,
+) -> Value {
     let items: Vec<Value> = account
         .ledger
         .iter()
@@ -125,6 +127,7 @@ fn summary(certificate: &Certificate, account: &Certificate, day: karvan_types::
                 "item": ledger.item,
                 "certified": ledger.certified,
                 "debited": ledger.debited.normalize().to_string(),
+                "reserved": ledger.reserved.normalize().to_string(),
                 "carriedOver": ledger.carried.normalize().to_string(),
                 "balance": ledger.balance().to_string(),
                 "unit": ledger.certified.unit,
@@ -140,7 +143,7 @@ fn summary(certificate: &Certificate, account: &Certificate, day: karvan_types::
         "issuer": certificate.issuer,
         "replacedBy": certificate.replaced_by,
         "copies": account.copies,
-        "suspendedFor": certificate.suspended_for,
+        "suspensions": show::json_of(&account.suspensions),
         "items": items,
     })
 }
@@ -206,69 +209,4 @@ pub(super) fn close(
     }
     let closing = Closing { at: cx.now, by: signed_by(caller), text };
     Ok(show::json_of(&close_case(cx.tx, case, closing)?))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Suspending {
-    certificate: String,
-    text: String,
-    #[serde(default)]
-    resume: bool,
-}
-
-/// Suspends the use of a certificate at this side, or lets it be used again.
-pub(super) fn suspend(
-    customs: &Customs,
-    cx: &mut Context<'_>,
-    caller: &Caller,
-    input: Value,
-) -> Result<Value, Rejection> {
-    must_act_for(caller, &customs.config.customs)?;
-    let input: Suspending = read("ledger-suspend", input)?;
-    let what = if input.resume { "why it can be used again" } else { "why its use is suspended" };
-    let text = required_text(Some(&input.text), what)?;
-    let certificate = find(customs, cx.tx, &input.certificate)?;
-    let (key, by) = (certificate.account_id(), signed_by(caller));
-    set_suspended(customs, cx, &key, &by, (!input.resume).then_some(text.as_str()), &text)?;
-    let certificate = find(customs, cx.tx, &input.certificate)?;
-    let account = certificate.account(cx.tx)?;
-    let day = local_date(cx.now, customs.config.nation());
-    Ok(json!({ "certificate": summary(&certificate, &account, day) }))
-}
-
-/// Suspends a certificate, such as while it is verified, or with no reason lets it be used again;
-/// undecided claims are matched anew, decided ones become tasks.
-pub(super) fn set_suspended(
-    customs: &Customs,
-    cx: &mut Context<'_>,
-    key: &str,
-    by: &str,
-    suspended_for: Option<&str>,
-    text: &str,
-) -> Result<(), Rejection> {
-    let Some(mut certificate) = cx.tx.find::<Certificate>(key)? else { return Ok(()) };
-    if certificate.suspended_for.is_some() == suspended_for.is_some() {
-        let state = if suspended_for.is_some() { "suspended already" } else { "not suspended" };
-        let text = format!("certificate {} is {state} here", certificate.number);
-        return Err(refuse(ErrorKind::Conflict, "suspension", text));
-    }
-    certificate.suspended_for = suspended_for.map(str::to_owned);
-    cx.tx.save(&certificate)?;
-    let verb = if suspended_for.is_some() { "suspended here" } else { "in use again" };
-    let said = format!("certificate {} {verb}: {text}", certificate.number);
-    note(cx.tx, cx.now, &certificate_subject(key), by, said)?;
-    let because = if suspended_for.is_some() {
-        "the certificate was suspended"
-    } else {
-        "it is in use again"
-    };
-    let late = Late { kind: TaskKind::AmendedAfterDecision, because };
-    for key in certificate.copies.iter().map(String::as_str).chain([key]) {
-        let mut items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_certificate", key))?;
-        // What was decided before a suspension stands.
-        items.retain(|item| !item.state.is_final());
-        assess::touch(customs, cx, items, &late)?;
-    }
-    Ok(())
 }

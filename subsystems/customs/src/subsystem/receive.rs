@@ -19,6 +19,7 @@ use crate::journal::{Direction, MessageRecord, MessageState, Parked, TaskKind, n
 use crate::messages::{Message, Outcome, Validation, ValidationError};
 use crate::states::CertificateEvent;
 use crate::validate;
+use crate::verification::verification_subject;
 
 /// Most messages that may wait for one document.
 const PARKED_MAX: usize = 100;
@@ -96,6 +97,9 @@ pub(super) fn subject_of(customs: &Customs, sender: &MemberId, message: &Message
         Message::Export(content) => export_subject(&export_key(country, &content.header.id)),
         Message::Cancellation(content) if content.document.document_type == "COO" => {
             certificate(country, &content.document.id)
+        }
+        Message::Cancellation(content) if content.document.document_type == "QRY" => {
+            verification_subject(&content.document.id)
         }
         Message::Cancellation(content) => {
             export_subject(&export_key(country, &content.document.id))

@@ -184,6 +184,7 @@ pub(super) fn certificate_summary(certificate: &Certificate, day: Date) -> Value
         "state": certificate.state(day),
         "delivery": json_of(&certificate.delivery),
         "replacedBy": certificate.replaced_by,
+        "suspensions": json_of(&certificate.suspensions),
         "version": content.map(|content| content.header.version_id),
         "issued": content.map(|c| local_date(c.header.issue_date_time, certificate.country)),
         "validUntil": content.map(|content| content.valid_until),
@@ -198,6 +199,7 @@ fn ledger_line(ledger: &LedgerItem) -> Value {
         "item": ledger.item,
         "certified": ledger.certified,
         "debited": ledger.debited.to_string(),
+        "reserved": ledger.reserved.to_string(),
         "balance": ledger.balance().to_string(),
         "unit": ledger.certified.unit,
     })

@@ -22,7 +22,7 @@ use super::answer::{self, refuse};
 use super::assess::claim_subject;
 use super::decide::{find_item, required_text};
 use super::operate::{must_act_for, read, signed_by};
-use super::{Customs, show};
+use super::{Customs, show, suspending};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::{Claim, ClaimItem};
 use crate::journal::{Closing, TaskKind, close_tasks, note};
@@ -108,6 +108,7 @@ pub(super) fn open(
         answers: Vec::new(),
         expired: false,
         closed: None,
+        lifted: None,
     };
     let exchanges = send(customs, cx, &claim, certificate.as_ref(), &opened)?;
     let mut opened = opened;
@@ -222,7 +223,7 @@ fn begin(customs: &Customs, cx: &mut Context<'_>, opened: &Verification) -> Resu
     let due = end_of(opened.due);
     let timer = Timer::new(TimerKind::VerificationDue, &subject, &key, cx.now, due);
     timers::set(cx.tx, &timer.with_note(key.as_str()))?;
-    Ok(())
+    suspending::follow(cx, &opened.certificate, &opened.by)
 }
 
 fn days_of(count: u32) -> Duration {
@@ -253,6 +254,16 @@ pub(super) fn conclude(
     let input: Concluding = read("conclude", input)?;
     let text = required_text(Some(&input.text), "what followed from the verification")?;
     let mut found = find(cx.tx, Role::Asking, &input.verification)?;
+    if let Some(closed) = &found.closed {
+        let text = format!(
+            "verification {} was closed by {} on {} ({}); there is nothing left to close",
+            found.id,
+            closed.by,
+            local_date(closed.at, customs.config.nation()),
+            closed.text
+        );
+        return Err(refuse(ErrorKind::Conflict, "verification-closed", text));
+    }
     if let (Some(claim), Some(item)) = (&found.claim, found.item) {
         let (_, item) = find_item(cx, claim, Some(item))?;
         let waits = matches!(item.state.name(), "provisional" | "query");
@@ -267,11 +278,14 @@ pub(super) fn conclude(
     }
     found.state.step(VerificationEvent::Close)?;
     let by = signed_by(caller);
+    let told = suspending::on_close(&found);
     found.closed = Some(Closing { at: cx.now, by: by.clone(), text: text.clone() });
     cx.tx.save(&found)?;
     answered::stop_clocks(cx, &found, &by, "the verification was closed")?;
     let subject = verification_subject(&found.id);
     note(cx.tx, cx.now, &subject, &by, format!("verification {} closed: {text}", found.id))?;
+    suspending::tell(customs, cx, &found, told, &text)?;
+    suspending::follow(cx, &found.certificate, &by)?;
     weigh::reassess(customs, cx, &found.certificate, "a verification was closed")?;
     view(cx.tx, &found)
 }
@@ -292,7 +306,8 @@ fn view(view: &dyn Read, found: &Verification) -> Result<Value, Rejection> {
     let next = timers::list(view, Some(&subject), crate::verification::SAME_MAX)?;
     let next: Vec<Value> =
         next.iter().map(|timer| json!({ "what": timer.kind.about(), "due": timer.due })).collect();
-    Ok(show::merge(summary(found), json!({ "next": next })))
+    let suspends = found.suspension().map(|suspension| show::json_of(&suspension));
+    Ok(show::merge(summary(found), json!({ "next": next, "suspends": suspends })))
 }
 
 /// Shows a verification in a list for programs.

@@ -17,6 +17,7 @@ mod risk;
 mod rules;
 mod samples;
 mod sharing;
+mod suspension;
 mod tariffs;
 mod unagreed;
 mod verification;

@@ -2,39 +2,44 @@
 
 use std::time::Duration;
 
-use karvan_customs::samples::shipped;
+use karvan_customs::samples::{Consignment, shipped};
 use karvan_subsystem::Outgoing;
 use karvan_types::{MemberId, json};
 use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, customs_of, issuer_of};
 
-const CLAIM: &str = "KAPE-HC-00014-02-10-2026";
-const CASE: &str = "KAPE-HC-00014-02-10-2026-1-V1";
-const CERTIFICATE: &str = "AZPK-2026-00014";
+pub(crate) const CLAIM: &str = "KAPE-HC-00014-02-10-2026";
+pub(crate) const CASE: &str = "KAPE-HC-00014-02-10-2026-1-V1";
+pub(crate) const CERTIFICATE: &str = "AZPK-2026-00014";
 const DAY: Duration = Duration::from_hours(24);
 
-struct Stage {
-    exchange: Exchange,
-    az: MemberId,
-    pk: MemberId,
-    issuer: MemberId,
+pub(crate) struct Stage {
+    pub(crate) exchange: Exchange,
+    pub(crate) az: MemberId,
+    pub(crate) pk: MemberId,
+    pub(crate) issuer: MemberId,
 }
 
 impl Stage {
     /// A claim for goods that were sent on from a third country.
-    async fn new() -> Self {
-        let consignment =
-            shipped().into_iter().find(|c| c.id == "override-indirect-route").expect("a sample");
-        let mut exchange = Exchange::new(consignment.today);
+    pub(crate) async fn new() -> Self {
+        let consignment = override_sample();
+        let mut stage = Self::of(&consignment);
         for step in consignment.steps.iter().take(3) {
-            exchange.play(&consignment, step).await.expect("played");
+            stage.exchange.play(&consignment, step).await.expect("played");
         }
+        stage
+    }
+
+    /// Both sides before anything was sent.
+    pub(crate) fn of(consignment: &Consignment) -> Self {
         let (az, pk) = (customs_of(consignment.from), customs_of(consignment.to));
+        let exchange = Exchange::new(consignment.today);
         Self { exchange, az, pk, issuer: issuer_of(consignment.from) }
     }
 
-    async fn pk(&mut self, operation: &str, input: Value) -> Value {
+    pub(crate) async fn pk(&mut self, operation: &str, input: Value) -> Value {
         let pk = self.pk.clone();
         let done = self.exchange.act(&pk, operation, input).await;
         done.unwrap_or_else(|refusal| {
@@ -42,7 +47,7 @@ impl Stage {
         })
     }
 
-    async fn issuer(&mut self, operation: &str, input: Value) -> Value {
+    pub(crate) async fn issuer(&mut self, operation: &str, input: Value) -> Value {
         let issuer = self.issuer.clone();
         let done = self.exchange.act(&issuer, operation, input).await;
         done.unwrap_or_else(|refusal| {
@@ -50,12 +55,17 @@ impl Stage {
         })
     }
 
-    async fn refused(&mut self, who: &MemberId, operation: &str, input: Value) -> String {
+    pub(crate) async fn refused(
+        &mut self,
+        who: &MemberId,
+        operation: &str,
+        input: Value,
+    ) -> String {
         let done = self.exchange.act(&who.clone(), operation, input).await;
         done.err().map_or_else(|| panic!("{operation} was done"), |refusal| refusal.code)
     }
 
-    async fn open(&mut self) -> Value {
+    pub(crate) async fn open(&mut self) -> Value {
         self.pk("verify", asking()).await
     }
 
@@ -63,12 +73,12 @@ impl Stage {
         self.pk("verifications", json!({ "verification": CASE })).await
     }
 
-    async fn item(&mut self) -> Value {
+    pub(crate) async fn item(&mut self) -> Value {
         self.pk("show", json!({ "claim": CLAIM })).await["items"][0].clone()
     }
 
     /// Open tasks of a side: kinds, in order.
-    async fn tasks(&mut self, who: &MemberId) -> Vec<String> {
+    pub(crate) async fn tasks(&mut self, who: &MemberId) -> Vec<String> {
         let listed = self.exchange.act(&who.clone(), "list", json!({ "what": "tasks" })).await;
         let listed = listed.expect("listed");
         let rows = listed["rows"].as_array().expect("rows").iter();
@@ -76,7 +86,11 @@ impl Stage {
     }
 }
 
-fn asking() -> Value {
+pub(crate) fn override_sample() -> Consignment {
+    shipped().into_iter().find(|c| c.id == "override-indirect-route").expect("a sample")
+}
+
+pub(crate) fn asking() -> Value {
     json!({
         "claim": CLAIM, "reasons": ["direct-transport"],
         "text": "the bill of lading begins in Jebel Ali",
@@ -84,7 +98,7 @@ fn asking() -> Value {
     })
 }
 
-fn answer(outcome: &str) -> Value {
+pub(crate) fn answer(outcome: &str) -> Value {
     json!({ "verification": CASE, "outcome": outcome,
         "text": "the whole way was checked with the carrier" })
 }
@@ -147,7 +161,6 @@ async fn a_confirmation_lets_the_officer_grant() {
 #[tokio::test]
 async fn a_refutation_is_a_task_and_never_a_reversal() {
     let mut stage = Stage::new().await;
-    stage.open().await;
     let (pk, az) = (stage.pk.clone(), stage.az.clone());
     let grant = json!({ "claim": CLAIM, "decision": "grant", "reason": "cleared-up",
         "text": "the bill of lading of the whole way was seen", "propose": true });
@@ -155,6 +168,7 @@ async fn a_refutation_is_a_task_and_never_a_reversal() {
     let confirm = json!({ "claim": CLAIM, "answer": "confirm" });
     let second = (&pk, crate::exchange::SECOND_OFFICER);
     stage.exchange.act_as(second, "confirm", confirm).await.expect("confirmed");
+    stage.open().await;
     stage.issuer("answer", answer("not-confirmed")).await;
     let item = stage.item().await;
     assert_eq!(item["state"], "granted", "nobody reverses it but an officer");

@@ -251,13 +251,11 @@ fn describe(decided: &Value) -> String {
         let _ =
             writeln!(lines, "  proposed   {} at {}", text(&proposed["by"]), text(&proposed["at"]));
     }
-    if !record["debited"].is_null() {
-        let _ = writeln!(
-            lines,
-            "  debited    {}, left on the certificate: {}",
-            measure(&record["debited"]),
-            measure(&record["balance"])
-        );
+    for (taken, said) in [("debited", "debited  "), ("reserved", "reserved ")] {
+        if !record[taken].is_null() {
+            let (taken, left) = (measure(&record[taken]), measure(&record["balance"]));
+            let _ = writeln!(lines, "  {said}  {taken}, left on the certificate: {left}");
+        }
     }
     let duty = &record["duty"];
     if !duty.is_null() {

@@ -95,10 +95,14 @@ pub(crate) struct Close {
     node: NodeArgs,
 }
 
-/// Suspend a certificate at this side, such as during a verification, or resume its use.
+/// Suspend a certificate at this side, or let it be used again.
+///
+/// A verification suspends its certificate by itself, on both sides. When it has ended and did not
+/// confirm the certificate, `resume` lets it be used again, and the partner is told.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  karvan customs ledger suspend AZPK-2026-00007 --text \
-    \"verification 4 is open\" --dir pk")]
+#[command(after_help = "Examples:\n  karvan customs ledger suspend AZPK-2026-00007 --text \
+    \"the original was reported stolen\" --dir pk\n  karvan customs ledger resume \
+    AZPK-2026-00007 --text \"the issuer proved its error by letter\" --dir pk")]
 pub(crate) struct Suspend {
     /// Number of the certificate.
     number: String,
@@ -178,20 +182,23 @@ fn account(certificate: &Value) -> String {
     if certificate["ledgerOf"] != certificate["key"] {
         let _ = writeln!(lines, "  a true copy; it draws on {}", text(&certificate["ledgerOf"]));
     }
-    for (member, said) in [("replacedBy", "replaced by"), ("suspendedFor", "suspended:")] {
-        if !certificate[member].is_null() {
-            let _ = writeln!(lines, "  {said} {}", text(&certificate[member]));
-        }
+    if !certificate["replacedBy"].is_null() {
+        let _ = writeln!(lines, "  replaced by {}", text(&certificate["replacedBy"]));
     }
+    lines += &suspensions(certificate);
     for item in rows(&certificate["items"]) {
         let carried = &item["carriedOver"];
         let carried = match carried.as_str() {
             None | Some("0") => String::new(),
             Some(carried) => format!(", {carried} used of the certificate before it"),
         };
+        let reserved = match item["reserved"].as_str() {
+            None | Some("0") => String::new(),
+            Some(reserved) => format!(" ({reserved} of it reserved under security)"),
+        };
         let _ = writeln!(
             lines,
-            "  item {}: {} certified, {} debited by {}{carried}, {} {} left",
+            "  item {}: {} certified, {}{reserved} debited by {}{carried}, {} {} left",
             text(&item["item"]),
             measure(&item["certified"]),
             text(&item["debited"]),
@@ -199,6 +206,22 @@ fn account(certificate: &Value) -> String {
             text(&item["balance"]),
             text(&item["unit"]),
         );
+    }
+    lines
+}
+
+/// Says what suspends a certificate, by whom and since when.
+pub(super) fn suspensions(certificate: &Value) -> String {
+    let mut lines = String::new();
+    for found in rows(&certificate["suspensions"]) {
+        let items: Vec<_> = rows(&found["items"]).map(text).collect();
+        let of = match items.as_slice() {
+            [] => String::new(),
+            items => format!(", items {}", items.join(", ")),
+        };
+        let (since, by) = (text(&found["since"]), text(&found["by"]));
+        let _ =
+            writeln!(lines, "  suspended since {since} by {by}{of}: {}", text(&found["reason"]));
     }
     lines
 }

@@ -414,10 +414,15 @@ fn certificate(certificate: &Value) -> String {
     if !certificate["replacedBy"].is_null() {
         let _ = writeln!(lines, "  replaced by  {}", text(&certificate["replacedBy"]));
     }
+    lines += &super::ledger::suspensions(certificate);
     for ledger in rows(&certificate["ledger"]) {
+        let reserved = match ledger["reserved"].as_str() {
+            None | Some("0") => String::new(),
+            Some(reserved) => format!(" ({reserved} of it reserved)"),
+        };
         let _ = writeln!(
             lines,
-            "  ledger       item {}: {} certified, {} debited, {} left",
+            "  ledger       item {}: {} certified, {} debited{reserved}, {} left",
             text(&ledger["item"]),
             measure(&ledger["certified"]),
             text(&ledger["debited"]),

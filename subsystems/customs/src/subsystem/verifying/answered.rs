@@ -2,9 +2,9 @@
 
 use karvan_subsystem::{Context, Rejection};
 
-use super::super::Customs;
 use super::super::apply::Effect;
 use super::super::assess::Late;
+use super::super::{Customs, suspending};
 use super::weigh;
 use crate::journal::{Closing, MessageRecord, TaskKind, close_tasks, note, open_task};
 use crate::messages::{ValidationError, VerificationOutcome, VerificationResponse};
@@ -88,6 +88,7 @@ pub(in crate::subsystem) fn take(
     tell(cx, &found, record.sender.as_str(), &line)?;
     if response.outcome != VerificationOutcome::Interim {
         stop_clocks(cx, &found, record.sender.as_str(), told)?;
+        suspending::follow(cx, &found.certificate, record.sender.as_str())?;
         weigh::touch(
             customs,
             cx,
@@ -128,7 +129,7 @@ pub(in crate::subsystem) fn delivered(
 }
 
 /// Stops what runs for a verification, and closes the tasks that asked to answer it.
-pub(super) fn stop_clocks(
+pub(in crate::subsystem) fn stop_clocks(
     cx: &mut Context<'_>,
     found: &Verification,
     by: &str,
@@ -191,6 +192,10 @@ pub(in crate::subsystem) fn expire(
 ) -> Result<(), Rejection> {
     let Some(mut found) = of_timer(cx, timer)? else { return Ok(()) };
     let subject = verification_subject(&found.id);
+    found.state.follow(VerificationEvent::Expire);
+    found.expired = true;
+    cx.tx.save(&found)?;
+    suspending::follow(cx, &found.certificate, "clock")?;
     if found.role == Role::Asked {
         let text = format!(
             "the answer to {} about certificate {} was due on {} and is late",
@@ -200,9 +205,6 @@ pub(in crate::subsystem) fn expire(
         open_task(cx.tx, cx.now, TaskKind::VerificationDue, &subject, text)?;
         return Ok(());
     }
-    found.state.follow(VerificationEvent::Expire);
-    found.expired = true;
-    cx.tx.save(&found)?;
     let line = format!("verification {}: no answer came by {}", found.id, found.due);
     tell(cx, &found, "clock", &line)?;
     let closing = Closing { at: cx.now, by: "clock".to_owned(), text: "the day passed".to_owned() };

@@ -11,7 +11,7 @@ use super::super::apply::Effect;
 use super::super::decide::required_text;
 use super::super::operate::{invalid, read, signed_by};
 use super::super::receive::refusals;
-use super::super::{Customs, show};
+use super::super::{Customs, show, suspending};
 use super::{answered, begin, find, may_answer, view};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::journal::{MessageRecord, TaskKind, note, open_task};
@@ -79,6 +79,7 @@ pub(in crate::subsystem) fn take(
         answers: Vec::new(),
         expired: false,
         closed: None,
+        lifted: None,
         certificate,
     };
     begin(customs, cx, &opened)?;
@@ -123,6 +124,10 @@ pub(in crate::subsystem) fn answer(
         let text = format!("{} was not asked; {} was", caller.member, asked.join(" and "));
         return Err(refuse(ErrorKind::Forbidden, "not-asked", text));
     }
+    if let Some(closed) = &found.closed {
+        let text = format!("{} closed verification {}: {}", found.asker, found.id, closed.text);
+        return Err(refuse(ErrorKind::Conflict, "verification-closed", text));
+    }
     if found.answers.len() >= ANSWERS_MAX {
         let text = format!("{ANSWERS_MAX} answers were given already; give the final one");
         return Err(refuse(ErrorKind::Conflict, "answers", text));
@@ -159,6 +164,7 @@ pub(in crate::subsystem) fn answer(
     note(cx.tx, cx.now, &subject, &by, line)?;
     if input.outcome != VerificationOutcome::Interim {
         answered::stop_clocks(cx, &found, &by, told)?;
+        suspending::follow(cx, &found.certificate, &by)?;
     }
     Ok(show::merge(view(cx.tx, &found)?, json!({ "exchange": exchange })))
 }
@@ -181,7 +187,8 @@ fn wanted(
     let key = number.key(customs.config.nation());
     let mut found: Vec<Verification> =
         store.select(&Verification::range("by_certificate", &key))?;
-    found.retain(|found| found.role == Role::Asked && found.answer().is_none());
+    let waits = |found: &Verification| found.answer().is_none() && found.closed.is_none();
+    found.retain(|found| found.role == Role::Asked && waits(found));
     match <[Verification; 1]>::try_from(found) {
         Ok([only]) => Ok(only),
         Err(found) if found.is_empty() => {

@@ -2,35 +2,42 @@
 
 use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
-use karvan_types::{Date, Instance};
+use karvan_types::Date;
 
-use super::super::Customs;
 use super::super::assess::{self, Late, claim_subject};
+use super::super::{Customs, suspending};
+use crate::certificate::Certificate;
 use crate::claim::{Claim, ClaimItem};
 use crate::decision::{Proposal, Reason, Verdict};
 use crate::explain;
 use crate::journal::{TaskKind, open_task};
 use crate::matching::{Findings, Match, Papers, Quote, Rule, Severity};
-use crate::verification::{Role, Verification};
+use crate::verification::{Role, Verification, suspensions};
 use crate::words::Language;
 
-/// Adds to a match what the newest verification of the quoted item says.
+/// Adds to a match what the newest verification of the quoted item says, or else one about other
+/// items of the certificate that suspends all of it. `keys` are those of the certificate, its
+/// original and its copies.
 pub(in crate::subsystem) fn weigh(
     customs: &Customs,
     view: &dyn Read,
-    partner: Instance,
+    keys: &[String],
     quote: &Quote,
     day: Date,
     matched: &mut Match,
 ) -> Result<(), Rejection> {
-    let range = Verification::range("by_certificate", &quote.number.key(partner));
-    let all: Vec<Verification> = view.select(&range)?;
-    let about = all.iter().filter(|v| v.role == Role::Asking && v.covers(quote.item));
-    let Some(newest) = about.max_by_key(|verification| verification.at) else { return Ok(()) };
-    let Some(rule) = newest.finding(quote.item) else { return Ok(()) };
+    let mut all = suspending::of_keys(view, keys)?;
+    all.retain(|found| found.role == Role::Asking);
+    let newest = all.iter().filter(|v| v.covers(quote.item)).max_by_key(|v| v.at);
+    let standing = suspensions(&all);
+    let suspending = standing.iter().find(|found| found.covers(quote.item));
+    let by_other = suspending
+        .and_then(|found| all.iter().find(|one| Some(&one.id) == found.verification.as_ref()));
+    let Some(about) = newest.or(by_other) else { return Ok(()) };
+    let Some(rule) = about.finding(quote.item) else { return Ok(()) };
     let mut findings = Findings::new(&customs.rules, day, None);
-    let said = newest.answer().map_or(newest.due, |answer| answer.day);
-    findings.add(rule, Papers::new().certificate(&newest.number).claim(said));
+    let said = about.answer().map_or(about.due, |answer| answer.day);
+    findings.add(rule, Papers::new().certificate(&about.number).claim(said));
     matched.differences.extend(findings.finish());
     matched.differences.sort_by_key(|difference| std::cmp::Reverse(difference.severity));
     Ok(())
@@ -89,8 +96,17 @@ pub(in crate::subsystem) fn suggest(
     Ok(open_task(cx.tx, cx.now, TaskKind::VerificationSuggested, &subject, text)?)
 }
 
+/// Returns the claimed items that draw on the ledger of a certificate.
 fn items_of(cx: &Context<'_>, certificate: &str) -> Result<Vec<ClaimItem>, Rejection> {
-    Ok(cx.tx.select(&ClaimItem::range("by_certificate", certificate))?)
+    let keys = match cx.tx.find::<Certificate>(certificate)? {
+        Some(presented) => suspending::keys_of(&presented.account(cx.tx)?),
+        None => vec![certificate.to_owned()],
+    };
+    let mut items = Vec::new();
+    for key in keys {
+        items.extend(cx.tx.select::<ClaimItem>(&ClaimItem::range("by_certificate", &key))?);
+    }
+    Ok(items)
 }
 
 /// Matches the undecided items on a certificate anew.

@@ -32,8 +32,9 @@ pub(super) fn utilisation(message: &UtilisationResult, now: Timestamp, problems:
             let remedy = "a granted item debits a quantity of the certificate; state it";
             problems.refuse(&pointer, "DEBIT", remedy);
         }
-        if !grants && !debited.is_zero() {
-            let remedy = "an item that is not granted debits nothing; leave the quantity out";
+        if !item.decision.takes() && !debited.is_zero() {
+            let remedy = "an item that is neither granted nor released under security debits \
+                          nothing; leave the quantity out";
             problems.refuse(&pointer, "DEBIT", remedy);
         }
         if item.earlier_debits.len() > EARLIER_MAX {
@@ -59,7 +60,8 @@ pub(super) fn validation(message: &Validation, problems: &mut Problems) {
 
 /// Checks an amendment.
 pub(super) fn amendment(message: &Amendment, problems: &mut Problems) {
-    amends(&message.header, &message.document, problems);
+    let kinds = [DocumentType::Export, DocumentType::Certificate, DocumentType::Import];
+    amends(&message.header, &message.document, &kinds, problems);
     if message.amendments.is_empty() {
         problems.refuse("Amendment", "ITEMS", "the amendment changes nothing; name a change");
     }
@@ -67,16 +69,26 @@ pub(super) fn amendment(message: &Amendment, problems: &mut Problems) {
 
 /// Checks a cancellation.
 pub(super) fn cancellation(message: &Cancellation, problems: &mut Problems) {
-    amends(&message.header, &message.document, problems);
+    let kinds = [
+        DocumentType::Export,
+        DocumentType::Certificate,
+        DocumentType::Import,
+        DocumentType::Query,
+    ];
+    amends(&message.header, &message.document, &kinds, problems);
     if message.replaced_by.as_ref() == Some(&message.document.id) {
         let remedy = "a document cannot take the place of itself; name the new one";
         problems.refuse("replacedBy", "REPLACES", remedy);
     }
 }
 
-fn amends(header: &Header, document: &DocumentReference, problems: &mut Problems) {
-    let kinds = [DocumentType::Export, DocumentType::Certificate, DocumentType::Import];
-    reference("document", document, &kinds, problems);
+fn amends(
+    header: &Header,
+    document: &DocumentReference,
+    kinds: &[DocumentType],
+    problems: &mut Problems,
+) {
+    reference("document", document, kinds, problems);
     if header.id != document.id {
         let remedy = format!("the header names {}, the reference {}", header.id, document.id);
         problems.refuse("document/ID", "REFERENC", remedy);
