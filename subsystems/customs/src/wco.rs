@@ -29,6 +29,7 @@ use crate::messages::{DocumentType, FunctionCode, Header, Message, SharingLevel}
 use take::Taker;
 
 pub use amend::{Amended, Unamendable, amend};
+pub(crate) use ids::path as path_of;
 pub use read::{
     ATTRIBUTES_MAX, BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX,
 };

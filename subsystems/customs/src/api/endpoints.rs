@@ -171,7 +171,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         group: "Certificates",
         summary: "Amend a certificate",
         about: "Changes the newest version by an amendment (AMD) that names fields by their paths, \
-            and sends the amendment to the partner's customs.",
+            and sends it to the partner's customs: as it is, or as a whole new version when the \
+            agreement withholds a part of the certificate.",
         operation: "certificate",
         body: Some(message("Amendment", "amendment", "AMD")),
         answer: made("Submitted", "certificate-amended"),
@@ -239,7 +240,8 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         group: "Export declarations",
         summary: "Amend an export declaration",
         about: "Changes the newest version by an amendment (AMD) with WCO pointers, and sends the \
-            amendment to the partner's customs.",
+            whole new version to the partner's customs. Values at which no pointer points are \
+            listed in `amended`.",
         operation: "submit",
         body: Some(message("Amendment", "amendment", "export-AMD")),
         answer: made("Submitted", "export-amended"),

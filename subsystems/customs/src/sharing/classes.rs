@@ -158,7 +158,13 @@ impl Classes {
     /// with occurrences in brackets: that of the deepest part of the path that has a class. A path
     /// that leads nowhere has the highest.
     pub(super) fn level_of_path(&self, document: DocumentType, path: &str) -> SharingLevel {
-        let Some(mut place) = self.documents.get(document.code()) else { return SharingLevel::L3 };
+        self.level_on_path(document, path).unwrap_or(SharingLevel::L3)
+    }
+
+    /// Returns the level of the deepest part of a path that has a class; `None` for a path to parts
+    /// that are above all fields, such as an item.
+    pub(super) fn level_on_path(&self, document: DocumentType, path: &str) -> Option<SharingLevel> {
+        let mut place = self.documents.get(document.code())?;
         let mut level = None;
         for part in path.trim_start_matches('/').split('/') {
             let name = part.split_once('[').map_or(part, |(name, _)| name);
@@ -166,6 +172,6 @@ impl Classes {
             place = next.below.get(EACH).unwrap_or(next);
             level = place.class.as_ref().or(next.class.as_ref()).map(|c| c.level).or(level);
         }
-        level.unwrap_or(SharingLevel::L3)
+        level
     }
 }

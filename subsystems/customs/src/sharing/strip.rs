@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::classes::{Classes, EACH, Place};
-use crate::messages::{DocumentType, SharingLevel};
+use crate::messages::{DocumentType, Pointer, SharingLevel};
+use crate::wco;
 
 /// A field that was left out; never its value.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -98,10 +99,26 @@ impl Stripper {
         before || !is_empty(value) || place.class.is_some()
     }
 
-    /// Leaves out the new values of an amendment that belong to fields of a higher class.
+    /// Leaves out the new values of an amendment that belong to fields of a higher class, and the
+    /// pointers to them: a pointer without its value would remove the field.
     fn amended(&mut self, classes: &Classes, message: &mut Value) {
         let about = message.pointer("/document/documentType").and_then(Value::as_str);
         let about = about.and_then(DocumentType::from_code);
+        if let (Some(about), Some(changes)) =
+            (about, message.get_mut("Amendment").and_then(Value::as_array_mut))
+        {
+            changes.retain(|change| {
+                let pointers = change.get("Pointer").cloned().unwrap_or_default();
+                let pointers: Vec<Pointer> = serde_json::from_value(pointers).unwrap_or_default();
+                let level = wco::path_of(&pointers)
+                    .and_then(|path| classes.level_on_path(about, &path))
+                    .unwrap_or(SharingLevel::L1);
+                if level > self.level {
+                    self.note("/Amendment/*", level);
+                }
+                level <= self.level
+            });
+        }
         let Some(values) = message.get_mut("values").and_then(Value::as_array_mut) else { return };
         values.retain(|value| {
             let path = value.get("path").and_then(Value::as_str).unwrap_or_default();

@@ -60,9 +60,7 @@ pub(super) fn take(
     }
     let amended = match &base {
         Message::Certificate(_) => by_paths(&base, content),
-        _ => wco::amend(&base, content)
-            .map(|amended| amended.message)
-            .map_err(|error| refused("Amendment", "POINTER", error.to_string())),
+        _ => by_pointers(&base, content),
     };
     let amended = match amended {
         Ok(amended) => amended,
@@ -75,8 +73,25 @@ pub(super) fn take(
     apply::apply(customs, cx, incoming, &amended)
 }
 
+/// Applies an amendment by its pointers. The partner's values are taken as a whole or not at all.
+fn by_pointers(base: &Message, content: &Amendment) -> Result<Message, Effect> {
+    let amended = wco::amend(base, content)
+        .map_err(|error| refused("Amendment", "POINTER", error.to_string()))?;
+    match amended.not_carried_over.first() {
+        None => Ok(amended.message),
+        Some(loss) => {
+            let text = format!(
+                "no pointer reaches the new value of {}, or it has no place; point at it or leave \
+                 it out",
+                loss.path
+            );
+            Err(refused("values", "POINTER", text))
+        }
+    }
+}
+
 /// Writes the new values of an amendment into the certificate and reads it again, strictly.
-fn by_paths(base: &Message, content: &Amendment) -> Result<Message, Effect> {
+pub(super) fn by_paths(base: &Message, content: &Amendment) -> Result<Message, Effect> {
     let trouble = |pointer: String, text: String| refused(&pointer, "POINTER", text);
     let mut value =
         base.to_value().map_err(|error| trouble("document".to_owned(), error.to_string()))?;

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::refuse;
-use super::apply::export_subject;
 use super::assess::claim_subject;
 use super::decide::{self, Deciding};
 use super::operate::{self, must_act_for, read as read_input};
@@ -26,7 +25,6 @@ use crate::bulk::{
 };
 use crate::claim::{Assessment, ClaimItem, claim_key};
 use crate::decision::DecisionRecord;
-use crate::export::export_key;
 use crate::messages::{DocumentReference, DocumentType, Message};
 use crate::wco;
 
@@ -247,9 +245,6 @@ impl Desk<'_> {
             Message::Cancellation(content) if of_claim(&content.document) => {
                 claim_subject(&claim_key(&content.document.id))
             }
-            Message::Amendment(content) => {
-                export_subject(&export_key(self.caller.member.instance(), &content.document.id))
-            }
             other => subject_of(self.customs, &self.caller.member, other),
         }
     }
@@ -272,6 +267,10 @@ impl Desk<'_> {
                 let filed = claiming::take(customs, cx, caller, content, None)?;
                 let items = filed.items.iter().map(item).collect();
                 return Ok(Done { outcome: outcome(filed.is_duplicate), subject, items });
+            }
+            Message::Amendment(content) if content.document.document_type == "COO" => {
+                caller.require("customs.issue")?;
+                is_duplicate(&operate::amend_certificate(customs, cx, caller, *content)?)
             }
             Message::Amendment(content) => {
                 caller.require("customs.submit")?;

@@ -16,7 +16,7 @@ use super::{Customs, amending, claiming, releasing, responses, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
 use crate::messages::{
-    DocumentType, IMPORT_TYPE_CODE, Message, TRANSPORT_TYPE_CODE, ValidationError,
+    Amendment, DocumentType, IMPORT_TYPE_CODE, Message, TRANSPORT_TYPE_CODE, ValidationError,
 };
 
 /// Reads the input of an operation strictly.
@@ -48,7 +48,7 @@ struct Submission {
     declaration: Option<Value>,
     xml: Option<String>,
     cancellation: Option<Value>,
-    /// An amendment by pointer, which travels as such.
+    /// An amendment by pointer; the version that it makes travels.
     amendment: Option<Value>,
     transport: Option<Value>,
 }
@@ -86,10 +86,12 @@ pub(super) fn submit(
         }
         (None, None, None, Some((kind, content))) => {
             let message = message(kind, content)?;
-            if kind == DocumentType::Amendment {
-                must_be_about(&message, "EXD")?;
-            }
-            return publish(customs, cx, caller, &message);
+            let Message::Amendment(_) = message else {
+                return publish(customs, cx, caller, &message);
+            };
+            must_be_about(&message, "EXD")?;
+            let Message::Amendment(amendment) = message else { return Err(not_one_thing()) };
+            return amending::amend_by_message(customs, cx, caller, *amendment);
         }
         _ => return Err(not_one_thing()),
     };
@@ -143,7 +145,22 @@ pub(super) fn certificate(
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
-    publish_certificate(customs, cx, caller, &message).map(|published| told(&published, &message))
+    must_be_about(&message, "COO")?;
+    match message {
+        Message::Amendment(amendment) => amend_certificate(customs, cx, caller, *amendment),
+        message => publish(customs, cx, caller, &message),
+    }
+}
+
+/// Amends a certificate that was issued through this node.
+pub(super) fn amend_certificate(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    amendment: Amendment,
+) -> Result<Value, Rejection> {
+    must_issue(customs, caller)?;
+    amending::amend_certificate(customs, cx, caller, amendment)
 }
 
 pub(super) fn message(kind: DocumentType, value: Value) -> Result<Message, Rejection> {

@@ -177,12 +177,45 @@ pub(super) fn digest(
     sender: &MemberId,
     message: &Message,
 ) -> Result<Digest, Rejection> {
+    let (body, cut) = cut_for_partner(customs, cx, sender, message)?;
+    Ok(Digest::of(cut.as_ref().map_or(body.as_slice(), |cut| &cut.body)))
+}
+
+/// Returns whether the level leaves anything out of a message to the partner's customs.
+pub(super) fn withholds(
+    customs: &Customs,
+    cx: &Context<'_>,
+    sender: &MemberId,
+    message: &Message,
+) -> Result<bool, Rejection> {
+    let (_, cut) = cut_for_partner(customs, cx, sender, message)?;
+    Ok(cut.is_some_and(|cut| !cut.left_out.is_empty()))
+}
+
+/// Returns whether anything was left out of a document when a version of it was sent.
+pub(super) fn withheld_before(
+    view: &dyn Read,
+    kind: DocumentType,
+    id: &str,
+) -> Result<bool, Rejection> {
+    let range = Range::of("by_id", vec![id.into()], SHOWN_MAX);
+    let released: Vec<Released> = view.select(&range)?;
+    Ok(released.iter().any(|sent| sent.code == kind.code()))
+}
+
+/// Returns a message as it is, and as it may travel when that is less.
+fn cut_for_partner(
+    customs: &Customs,
+    cx: &Context<'_>,
+    sender: &MemberId,
+    message: &Message,
+) -> Result<(Vec<u8>, Option<Cut>), Rejection> {
     let body = message.to_canonical().map_err(|error| answer::unreadable(&error))?;
     let code = message.document_type().code();
     let stated = cx.sharing_level(sender, &customs.config.partner, code);
     let level = agreed(customs, stated.as_deref()).level;
     let cut = cut(customs, code, &body, level, true)?;
-    Ok(Digest::of(cut.as_ref().map_or(body.as_slice(), |cut| &cut.body)))
+    Ok((body, cut))
 }
 
 /// Takes a document that arrived, without what the agreement does not let its sender release.

@@ -4,14 +4,17 @@
 //! the amendment's own elements, and the result is read again. So an amendment can change exactly
 //! what the XML can say, and every rule of reading holds for what it leaves behind.
 //!
-//! A pointer counts occurrences in the declaration. The amendment itself may hold one occurrence
-//! only: then that is the one meant. An occurrence right after the last is added; a class or field
-//! that the amendment does not hold is removed.
+//! A pointer counts occurrences in the declaration as it was before the amendment. An occurrence
+//! right after the last is added; a class or field that the amendment does not hold is removed.
+//! Which element of the amendment is about which occurrence is found in `plan`.
 //!
 //! Not here: whether an amendment may still be made (`crate::subsystem`).
 
+mod plan;
+
 use karvan_types::ErrorKind;
 
+use self::plan::Plan;
 use super::write::{self, Node};
 use super::{Context, Loss, Unwritable, ids, import};
 use crate::messages::{Amendment, AmendmentReason, DocumentType, FunctionCode, Header, Message};
@@ -21,7 +24,8 @@ use crate::messages::{Amendment, AmendmentReason, DocumentType, FunctionCode, He
 pub struct Amended {
     /// The new version, under function 5.
     pub message: Message,
-    /// New values that the message has no place for.
+    /// New values that the message has no place for, and values of the amendment at which no
+    /// pointer points and that the declaration does not have already.
     pub not_carried_over: Vec<Loss>,
 }
 
@@ -47,6 +51,23 @@ pub enum Unamendable {
         change: usize,
         /// Which pointer of it, counted from 1.
         pointer: usize,
+    },
+    /// A pointer counts from 0.
+    #[error("change {change}: the pointer {pointer} has the number 0; count from 1")]
+    Sequence {
+        /// Which change, counted from 1.
+        change: usize,
+        /// Which pointer of it, counted from 1.
+        pointer: usize,
+    },
+    /// It cannot be told which place an element of the amendment is about.
+    #[error(
+        "it is not clear which `{path}` of the declaration those of the amendment are about; give \
+         each its SequenceNumeric, or change and remove in amendments of their own"
+    )]
+    Unclear {
+        /// Path of the elements.
+        path: String,
     },
     /// A pointer counts too far.
     #[error("change {change}: there is no {path}; the declaration has {count}")]
@@ -94,9 +115,12 @@ pub fn amend(declaration: &Message, amendment: &Amendment) -> Result<Amended, Un
     let (mut target, _) = write::declaration(declaration)?;
     let mut source = Node::new("Declaration");
     write::graft(&mut source, &amendment.values)?;
+    let mut plan = Plan::default();
     for (change, number) in amendment.amendments.iter().zip(1..) {
-        apply(&mut target, &source, change, number)?;
+        plan.add(&steps(change, number)?, number);
     }
+    let mut left = Vec::new();
+    plan.apply(&mut target, &source, "", &mut left)?;
     target.sort("Declaration");
     let xml = write::document(&target, "DEC")?;
     let context = Context {
@@ -112,6 +136,7 @@ pub fn amend(declaration: &Message, amendment: &Amendment) -> Result<Amended, Un
     let mut not_carried_over = imported.not_carried_over;
     // The envelope is our own.
     not_carried_over.retain(|loss| !loss.path.starts_with("MetaData"));
+    not_carried_over.extend(left);
     Ok(Amended { message, not_carried_over })
 }
 
@@ -134,70 +159,14 @@ struct Step {
     number: usize,
 }
 
-fn apply(
-    target: &mut Node,
-    source: &Node,
-    change: &AmendmentReason,
-    number: usize,
-) -> Result<(), Unamendable> {
-    let steps = steps(change, number)?;
-    let Some((last, outer)) = steps.split_last() else {
-        return Err(Unamendable::Pointer { change: number, pointer: 1 });
-    };
-    let (mut target, mut source, mut path) = (target, Some(source), String::new());
-    for step in outer {
-        path = format!("{path}/{}[{}]", step.name, step.number);
-        source = source.and_then(|source| child(source, step));
-        let count = target.children.iter().filter(|child| child.name == step.name).count();
-        if step.number == count + 1 {
-            target.children.push(Node::new(step.name));
-        }
-        let mut places = target.children.iter_mut().filter(|child| child.name == step.name);
-        target = places.nth(step.number - 1).ok_or_else(|| Unamendable::Occurrence {
-            change: number,
-            path: path.clone(),
-            count,
-        })?;
-    }
-    let new = source.and_then(|source| child(source, last)).cloned();
-    let indices: Vec<usize> = (target.children.iter().enumerate())
-        .filter(|(_, child)| child.name == last.name)
-        .map(|(index, _)| index)
-        .collect();
-    match (indices.get(last.number - 1), new) {
-        (Some(index), Some(new)) => {
-            if let Some(place) = target.children.get_mut(*index) {
-                *place = new;
-            }
-        }
-        (Some(index), None) => drop(target.children.remove(*index)),
-        (None, Some(new)) if last.number == indices.len() + 1 => target.children.push(new),
-        (None, _) => {
-            let path = format!("{path}/{}[{}]", last.name, last.number);
-            return Err(Unamendable::Occurrence { change: number, path, count: indices.len() });
-        }
-    }
-    Ok(())
-}
-
-/// Finds the element of the amendment for a step: by its own number, by its place, or the only one.
-fn child<'a>(source: &'a Node, step: &Step) -> Option<&'a Node> {
-    let all: Vec<&Node> = source.children.iter().filter(|child| child.name == step.name).collect();
-    let is_numbered = |node: &&&Node| {
-        let number = node.children.iter().find(|child| child.name == "SequenceNumeric");
-        number.is_some_and(|number| number.text == step.number.to_string())
-    };
-    if let [only] = all.as_slice() {
-        return Some(only);
-    }
-    all.iter().find(is_numbered).or_else(|| all.get(step.number - 1)).copied()
-}
-
 /// Turns pointers into steps below the declaration.
 fn steps(change: &AmendmentReason, number: usize) -> Result<Vec<Step>, Unamendable> {
     let (mut path, mut steps) = ("Declaration", Vec::new());
     for (pointer, place) in change.pointers.iter().zip(1..) {
-        let sequence = pointer.sequence.map_or(1, |s| usize::try_from(s).unwrap_or(1)).max(1);
+        let sequence = usize::try_from(pointer.sequence.unwrap_or(1)).unwrap_or(usize::MAX);
+        if sequence == 0 {
+            return Err(Unamendable::Sequence { change: number, pointer: place });
+        }
         let mut go = |id: &str, sequence: usize| {
             let unknown = || Unamendable::Pointer { change: number, pointer: place };
             let next = ids::below(path, id).ok_or_else(unknown)?;
@@ -209,12 +178,18 @@ fn steps(change: &AmendmentReason, number: usize) -> Result<Vec<Step>, Unamendab
             path = next;
             Ok::<(), Unamendable>(())
         };
-        if pointer.section != "42A" {
+        if pointer.section != ids::DECLARATION {
             go(&pointer.section, sequence)?;
+        } else if sequence > 1 {
+            let path = format!("Declaration[{sequence}]");
+            return Err(Unamendable::Occurrence { change: number, path, count: 1 });
         }
         if let Some(tag) = &pointer.tag {
             go(tag, 1)?;
         }
+    }
+    if steps.is_empty() {
+        return Err(Unamendable::Pointer { change: number, pointer: 1 });
     }
     Ok(steps)
 }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use crate::messages::Pointer;
 
 /// The class of a declaration itself.
-const DECLARATION: &str = "42A";
+pub(super) const DECLARATION: &str = "42A";
 
 /// Path from the root element to id and place in the schema.
 static ELEMENTS: LazyLock<BTreeMap<&str, (&str, usize)>> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ pub(super) fn below(path: &str, id: &str) -> Option<&'static str> {
 }
 
 /// Returns the path, with occurrences, to which pointers lead; `None` when an id is not known.
-pub(super) fn path(pointers: &[Pointer]) -> Option<String> {
+pub(crate) fn path(pointers: &[Pointer]) -> Option<String> {
     let (mut plain, mut shown) = ("Declaration", String::new());
     let mut step = |id: &str, sequence: Option<u32>| {
         let next = below(plain, id)?;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::validate::{Severity, validate};
 
+mod amending;
 mod writing;
 
 /// Set to rewrite the expectation files from what is found.

@@ -70,7 +70,7 @@ impl Unwritable {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub(super) name: String,
-    attributes: Vec<(String, String)>,
+    pub(super) attributes: Vec<(String, String)>,
     pub(super) text: String,
     pub(super) children: Vec<Node>,
 }

@@ -201,3 +201,109 @@ async fn a_preview_says_what_a_document_would_lose() {
     assert!(classes["rows"].as_array().is_some_and(|rows| rows.len() > 70));
     assert_eq!(t.ask(&az, json!({ "report": true })).await["count"], 0);
 }
+
+/// An amendment of a document of the sample.
+fn amendment(of: &Value, kind: &str, version: u32, pointers: &str, value: [&str; 2]) -> Value {
+    let pointers = pointers.split_whitespace().map(|step| {
+        let (section, tag) = step.split_once('.').map_or((step, None), |(s, tag)| (s, Some(tag)));
+        let mut pointer = json!({ "DocumentSectionCode": section });
+        if let Some(tag) = tag {
+            pointer["TagID"] = json!(tag);
+        }
+        pointer
+    });
+    let pointers: Vec<Value> = pointers.collect();
+    let mut change = json!({ "ChangeReasonCode": "25" });
+    if !pointers.is_empty() {
+        change["Pointer"] = json!(pointers);
+    }
+    let [path, value] = value;
+    json!({
+        "FunctionCode": "4", "FunctionalReferenceID": format!("AZ-AMD-{kind}-{version}"),
+        "TypeCode": "COR", "ID": of["ID"], "VersionID": version,
+        "IssueDateTime": "2026-10-05T08:30:00+04:00", "agreementID": of["agreementID"],
+        "sharingLevel": of["sharingLevel"],
+        "document": { "documentType": kind, "ID": of["ID"], "VersionID": version - 1 },
+        "StatementDescription": "corrected after a check of the papers",
+        "Amendment": [change],
+        "values": [{ "path": path, "value": value }],
+    })
+}
+
+/// Versions of a document as one side keeps it: the value at a path of each.
+async fn values(t: &mut Setting, who: &MemberId, show: &Value, path: &str) -> Vec<Value> {
+    let shown = t.exchange.act(who, "show", show.clone()).await.expect("shown");
+    let versions = shown["versions"].as_array().expect("versions").iter();
+    versions.map(|v| v["content"].pointer(path).cloned().unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn an_amendment_of_a_withheld_field_keeps_both_sides_together() {
+    const CITY: &str = "/Exporter/Address/CityName";
+    const OFFICE: &str = "/DeclarationOfficeID";
+    // The level at which the original goes, and that of the amendments.
+    for (first, later) in [("L1", "L1"), ("L2", "L2"), ("L3", "L1"), ("L1", "L3")] {
+        let mut t = setting(Some(first));
+        let (az, pk) = (t.az.clone(), t.pk.clone());
+        t.consignment.steps[1].input["declaration"]["Exporter"]["Address"]["CityName"] =
+            json!("Sumqayıt");
+        t.play(0).await;
+        t.play(1).await;
+        agree(&mut t.exchange, Some(later));
+        let declaration = t.consignment.steps[1].input["declaration"].clone();
+        let show = json!({ "export": declaration["ID"] });
+        let city = amendment(&declaration, "EXD", 2, "42A 57A 04A.241", [&CITY[1..], "Gəncə"]);
+        let office = amendment(&declaration, "EXD", 3, "42A.065", [&OFFICE[1..], "AZ0099"]);
+        for change in [&city, &office, &office] {
+            let input = json!({ "amendment": change });
+            let sent = t.exchange.act(&az, "submit", input).await.expect("amended");
+            assert_eq!(sent["document"], "EXD", "{first} {later}: {sent}");
+            assert_eq!(sent["version"], change["VersionID"], "{first} {later}: {sent}");
+        }
+        assert!(t.exchange.sent.iter().all(|sent| sent.code != "AMD"), "no pointer travels");
+        let cities = |level: &str, name: &str| {
+            if level == "L3" { json!(name) } else { Value::Null }
+        };
+        let seen = values(&mut t, &pk, &show, CITY).await;
+        let expected = [cities(first, "Sumqayıt"), cities(later, "Gəncə"), cities(later, "Gəncə")];
+        assert_eq!(seen, expected, "{first} {later}");
+        assert_eq!(values(&mut t, &az, &show, CITY).await, ["Sumqayıt", "Gəncə", "Gəncə"]);
+        assert_eq!(values(&mut t, &pk, &show, OFFICE).await[2], "AZ0099", "{first} {later}");
+        let parked = t.exchange.act(&pk, "list", json!({ "what": "parked" })).await;
+        assert_eq!(parked.expect("listed")["count"], 0);
+        let mut wrong = office.clone();
+        wrong["FunctionalReferenceID"] = json!("AZ-AMD-WRONG");
+        let refused = t.exchange.act(&az, "submit", json!({ "amendment": wrong })).await;
+        let refused = refused.expect_err("version 3 is there");
+        assert_eq!(refused.pointers[0].rule, "VERSION", "{}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn an_amendment_of_a_certificate_travels_whole_when_a_value_of_it_is_withheld() {
+    const VALUE: &str = "/GovernmentAgencyGoodsItem/0/fobValue/value";
+    const AMOUNT: &str = "/GovernmentAgencyGoodsItem/0/quantity/value";
+    for (level, travels) in [("L1", "COO"), ("L2", "AMD")] {
+        let mut t = setting(Some(level));
+        let (az, pk) = (t.az.clone(), t.pk.clone());
+        let issuer = issuer_of(t.consignment.from);
+        t.play(0).await;
+        let certificate = t.consignment.steps[0].input["certificate"].clone();
+        let show = json!({ "certificate": certificate["ID"] });
+        let path = "GovernmentAgencyGoodsItem[1]/fobValue/value";
+        let value = amendment(&certificate, "COO", 2, "", [path, "50000.00"]);
+        let path = "GovernmentAgencyGoodsItem[1]/quantity/value";
+        let amount = amendment(&certificate, "COO", 3, "", [path, "12000"]);
+        for change in [&value, &amount, &amount] {
+            let input = json!({ "amendment": change });
+            let sent = t.exchange.act(&issuer, "certificate", input).await.expect("amended");
+            assert_eq!(sent["document"], travels, "{level}: {sent}");
+        }
+        let seen = values(&mut t, &pk, &show, VALUE).await;
+        assert_eq!((seen.len(), seen[2].is_null()), (3, level == "L1"), "{level}: {seen:?}");
+        assert_eq!(values(&mut t, &az, &show, VALUE).await[1], "50000.00");
+        assert_eq!(values(&mut t, &pk, &show, AMOUNT).await[2], "12000");
+        let parked = t.exchange.act(&pk, "list", json!({ "what": "parked" })).await;
+        assert_eq!(parked.expect("listed")["count"], 0);
+    }
+}
