@@ -58,20 +58,12 @@ impl FromStr for Seed {
     type Err = InvalidSeed;
 
     fn from_str(text: &str) -> Result<Self, InvalidSeed> {
-        let digits: Vec<u8> = text
-            .bytes()
-            .map(|byte| match byte {
-                b'0'..=b'9' => Ok(byte - b'0'),
-                b'a'..=b'f' => Ok(byte - b'a' + 10),
-                _ => Err(InvalidSeed),
-            })
-            .collect::<Result<_, _>>()?;
-        let bytes: Vec<u8> =
-            digits.as_chunks::<2>().0.iter().map(|[high, low]| high * 16 + low).collect();
-        if digits.len() != 64 || bytes.iter().all(|byte| Some(byte) == bytes.first()) {
+        // Digests are written in the same way, and read in capitals too.
+        let Digest(bytes) = text.parse().map_err(|_| InvalidSeed)?;
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) || bytes == [bytes[0]; 32] {
             return Err(InvalidSeed);
         }
-        bytes.try_into().map(Self).map_err(|_| InvalidSeed)
+        Ok(Self(bytes))
     }
 }
 
