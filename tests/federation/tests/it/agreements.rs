@@ -89,7 +89,7 @@ async fn of_two_withdrawals_the_earlier_counts_on_both_sides() {
         station.node.install_agreement(document).await.expect("installs");
     }
     let now = SystemClock.now();
-    let (first, second) = (now.plus(Duration::from_secs(60)), now.plus(Duration::from_secs(3600)));
+    let (first, second) = (now.plus(Duration::from_mins(1)), now.plus(Duration::from_hours(1)));
     let (az_member, pk_member) = (&world.nation(AZ).member, &world.nation(PK).member);
     let statement = |by: &MemberId, at| Withdrawal {
         agreement: name.clone(),
