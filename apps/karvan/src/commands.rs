@@ -24,6 +24,7 @@ mod log;
 mod messages;
 mod node;
 mod pilot;
+mod processes;
 mod reference;
 mod services;
 mod status;

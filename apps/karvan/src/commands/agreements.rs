@@ -13,7 +13,8 @@ use clap::{Args, Subcommand};
 use karvan_types::{AgreementRef, Digest, ErrorKind, MemberId};
 use serde_json::{Map, Value, json};
 
-use super::catalog::{read_json, segment};
+use super::catalog::read_json;
+use super::processes::{self, List, Process, Reasoned, steer};
 use super::status::cell;
 use super::{Outcome, init};
 use crate::client::{Client, NodeArgs};
@@ -24,8 +25,8 @@ mod show;
 
 pub(super) use show::{brief, describe_process, describe_timeline, items, process_table};
 
-/// What stands before a process id.
-const PROCESS_PREFIX: &str = "urn:uuid:";
+/// Where negotiations are in the local interface.
+const NEGOTIATIONS: &str = "/v1/negotiations";
 
 /// Decide about what the partner asks for, and see and end what is agreed.
 #[derive(Debug, Subcommand)]
@@ -69,18 +70,6 @@ pub(crate) enum Agreements {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct List {
-    /// Only what waits for a decision of ours.
-    #[arg(long)]
-    waiting: bool,
-    /// At most so many negotiations, the newest first.
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct One {
     /// Process id of a negotiation, or name of an agreement.
     id: String,
@@ -89,33 +78,12 @@ pub(crate) struct One {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Process {
-    /// Process id of the negotiation.
-    id: String,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Reasoned {
-    /// Process id of the negotiation.
-    id: String,
-    /// Why; the other side reads it, and it is kept as evidence.
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Counter {
-    /// Process id of the negotiation.
-    id: String,
+    #[command(flatten)]
+    process: Process,
     /// The rules (ODRL).
     #[arg(long, value_name = "FILE")]
     policy: PathBuf,
-    #[command(flatten)]
-    node: NodeArgs,
 }
 
 #[derive(Args, Debug)]
@@ -161,18 +129,18 @@ pub(crate) fn run(command: Agreements, output: Output) -> Result<Outcome> {
     match command {
         Agreements::List(command) => list(&command, output)?,
         Agreements::Show(command) => show(&command, output)?,
-        Agreements::Approve(Process { id, node }) => {
-            decide(&node, (&id, "approve"), &json!({}), output)?;
+        Agreements::Approve(process) => {
+            steer((NEGOTIATIONS, &process), "approve", &json!({}), output)?;
         }
-        Agreements::Refuse(Reasoned { id, reason, node }) => {
-            decide(&node, (&id, "refuse"), &json!({ "reason": reason }), output)?;
+        Agreements::Refuse(Reasoned { process, reason }) => {
+            steer((NEGOTIATIONS, &process), "refuse", &json!({ "reason": reason }), output)?;
         }
-        Agreements::Counter(Counter { id, policy, node }) => {
+        Agreements::Counter(Counter { process, policy }) => {
             let said = json!({ "policy": read_json(&policy)? });
-            decide(&node, (&id, "counter"), &said, output)?;
+            steer((NEGOTIATIONS, &process), "counter", &said, output)?;
         }
-        Agreements::Terminate(Reasoned { id, reason, node }) => {
-            decide(&node, (&id, "terminate"), &json!({ "reason": reason }), output)?;
+        Agreements::Terminate(Reasoned { process, reason }) => {
+            steer((NEGOTIATIONS, &process), "terminate", &json!({ "reason": reason }), output)?;
         }
         Agreements::Explain(command) => return explain(&command, output),
         Agreements::Sign(command) => init::agreement(&command, output)?,
@@ -181,22 +149,10 @@ pub(crate) fn run(command: Agreements, output: Output) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Takes a decision in a negotiation.
-fn decide(node: &NodeArgs, (id, verb): (&str, &str), said: &Value, output: Output) -> Result<()> {
-    let path = format!("/v1/negotiations/{}/{verb}", segment(&process_id(id)));
-    let process = Client::open(node)?.post_json(&path, said)?;
-    output.print(&process, describe_process)
-}
-
-/// Completes a process id that was given without what stands before it.
-pub(super) fn process_id(id: &str) -> String {
-    if id.contains(':') { id.to_owned() } else { format!("{PROCESS_PREFIX}{id}") }
-}
-
 fn list(command: &List, output: Output) -> Result<()> {
     let client = Client::open(&command.node)?;
     let (waiting, limit) = (command.waiting, command.limit);
-    let path = format!("/v1/negotiations?waiting={waiting}&limit={limit}");
+    let path = format!("{NEGOTIATIONS}?waiting={waiting}&limit={limit}");
     let negotiations = client.get(&path)?;
     let agreements = if waiting { json!([]) } else { client.get("/v1/agreements")? };
     let all = json!({ "negotiations": negotiations, "agreements": agreements });
@@ -205,8 +161,8 @@ fn list(command: &List, output: Output) -> Result<()> {
 
 fn show(command: &One, output: Output) -> Result<()> {
     let client = Client::open(&command.node)?;
-    if command.id.starts_with(PROCESS_PREFIX) {
-        let shown = client.get(&format!("/v1/negotiations/{}", segment(&command.id)))?;
+    if command.id.starts_with(processes::PREFIX) {
+        let shown = client.get(&processes::path(NEGOTIATIONS, &command.id))?;
         return output.print(&shown, show::describe_timeline);
     }
     let digest = digest_of(&client, &command.id)?;

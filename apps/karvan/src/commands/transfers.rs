@@ -11,12 +11,15 @@ use karvan_types::AgreementRef;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::agreements::{describe_process, describe_timeline, items, process_id, process_table};
+use super::agreements::{describe_process, describe_timeline, items, process_table};
 use super::catalog::segment;
+use super::processes::{self, List, Process, Reasoned, steer};
 use crate::client::{Client, NodeArgs};
 use crate::files;
 use crate::output::Output;
 
+/// Where transfers are in the local interface.
+const TRANSFERS: &str = "/v1/transfers";
 /// Longest tag of data, in bytes.
 const TAG_BYTES_MAX: u64 = 4 * 1024;
 
@@ -32,17 +35,17 @@ pub(crate) enum Transfers {
     List(List),
     /// Show a transfer with every message of both sides and its evidence.
     #[command(after_help = "Example:\n  karvan transfers show urn:uuid:019a… --dir az")]
-    Show(One),
+    Show(Process),
     /// Start a transfer that the other side asked for, or resume a suspended one.
     #[command(after_help = "Example:\n  karvan transfers start urn:uuid:019a… --dir pk")]
-    Start(One),
+    Start(Process),
     /// Suspend a transfer; nothing can be fetched until it is started again.
     #[command(after_help = "Example:\n  karvan transfers suspend urn:uuid:019a… \
         --reason 'maintenance until 14:00 UTC' --dir pk")]
     Suspend(Reasoned),
     /// Say that all data went over.
     #[command(after_help = "Example:\n  karvan transfers complete urn:uuid:019a… --dir az")]
-    Complete(One),
+    Complete(Process),
     /// End a transfer before its time.
     #[command(after_help = "Example:\n  karvan transfers terminate urn:uuid:019a… \
         --reason 'the wrong register' --dir az")]
@@ -68,37 +71,6 @@ pub(crate) struct Request {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct List {
-    /// Only those that wait for a decision of ours.
-    #[arg(long)]
-    waiting: bool,
-    /// At most so many.
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct One {
-    /// Process id of the transfer.
-    id: String,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Reasoned {
-    /// Process id of the transfer.
-    id: String,
-    /// Why; the other side reads it, and it is kept as evidence.
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct Get {
     /// Process id of the transfer.
     id: String,
@@ -119,11 +91,11 @@ pub(crate) fn run(command: Transfers, output: Output) -> Result<Outcome> {
     match command {
         Transfers::Request(Request { agreement, format, node }) => {
             let asked = json!({ "agreement": odrl_id(&agreement), "format": format });
-            let process = Client::open(&node)?.post_json("/v1/transfers", &asked)?;
+            let process = Client::open(&node)?.post_json(TRANSFERS, &asked)?;
             output.print(&process, describe_process)?;
         }
         Transfers::List(List { waiting, limit, node }) => {
-            let path = format!("/v1/transfers?waiting={waiting}&limit={limit}");
+            let path = format!("{TRANSFERS}?waiting={waiting}&limit={limit}");
             let transfers = Client::open(&node)?.get(&path)?;
             output.print(&transfers, |transfers| {
                 let transfers: Vec<_> = items(transfers).collect();
@@ -134,25 +106,25 @@ pub(crate) fn run(command: Transfers, output: Output) -> Result<Outcome> {
                 }
             })?;
         }
-        Transfers::Show(One { id, node }) => {
-            let shown = Client::open(&node)?.get(&path(&id, ""))?;
+        Transfers::Show(Process { id, node }) => {
+            let shown = Client::open(&node)?.get(&processes::path(TRANSFERS, &id))?;
             output.print(&shown, describe_timeline)?;
         }
-        Transfers::Start(One { id, node }) => steer(&node, (&id, "start"), None, output)?,
-        Transfers::Complete(One { id, node }) => steer(&node, (&id, "complete"), None, output)?,
-        Transfers::Suspend(Reasoned { id, reason, node }) => {
-            steer(&node, (&id, "suspend"), Some(&reason), output)?;
+        Transfers::Start(process) => {
+            steer((TRANSFERS, &process), "start", &json!({}), output)?;
         }
-        Transfers::Terminate(Reasoned { id, reason, node }) => {
-            steer(&node, (&id, "terminate"), Some(&reason), output)?;
+        Transfers::Complete(process) => {
+            steer((TRANSFERS, &process), "complete", &json!({}), output)?;
+        }
+        Transfers::Suspend(Reasoned { process, reason }) => {
+            steer((TRANSFERS, &process), "suspend", &json!({ "reason": reason }), output)?;
+        }
+        Transfers::Terminate(Reasoned { process, reason }) => {
+            steer((TRANSFERS, &process), "terminate", &json!({ "reason": reason }), output)?;
         }
         Transfers::Get(command) => get(&command, output)?,
     }
     Ok(Outcome::Done)
-}
-
-fn path(id: &str, rest: &str) -> String {
-    format!("/v1/transfers/{}{rest}", segment(&process_id(id)))
 }
 
 /// Returns the ODRL id of an agreement that is named as the book names it.
@@ -161,17 +133,6 @@ fn odrl_id(name: &str) -> String {
         |_| name.to_owned(),
         |known| format!("urn:karvan:agreement:{}:{}", known.id, known.version),
     )
-}
-
-fn steer(
-    node: &NodeArgs,
-    (id, verb): (&str, &str),
-    reason: Option<&str>,
-    output: Output,
-) -> Result<()> {
-    let said = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-    let process = Client::open(node)?.post_json(&path(id, &format!("/{verb}")), &said)?;
-    output.print(&process, describe_process)
 }
 
 /// The file that grows as data arrives, and the one with the tag of that data.
@@ -230,7 +191,8 @@ impl Partial {
 fn get(command: &Get, output: Output) -> Result<()> {
     let client = Client::open(&command.node)?;
     let item = command.item.as_deref().map(|item| format!("/{}", segment(item)));
-    let path = path(&command.id, &format!("/data{}", item.unwrap_or_default()));
+    let process = processes::path(TRANSFERS, &command.id);
+    let path = format!("{process}/data{}", item.unwrap_or_default());
     let Some(out) = &command.out else {
         client.download(&path, &mut std::io::stdout().lock())?;
         return Ok(());
