@@ -52,6 +52,12 @@ fn a_consignment_goes_through_the_command_line() {
     customs(&["decide", number, "--dir", pk]).check(2, "--grant");
     customs(&["decide", number, "--grant", "--dir", pk]).check(0, "debited    20000 KGM");
     customs(&deny).check(7, "reopen it first");
+    let reopen = ["decide", number, "--reopen", "--dir", pk];
+    customs(&reopen).check(2, "--text");
+    let why = ["--text", "the wrong item was granted"];
+    customs(&[&reopen[..], &why].concat()).check(0, "Item 1: green, reopened");
+    customs(&[&reopen[..], &why].concat()).check(7, "nothing to reopen");
+    customs(&["decide", number, "--grant", "--dir", pk]).check(0, "debited    20000 KGM");
 
     let shown = customs(&["show", "6AZ00001", "--dir", pk]).good();
     for part in [

@@ -18,10 +18,12 @@ use crate::output::{Output, table};
 /// Without a reason and text the proposal's are taken; against the proposal both are required
 /// (`karvan customs reasons` lists the codes). A grant against a red match is only proposed, with
 /// --propose; another officer, with another token, confirms or rejects it. The result goes to the
-/// partner's customs and to the issuer of the certificate.
+/// partner's customs and to the issuer of the certificate. A decision stands until it is reopened
+/// with --reopen; what was debited stays debited until the next one.
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("decision").required(true).args(
-    ["grant", "grant_in_part", "deny", "query", "provisional", "confirm", "reject"])))]
+    ["grant", "grant_in_part", "deny", "query", "provisional", "confirm", "reject",
+     "reopen"])))]
 #[command(after_help = "Examples:\n  karvan customs decide KAPE-HC-00001-02-10-2026 --grant \
     --dir pk\n  karvan customs decide KAPE-HC-00003-02-10-2026 --deny --reason papers-differ \
     \\\n    --text \"the goods presented are 3901.20\" --dir pk\n  karvan customs decide \
@@ -30,7 +32,8 @@ use crate::output::{Output, table};
     KAPE-HC-00014-02-10-2026 --confirm --dir pk --token-file second.token\n  karvan customs \
     decide KAPE-HC-00014-02-10-2026 --provisional --reason origin-not-shown \\\n    --text \
     \"released until the way is proven\" --security bank-guarantee \\\n    --reference BG-77 \
-    --amount \"2814665 PKR\" --valid-until 2027-05-01 --dir pk")]
+    --amount \"2814665 PKR\" --valid-until 2027-05-01 --dir pk\n  karvan customs decide \
+    KAPE-HC-00001-02-10-2026 --reopen --text \"the certificate was cancelled\" --dir pk")]
 pub(crate) struct Decide {
     /// Number of the import declaration.
     claim: String,
@@ -58,6 +61,9 @@ pub(crate) struct Decide {
     /// As a second officer, reject it, with --text; whoever proposed takes it back so.
     #[arg(long, requires = "text", conflicts_with_all = ["reason", "quantity", "propose"])]
     reject: bool,
+    /// Take up a decided item again, with --text; the match and the proposal are made anew.
+    #[arg(long, requires = "text", conflicts_with_all = ["reason", "quantity", "propose"])]
+    reopen: bool,
     /// Propose a grant against a red match for a second officer.
     #[arg(long, conflicts_with_all = ["deny", "query", "provisional"])]
     propose: bool,
@@ -167,7 +173,7 @@ pub(crate) fn reasons(command: &Reasons, output: Output) -> Result<Outcome> {
 pub(crate) fn decide(command: &Decide, output: Output) -> Result<Outcome> {
     let (operation, input) = input_of(command)?;
     let decided = operate(&command.node, operation, &input)?;
-    output.print(&decided, describe)?;
+    output.print(&decided, if command.reopen { show::claim } else { describe })?;
     Ok(Outcome::Done)
 }
 
@@ -189,6 +195,9 @@ fn input_of(command: &Decide) -> Result<(&'static str, Value), Failure> {
         if let Some(value) = value {
             input.insert(name.to_owned(), value.as_str().into());
         }
+    }
+    if command.reopen {
+        return Ok(("reopen", Value::Object(input)));
     }
     if chosen.is_none() {
         let answer = if command.confirm { "confirm" } else { "reject" };
