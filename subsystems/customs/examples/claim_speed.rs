@@ -3,7 +3,10 @@
 //!     cargo run --release -p karvan-customs --example claim_speed -- [RECORDS [CLAIMS [FOLDER]]]
 //!
 //! Fills a store with RECORDS certificates and as many export declarations (1,000,000 unless
-//! given; a FOLDER that is given is kept and used again), then says
+//! given). Of some consignments all over it, 40,000 or all, both documents are *received* like
+//! those of a partner, with everything that follows from it: message, history, lines of trade,
+//! risk score; these are claimed. The others are stored without that. A FOLDER that is given is
+//! kept and used again, each time for claims that were not filed yet. Then it says
 //!
 //! - *in process*: how many claims a second are matched and computed on two threads, each reading
 //!   certificate, export declaration, ledger and tariff from the store; nothing is written and the
@@ -16,6 +19,7 @@
 //! Processor time is that of the whole process by `/proc/self/stat`; the machine's other work does
 //! not count in it, which makes it the figure to compare.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, error, fs};
@@ -28,10 +32,10 @@ use karvan_customs::messages::{FunctionCode, Message, SharingLevel};
 use karvan_customs::relief::DEFAULT_IMPORTER;
 use karvan_customs::samples::{Consignment, each};
 use karvan_customs::states::Status;
-use karvan_customs::subsystem::{Config, Customs};
-use karvan_store::{SqliteStore, Store};
-use karvan_subsystem::{Caller, Context, Rejection, Subsystem};
-use karvan_types::{Digest, ExchangeId, MemberId, Timestamp};
+use karvan_customs::subsystem::{Config, Customs, ISSUER_ROLE};
+use karvan_store::{SqliteStore, Store, Tx};
+use karvan_subsystem::{Caller, Context, Document, Rejection, Subsystem};
+use karvan_types::{AgreementRef, Digest, ExchangeId, MemberId, Timestamp};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -45,6 +49,12 @@ type Outcome<T> = Result<T, Box<dyn error::Error + Send + Sync>>;
 const SEED: u64 = 2026;
 /// Consignments stored in one transaction.
 const FILL_BATCH: usize = 1_000;
+/// Consignments of which the documents are received, when there are more.
+const RECEIVED: usize = 40_000;
+/// Who issues the certificates.
+const ISSUER: &str = "AZ/GOV/AMCM";
+/// Who sends the export declarations.
+const PARTNER: &str = "AZ/GOV/SCC/customs";
 /// Officers who file at one time.
 const OFFICERS: usize = 64;
 /// Clock ticks of `/proc` per second on Linux.
@@ -62,8 +72,8 @@ async fn main() -> Outcome<()> {
     let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
     let customs = Arc::new(Customs::new(config()?)?);
     let store = Store::new(SqliteStore::open(&folder, customs.migrations())?);
-    fill(&store, &folder, records).await?;
-    let consignments = scattered(records, claims);
+    fill(&store, &folder, &customs, records).await?;
+    let consignments = unclaimed(&folder, records, claims)?;
     in_process(&store, &customs, &consignments).await?;
     let (batched, single) = consignments.split_at(consignments.len() / 2);
     durable(&store, &customs, batched).await?;
@@ -74,7 +84,7 @@ fn config() -> Outcome<Config> {
     Ok(Config {
         customs: "PK/GOV/FBR/customs".parse()?,
         issuers: Vec::new(),
-        partner: "AZ/GOV/SCC/customs".parse()?,
+        partner: PARTNER.parse()?,
         agreement: "AZ-PK-PTA".to_owned(),
         sharing_level: SharingLevel::L2,
         go_live: "2025-01-01".parse()?,
@@ -90,33 +100,88 @@ fn version<T>(at: Timestamp, content: T) -> Version<T> {
     Version { exchange: None, at, function, digest: Digest::of(b"measured"), content }
 }
 
-/// Makes what the importing side stores of a consignment.
-fn papers(consignment: &Consignment) -> Outcome<(Certificate, Export)> {
+/// One consignment as the importing side comes to know it.
+enum Papers {
+    /// Stored as they are.
+    Stored(Box<(Certificate, Export)>),
+    /// Received from the partner.
+    Received { number: u64, at: Timestamp, certificate: String, export: String },
+}
+
+/// Makes the papers of the consignment with a number.
+fn papers(number: usize, is_received: bool, consignment: &Consignment) -> Outcome<Papers> {
     let at = consignment.today;
-    let text = document(consignment, 0, "certificate").to_string();
-    let Message::Certificate(coo) = Message::parse("COO", text.as_bytes())? else {
+    let coo = document(consignment, 0, "certificate").to_string();
+    let exd = document(consignment, 1, "declaration").to_string();
+    if is_received {
+        let number = u64::try_from(number)?;
+        return Ok(Papers::Received { number, at, certificate: coo, export: exd });
+    }
+    let Message::Certificate(coo) = Message::parse("COO", coo.as_bytes())? else {
         return Err("no certificate".into());
     };
-    let text = document(consignment, 1, "declaration").to_string();
-    let Message::Export(exd) = Message::parse("EXD", text.as_bytes())? else {
+    let Message::Export(exd) = Message::parse("EXD", exd.as_bytes())? else {
         return Err("no export declaration".into());
     };
     let number = CertificateNumber::parse(&coo.header.id)?;
-    let issuer: MemberId = "AZ/GOV/AMCM".parse()?;
+    let issuer: MemberId = ISSUER.parse()?;
     let certificate = Certificate::new(number, issuer, Delivery::Received, version(at, *coo))?;
     let export = Export {
         number: exd.header.id.clone(),
         country: "AZ".parse()?,
-        sender: "AZ/GOV/SCC/customs".parse()?,
+        sender: PARTNER.parse()?,
         status: Status::default(),
         delivery: Delivery::Received,
         versions: vec![version(at, *exd)],
     };
-    Ok((certificate, export))
+    Ok(Papers::Stored(Box::new((certificate, export))))
+}
+
+/// Takes a document of the partner in.
+fn receive(
+    customs: &Customs,
+    tx: &mut dyn Tx,
+    (code, sender): (&str, &str),
+    (number, at): (u64, Timestamp),
+    body: &str,
+) -> Result<(), Rejection> {
+    let bad = |error: &dyn error::Error| {
+        Rejection::new(karvan_types::ErrorKind::Internal, "measured", error.to_string())
+    };
+    let mut serial = 0_u8;
+    let mut id = || {
+        serial = serial.wrapping_add(1);
+        let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+        let kind = u8::from(code == "EXD");
+        ExchangeId::new(at, [a, b, c, d, e, f, g, h, kind, serial])
+    };
+    let exchange = id();
+    let sender: MemberId = sender.parse().map_err(|error| bad(&error))?;
+    let roles = [ISSUER_ROLE.to_owned()];
+    let agreement =
+        AgreementRef { id: "measured".to_owned(), version: 1, digest: Digest::of(b"measured") };
+    let document = Document {
+        exchange,
+        agreement: &agreement,
+        sender: &sender,
+        sender_roles: if code == "COO" { &roles } else { &[] },
+        recipient: &customs.config().customs,
+        code,
+        signed_at: at,
+        digest: Digest::of(body.as_bytes()),
+        sharing_level: Some("L2"),
+        body: body.as_bytes(),
+    };
+    customs.receive(&mut Context::new(tx, at, &mut id), &document)
+}
+
+/// Every so many consignments one is received and claimed.
+fn stride(records: usize) -> usize {
+    (records / RECEIVED).max(1)
 }
 
 /// Fills the store: one thread makes, the store's own writes.
-async fn fill(store: &Store, folder: &Path, records: usize) -> Outcome<()> {
+async fn fill(store: &Store, folder: &Path, customs: &Arc<Customs>, records: usize) -> Outcome<()> {
     let marker = folder.join("filled");
     if fs::read_to_string(&marker).is_ok_and(|text| text == records.to_string()) {
         println!("the store in {} is filled already", folder.display());
@@ -125,9 +190,10 @@ async fn fill(store: &Store, folder: &Path, records: usize) -> Outcome<()> {
     let (start, cpu) = (Instant::now(), cpu_seconds()?);
     let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
     let making = tokio::task::spawn_blocking(move || -> Outcome<()> {
-        let mut consignments = each(SEED).take(records);
+        let mut consignments = each(SEED).take(records).enumerate();
         loop {
-            let batch = consignments.by_ref().take(FILL_BATCH).map(|c| papers(&c));
+            let batch = consignments.by_ref().take(FILL_BATCH);
+            let batch = batch.map(|(n, c)| papers(n, n % stride(records) == 0, &c));
             let batch = batch.collect::<Outcome<Vec<_>>>()?;
             if batch.is_empty() || sender.blocking_send(batch).is_err() {
                 return Ok(());
@@ -135,40 +201,53 @@ async fn fill(store: &Store, folder: &Path, records: usize) -> Outcome<()> {
         }
     });
     while let Some(batch) = receiver.recv().await {
-        store
-            .write(move |tx| -> Result<(), karvan_store::Error> {
-                for (certificate, export) in &batch {
-                    tx.save(certificate)?;
-                    export.store(tx)?;
-                }
-                Ok(())
-            })
-            .await?;
+        let customs = Arc::clone(customs);
+        store.write(move |tx| batch.iter().try_for_each(|p| take(&customs, tx, p))).await?;
     }
     making.await??;
     fs::write(&marker, records.to_string())?;
     println!(
         "filled with {records} certificates and {records} export declarations in {:.0} s, {:.0} s \
-         of processor time",
+         of processor time, {} MiB",
         start.elapsed().as_secs_f64(),
-        cpu_seconds()? - cpu
+        cpu_seconds()? - cpu,
+        fs::metadata(folder.join("state.db"))?.len() / (1024 * 1024),
     );
     Ok(())
 }
 
-/// Returns consignments from all over the store, in no order.
-fn scattered(records: usize, claims: usize) -> Vec<Consignment> {
-    let step = (records / claims.max(1)).max(1);
-    let mut found: Vec<_> = each(SEED).take(records).step_by(step).take(claims).collect();
-    // A stride that shares no factor with the count visits all of them in no order.
-    let count = found.len();
-    let mut order: Vec<usize> = (0..count).map(|at| at * 7919 % count.max(1)).collect();
-    order.dedup();
-    let mut shuffled = Vec::with_capacity(count);
-    for at in order {
-        shuffled.extend(found.get_mut(at).map(|found| found.clone()));
+fn take(customs: &Customs, tx: &mut dyn Tx, papers: &Papers) -> Result<(), Rejection> {
+    match papers {
+        Papers::Stored(papers) => {
+            let (certificate, export) = &**papers;
+            tx.save(certificate)?;
+            export.store(tx)?;
+            Ok(())
+        }
+        Papers::Received { number, at, certificate, export } => {
+            receive(customs, tx, ("COO", ISSUER), (*number, *at), certificate)?;
+            receive(customs, tx, ("EXD", PARTNER), (*number, *at), export)
+        }
     }
-    shuffled
+}
+
+/// Returns consignments from all over the store, in no order, that no run before claimed.
+fn unclaimed(folder: &Path, records: usize, claims: usize) -> Outcome<Vec<Consignment>> {
+    let marker = folder.join("claimed");
+    let before = fs::read_to_string(&marker).unwrap_or_default().parse().unwrap_or(0_usize);
+    let count = records.div_ceil(stride(records));
+    if before + claims > count {
+        return Err(format!("{before} of {count} are claimed already; fill another folder").into());
+    }
+    fs::write(&marker, (before + claims).to_string())?;
+    // A stride that shares no factor with the count visits all of them in no order.
+    let wanted: HashMap<usize, usize> =
+        (before..before + claims).map(|at| (at * 7919 % count, at - before)).collect();
+    let received = each(SEED).take(records).step_by(stride(records)).enumerate();
+    let mut found: Vec<_> =
+        received.filter_map(|(n, consignment)| Some((*wanted.get(&n)?, consignment))).collect();
+    found.sort_by_key(|(order, _)| *order);
+    Ok(found.into_iter().map(|(_, consignment)| consignment).collect())
 }
 
 async fn in_process(
@@ -194,7 +273,7 @@ async fn in_process(
     }
     let count = claims.len();
     let half = claims.split_off(count / 2);
-    for round in ["cold", "warm"] {
+    for round in ["first round", "second round"] {
         let (start, cpu) = (Instant::now(), cpu_seconds()?);
         let run = |claims: Vec<Claim>| {
             let customs = Arc::clone(customs);
@@ -293,11 +372,7 @@ async fn one_by_one(
         }
         let (store, customs, now) = (store.clone(), Arc::clone(customs), consignment.today);
         let input = json!({ "claim": document(consignment, 2, "claim") });
-        waiting.spawn(async move {
-            let filed = operate(&store, &customs, now, "claim", input).await;
-            // A store that is used again has some of them.
-            filed.map(drop)
-        });
+        waiting.spawn(async move { operate(&store, &customs, now, "claim", input).await });
     }
     while let Some(filed) = waiting.join_next().await {
         filed??;

@@ -2,9 +2,10 @@
 //! certificate, how the match went, what is proposed and where the item stands.
 //!
 //! Invariants: an item is decided once, and again only after it was reopened; every assessment
-//! that was ever shown to an officer is kept.
+//! that was ever shown to an officer is kept, the newest with its item and each earlier one as an
+//! [`AssessmentRecord`].
 
-use karvan_store::{Index, Range, Record, Table, Value};
+use karvan_store::{Error, Index, Range, Read, Record, Table, Tx, Value};
 use karvan_types::{Date, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -57,14 +58,7 @@ pub struct Withdrawal {
 }
 
 /// Where claims are kept.
-pub(crate) static CLAIMS: Table = Table {
-    name: "customs_claim",
-    columns: &["importer", "filed"],
-    indexes: &[
-        Index { name: "by_importer", columns: &["importer"], unique: false },
-        Index { name: "by_filed", columns: &["filed"], unique: false },
-    ],
-};
+pub(crate) static CLAIMS: Table = Table { name: "customs_claim", columns: &[], indexes: &[] };
 
 impl Record for Claim {
     const TABLE: &'static Table = &CLAIMS;
@@ -74,9 +68,7 @@ impl Record for Claim {
     }
 
     fn columns(&self) -> Vec<Value> {
-        let importer = self.content().and_then(|content| content.shipment.importer.as_ref());
-        let importer = importer.and_then(|party| party.id.as_deref().or(party.name.as_deref()));
-        vec![importer.into(), self.filed.to_string().into()]
+        Vec::new()
     }
 }
 
@@ -99,6 +91,12 @@ impl Claim {
     /// Returns the content of the newest version.
     pub fn content(&self) -> Option<&ImportClaim> {
         self.versions.last().map(|version| &version.content)
+    }
+
+    /// Returns who imports: the number of the importer in the newest version, or else its name.
+    pub fn importer(&self) -> Option<&str> {
+        let party = self.content()?.shipment.importer.as_ref()?;
+        party.id.as_deref().or(party.name.as_deref())
     }
 
     /// Returns an item of the newest version.
@@ -192,7 +190,7 @@ pub struct Assessment {
     pub duty: Option<Relief>,
 }
 
-/// An assessment kept for ever.
+/// An assessment whose place a newer one took, kept for ever.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct AssessmentRecord {
     /// The claim.
@@ -205,7 +203,7 @@ pub struct AssessmentRecord {
     pub assessment: Assessment,
 }
 
-/// Where assessments are kept.
+/// Where these are kept.
 pub(crate) static ASSESSMENTS: Table = Table {
     name: "customs_match",
     columns: &["claim"],
@@ -222,4 +220,43 @@ impl Record for AssessmentRecord {
     fn columns(&self) -> Vec<Value> {
         vec![self.claim.as_str().into()]
     }
+}
+
+impl AssessmentRecord {
+    fn newest_of(item: &ClaimItem) -> Self {
+        Self {
+            claim: item.claim.clone(),
+            item: item.item,
+            number: item.assessments,
+            assessment: item.assessment.clone(),
+        }
+    }
+}
+
+/// Keeps the newest assessment of an item, which is about to get another one or to go.
+pub fn keep_assessment(tx: &mut dyn Tx, item: &ClaimItem) -> Result<(), Error> {
+    tx.add(&AssessmentRecord::newest_of(item))
+}
+
+/// Returns how many assessments were made of an item that was claimed before and went.
+pub fn assessments_before(tx: &dyn Tx, claim: &str, item: u32) -> Result<u32, Error> {
+    let key = item_key(claim, item);
+    let range = Range::all(1).from(format!("{key}#0")).to(format!("{key}#:")).reversed();
+    let last: Option<AssessmentRecord> = tx.select(&range)?.pop();
+    Ok(last.map_or(0, |last| last.number))
+}
+
+/// Returns the assessments of the items of a claim, item by item and oldest first: at most `limit`
+/// earlier ones, and the newest of each item.
+pub fn assessments(
+    view: &dyn Read,
+    claim: &str,
+    limit: usize,
+) -> Result<Vec<AssessmentRecord>, Error> {
+    let range = Range::of("by_claim", vec![claim.into()], limit);
+    let mut found: Vec<AssessmentRecord> = view.select(&range)?;
+    let items: Vec<ClaimItem> = view.select(&ClaimItem::range("by_claim", claim))?;
+    found.extend(items.iter().map(AssessmentRecord::newest_of));
+    found.sort_by_key(|record| (record.item, record.number));
+    Ok(found)
 }

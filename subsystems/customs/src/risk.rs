@@ -22,6 +22,7 @@ pub mod profile;
 pub mod record;
 pub mod score;
 pub mod stats;
+pub(crate) mod tally;
 
 pub use facts::{Fact, Facts};
 pub use profile::{Lane, Profile};

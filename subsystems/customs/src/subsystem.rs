@@ -86,7 +86,7 @@ use crate::mirror;
 use crate::national;
 use crate::paper::register;
 use crate::rates as exchange;
-use crate::risk::record as risk;
+use crate::risk::{record as risk, tally};
 use crate::sharing::{Classes, INCIDENTS, RELEASED};
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
@@ -231,6 +231,8 @@ const MIGRATIONS: &[Migration] = &[
             &risk::NOTICES,
             &risk::PERIODS,
             &risk::PROFILES,
+            &tally::TALLIES,
+            &tally::DENIALS,
         ],
     },
     Migration { id: "customs-0009", creates: &[&mirror::flow::LINES, &mirror::compare::REPORTS] },

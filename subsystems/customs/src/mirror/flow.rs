@@ -94,11 +94,10 @@ pub struct Line {
 /// Where lines are kept.
 pub(crate) static LINES: Table = Table {
     name: "customs_mirror_line",
-    columns: &["flow", "month", "hs6", "document", "ucr", "certificate", "names"],
+    columns: &["flow", "month", "hs6", "ucr", "certificate", "names"],
     indexes: &[
         Index { name: "by_month", columns: &["flow", "month", "hs6"], unique: false },
         Index { name: "by_code", columns: &["flow", "hs6", "month"], unique: false },
-        Index { name: "by_document", columns: &["flow", "document"], unique: false },
         Index { name: "by_ucr", columns: &["flow", "ucr"], unique: false },
         Index { name: "by_certificate", columns: &["flow", "certificate"], unique: false },
         Index { name: "by_name", columns: &["flow", "names"], unique: false },
@@ -109,7 +108,7 @@ impl Record for Line {
     const TABLE: &'static Table = &LINES;
 
     fn key(&self) -> Value {
-        format!("{}#{:05}", Self::place(self.flow, self.nation, &self.document), self.item).into()
+        format!("{}{:05}", Self::place(self.flow, self.nation, &self.document), self.item).into()
     }
 
     fn columns(&self) -> Vec<Value> {
@@ -117,7 +116,6 @@ impl Record for Line {
             Self::stream(self.flow, self.nation).into(),
             self.month().into(),
             self.hs6.as_str().into(),
-            self.document.as_str().into(),
             self.ucr.as_deref().into(),
             self.certificate.as_deref().into(),
             self.names.as_deref().into(),
@@ -131,8 +129,10 @@ impl Line {
         format!("{}:{nation}", flow.name())
     }
 
+    /// Returns how the keys of a document's lines begin; digits follow. A `#` in the number is
+    /// doubled, so that no other document's lines stand among them.
     fn place(flow: Flow, nation: Instance, document: &str) -> String {
-        format!("{} {document}", Self::stream(flow, nation))
+        format!("{} {}#", Self::stream(flow, nation), document.replace('#', "##"))
     }
 
     /// Returns the month, `YYYY-MM`.
@@ -143,6 +143,12 @@ impl Line {
     /// Returns the range of the lines of one nation's direction with a value in an index.
     pub fn range(index: &'static str, flow: Flow, nation: Instance, value: &str) -> Range {
         Range::of(index, vec![Self::stream(flow, nation).into(), value.into()], LINKED_MAX)
+    }
+
+    /// Returns the range of the lines of a document.
+    fn of(flow: Flow, nation: Instance, document: &str) -> Range {
+        let place = Self::place(flow, nation, document);
+        Range::all(LINKED_MAX).from(format!("{place}0")).to(format!("{place}:"))
     }
 
     /// Returns the value per kg, rounded half up to four decimals.
@@ -247,7 +253,7 @@ pub fn write_claim(
 }
 
 fn clear(tx: &mut dyn Tx, flow: Flow, nation: Instance, document: &str) -> Result<(), Error> {
-    let old: Vec<Line> = tx.select(&Line::range("by_document", flow, nation, document))?;
+    let old: Vec<Line> = tx.select(&Line::of(flow, nation, document))?;
     for line in old {
         tx.remove::<Line>(line.key())?;
     }
@@ -300,9 +306,7 @@ pub fn counterparts(
     for line in lines {
         let by_name = match flow {
             Flow::Import => Some(Line::range("by_name", flow, nation, &line.document)),
-            Flow::Export => {
-                line.names.as_deref().map(|key| Line::range("by_document", flow, nation, key))
-            }
+            Flow::Export => line.names.as_deref().map(|key| Line::of(flow, nation, key)),
         };
         let by_ucr = line.ucr.as_deref().map(|ucr| Line::range("by_ucr", flow, nation, ucr));
         let certificate = line.certificate.as_deref();
@@ -329,5 +333,5 @@ pub fn of_document(
     nation: Instance,
     document: &str,
 ) -> Result<Vec<Line>, Error> {
-    view.select(&Line::range("by_document", flow, nation, document))
+    view.select(&Line::of(flow, nation, document))
 }

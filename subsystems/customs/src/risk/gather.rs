@@ -8,19 +8,19 @@ use std::time::Duration;
 use karvan_store::{Error, Range, Read};
 use karvan_types::{Amount, Date, Decimal};
 
-use super::facts::Facts;
+use super::facts::{Fact, Facts};
 use super::profile::Profile;
-use super::record::{ContainerUse, RELATED_MAX, Trace, of_party};
+use super::record::{ContainerUse, RELATED_MAX, Trace, of_consignee};
+use super::tally::{self, Part};
 use crate::certificate::{Certificate, standing_name};
-use crate::claim::{Claim, ClaimItem, ItemState};
 use crate::codes::units;
 use crate::export::{Export, quoted};
 use crate::messages::{ExportDeclaration, Party, TransportEquipment};
 use crate::mirror::{Flow, Line, flow, month_of, party_key};
 use crate::validate::numbers::container;
 
-/// Most claims of one importer that are looked at.
-const CLAIMS_MAX: usize = 100;
+/// The fact that compares the value per kg.
+const UNIT_VALUE: &str = "unit-value.percent";
 /// Most lines of one code from which a median is taken.
 const MEDIAN_LINES_MAX: usize = 200;
 /// Fewest lines that make a median.
@@ -47,6 +47,9 @@ pub(crate) struct Scene<'a> {
     /// The day on which the declaration first arrived.
     pub(crate) day: Date,
     pub(crate) papers: &'a [Paper],
+    /// What was known before, when nothing but the import declaration is new: it changes no value
+    /// of the export declaration, so the comparison of values stands.
+    pub(crate) before: Option<&'a Facts>,
 }
 
 /// The facts, and what is stored beside them.
@@ -61,7 +64,6 @@ pub(crate) struct Gathered {
 /// Gathers everything that rules may speak about.
 pub(crate) fn gather(view: &dyn Read, scene: &Scene<'_>) -> Result<Gathered, Error> {
     let mut facts = Facts::default();
-    let lines = flow::of_document(view, Flow::Export, scene.export.country, &scene.export.id())?;
     let consignee = scene.content.shipment.consignee.as_ref();
     let value = declared(scene, &mut facts);
     let containers = transport(view, scene, &mut facts)?;
@@ -70,14 +72,18 @@ pub(crate) fn gather(view: &dyn Read, scene: &Scene<'_>) -> Result<Gathered, Err
     party(&mut facts, "consignee", consignee);
     let (exporter, consignee) = (party_key(&scene.content.exporter), consignee.and_then(party_key));
     if let Some(exporter) = &exporter {
-        history(view, scene, &mut facts, ("by_exporter", "exporter", exporter))?;
+        history(view, scene, &mut facts, (Part::Exporter, exporter))?;
     }
     if let Some(consignee) = &consignee {
-        let others = history(view, scene, &mut facts, ("by_consignee", "consignee", consignee))?;
-        just_under(scene, &mut facts, value.as_ref(), &others);
+        history(view, scene, &mut facts, (Part::Consignee, consignee))?;
+        just_under(view, scene, &mut facts, (value.as_ref(), consignee))?;
     }
     denied(view, scene, &mut facts)?;
-    unit_value(view, scene, &mut facts, &lines)?;
+    match scene.before.and_then(|before| before.get(UNIT_VALUE)) {
+        Some(Fact::Number(percent)) => facts.number(UNIT_VALUE, *percent),
+        _ if scene.before.is_some() => {}
+        _ => unit_value(view, scene, &mut facts)?,
+    }
     Ok(Gathered { facts, consignee, exporter, value, containers })
 }
 
@@ -255,59 +261,64 @@ fn party(facts: &mut Facts, name: &str, party: Option<&Party>) {
     }
 }
 
-/// Facts of the earlier consignments of a party. Returns those within the window.
+/// Facts of the earlier consignments of a party.
 fn history(
     view: &dyn Read,
     scene: &Scene<'_>,
     facts: &mut Facts,
-    (index, name, party): (&'static str, &str, &str),
-) -> Result<Vec<Trace>, Error> {
+    (part, party): (Part, &str),
+) -> Result<(), Error> {
     let own = scene.export.id();
-    let first: Vec<Trace> = view.select(&Range::of(index, vec![party.into()], 1))?;
-    let first = first.first().map_or(scene.day, |first| first.day.min(scene.day));
     let since = days_before(scene.day, scene.profile.windows.history_days);
-    let mut others: Vec<Trace> = view.select(&of_party(index, party, since))?;
-    others.retain(|other| other.export != own && other.day <= scene.day);
-    let found = others.iter().filter(|other| other.found == Some(true)).count();
-    others.retain(|other| !other.cancelled);
-    let age = (scene.day - first).get_days();
+    let history = tally::history(view, (part, party), &own, (since, scene.day))?;
+    let (name, others) = (part.name(), history.others);
+    let age = (scene.day - history.first).get_days();
+    let recent = others.all.saturating_sub(others.cancelled).saturating_add(1);
     facts.number(&format!("{name}.age-days"), Decimal::from(age));
-    facts.number(&format!("{name}.recent"), Decimal::from(others.len() + 1));
-    facts.number(&format!("{name}.findings"), Decimal::from(found));
-    Ok(others)
+    facts.number(&format!("{name}.recent"), Decimal::from(recent));
+    facts.number(&format!("{name}.findings"), Decimal::from(others.found));
+    Ok(())
 }
 
-fn just_under(scene: &Scene<'_>, facts: &mut Facts, value: Option<&Amount>, others: &[Trace]) {
-    let Some(limit) = &scene.profile.limit else { return };
+/// How many consignments for a consignee lie just under the limit. The others are looked at only
+/// when this one does.
+fn just_under(
+    view: &dyn Read,
+    scene: &Scene<'_>,
+    facts: &mut Facts,
+    (own, consignee): (Option<&Amount>, &str),
+) -> Result<(), Error> {
+    let (Some(limit), Some(own)) = (&scene.profile.limit, own) else { return Ok(()) };
     let is_under = |value: &Amount| limit.is_just_under(value.value, &value.currency);
-    let Some(own) = value else { return };
-    let others = others.iter().filter_map(|other| other.value.as_ref());
-    let count = if is_under(own) { 1 + others.filter(|value| is_under(value)).count() } else { 0 };
+    let mut count = 0;
+    if is_under(own) {
+        let id = scene.export.id();
+        let since = days_before(scene.day, scene.profile.windows.history_days);
+        let others: Vec<Trace> = view.select(&of_consignee(consignee, since))?;
+        let others = others.iter().filter(|other| {
+            other.export != id
+                && other.day <= scene.day
+                && !other.cancelled
+                && other.value.as_ref().is_some_and(is_under)
+        });
+        count = 1 + others.count();
+    }
     facts.number("limit.just-under", Decimal::from(count));
+    Ok(())
 }
 
 fn denied(view: &dyn Read, scene: &Scene<'_>, facts: &mut Facts) -> Result<(), Error> {
     let consignee = scene.content.shipment.consignee.as_ref();
     let Some(id) = consignee.and_then(|party| party.id.as_deref()) else { return Ok(()) };
-    let range = Range::of("by_importer", vec![id.into()], CLAIMS_MAX).reversed();
-    let mut count = 0_usize;
-    for claim in view.select::<Claim>(&range)? {
-        let items: Vec<ClaimItem> = view.select(&ClaimItem::range("by_claim", &claim.id()))?;
-        count += items.iter().filter(|item| item.state == ItemState::Denied).count();
-    }
-    facts.number("consignee.denied", Decimal::from(count));
+    facts.number("consignee.denied", Decimal::from(tally::denied(view, id)?));
     Ok(())
 }
 
 /// The lowest value per kg of an item, against the median of other declarations of its code.
-fn unit_value(
-    view: &dyn Read,
-    scene: &Scene<'_>,
-    facts: &mut Facts,
-    lines: &[Line],
-) -> Result<(), Error> {
+fn unit_value(view: &dyn Read, scene: &Scene<'_>, facts: &mut Facts) -> Result<(), Error> {
+    let lines = flow::of_document(view, Flow::Export, scene.export.country, &scene.export.id())?;
     let mut lowest: Option<Decimal> = None;
-    for line in lines {
+    for line in &lines {
         let (Some(own), Some(value)) = (line.unit_value(), &line.value) else { continue };
         let median = median(view, line, &value.currency, scene.day)?;
         let Some(percent) = median
@@ -319,7 +330,7 @@ fn unit_value(
         lowest = Some(lowest.map_or(percent, |lowest| lowest.min(percent)));
     }
     if let Some(lowest) = lowest {
-        facts.number("unit-value.percent", lowest);
+        facts.number(UNIT_VALUE, lowest);
     }
     Ok(())
 }

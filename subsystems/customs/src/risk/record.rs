@@ -78,7 +78,8 @@ impl Record for RiskRecord {
     }
 }
 
-/// The few things about a consignment that later ones are compared with.
+/// The few things about a consignment that later ones are compared with; `super::tally` stores
+/// it, and counts it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Trace {
     /// Key of the export declaration.
@@ -108,11 +109,8 @@ pub struct Trace {
 /// Where these are kept.
 pub(crate) static TRACES: Table = Table {
     name: "customs_risk_trace",
-    columns: &["consignee", "exporter", "day"],
-    indexes: &[
-        Index { name: "by_consignee", columns: &["consignee", "day"], unique: false },
-        Index { name: "by_exporter", columns: &["exporter", "day"], unique: false },
-    ],
+    columns: &["consignee", "day"],
+    indexes: &[Index { name: "by_consignee", columns: &["consignee", "day"], unique: false }],
 };
 
 impl Record for Trace {
@@ -123,11 +121,7 @@ impl Record for Trace {
     }
 
     fn columns(&self) -> Vec<Value> {
-        vec![
-            self.consignee.as_deref().into(),
-            self.exporter.as_deref().into(),
-            self.day.to_string().into(),
-        ]
+        vec![self.consignee.as_deref().into(), self.day.to_string().into()]
     }
 }
 
@@ -344,7 +338,7 @@ impl Record for ProfileVersion {
     }
 }
 
-/// Returns the range of records of a party since a day, newest first.
-pub fn of_party(index: &'static str, party: &str, since: Date) -> Range {
-    Range::of(index, vec![party.into()], RELATED_MAX).from(since.to_string()).reversed()
+/// Returns the range of consignments for a consignee since a day, newest first.
+pub fn of_consignee(party: &str, since: Date) -> Range {
+    Range::of("by_consignee", vec![party.into()], RELATED_MAX).from(since.to_string()).reversed()
 }

@@ -22,7 +22,7 @@ use super::operate::{invalid, publish, signed_by};
 use super::receive::{refusals, subject_of};
 use super::{Customs, amended, claiming, quotas, releasing, show};
 use crate::certificate::{Certificate, CertificateNumber, Version};
-use crate::claim::{Claim, ClaimItem, Withdrawal, claim_key};
+use crate::claim::{Claim, ClaimItem, Withdrawal, claim_key, keep_assessment};
 use crate::export::{Export, export_key};
 use crate::journal::note;
 use crate::messages::{
@@ -294,6 +294,7 @@ pub(super) fn withdraw(
     let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
     claiming::must_be_open(&items, &key)?;
     for item in &items {
+        keep_assessment(cx.tx, item)?;
         cx.tx.remove::<ClaimItem>(item.id())?;
         quotas::release(customs, cx, &item.id())?;
     }

@@ -8,7 +8,7 @@ use super::apply::export_subject;
 use super::verifying::weigh;
 use super::{Customs, booking, quotas, silence, suspending, transporting};
 use crate::certificate::{Certificate, CertificateNumber};
-use crate::claim::{Assessment, AssessmentRecord, Claim, ClaimItem, item_key};
+use crate::claim::{Assessment, Claim, ClaimItem, item_key, keep_assessment};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
 use crate::invoice;
@@ -211,20 +211,16 @@ pub(super) fn reassess(
     let Some(item) = claim.item(stored.item) else { return Err(nothing(claim)) };
     let occasion = Occasion { because, now: cx.now };
     let assessment = assess(customs, cx.tx, claim, &stored.quote, item, &occasion)?;
+    keep_assessment(cx.tx, stored)?;
     stored.assessment = assessment;
     keep(cx, stored)
 }
 
-/// Stores an item with its newest assessment, and what follows from it.
+/// Stores an item with its newest assessment, and what follows from it. The one before, if there
+/// was one, is kept already.
 pub(super) fn keep(cx: &mut Context<'_>, stored: &mut ClaimItem) -> Result<(), Rejection> {
     stored.assessments += 1;
     let assessment = &stored.assessment;
-    cx.tx.add(&AssessmentRecord {
-        claim: stored.claim.clone(),
-        item: stored.item,
-        number: stored.assessments,
-        assessment: assessment.clone(),
-    })?;
     cx.tx.save(stored)?;
     transporting::matched(cx, stored)?;
     let subject = claim_subject(&stored.claim);

@@ -12,7 +12,7 @@ use super::receive::refusals;
 use super::xml::{Read, read_xml};
 use super::{Customs, amending, quotas, show};
 use crate::certificate::{CertificateNumber, Version};
-use crate::claim::{Claim, ClaimItem, ItemState, claim_key};
+use crate::claim::{Claim, ClaimItem, ItemState, assessments_before, claim_key, keep_assessment};
 use crate::explain;
 use crate::invoice;
 use crate::journal::note;
@@ -202,7 +202,14 @@ fn match_items(
         quotas::ask(customs, cx, claim, item)?;
         let occasion = Occasion { because: "the claim was filed", now: cx.now };
         let assessment = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
-        let before = old.iter().find(|old| old.item == item.sequence);
+        let assessments = match old.iter().find(|old| old.item == item.sequence) {
+            Some(before) => {
+                keep_assessment(cx.tx, before)?;
+                before.assessments
+            }
+            None if claim.versions.len() > 1 => assessments_before(cx.tx, &key, item.sequence)?,
+            None => 0,
+        };
         let mut stored = ClaimItem {
             claim: key.clone(),
             item: item.sequence,
@@ -210,7 +217,7 @@ fn match_items(
             quote,
             ucr: assess::ucr(content, item).map(str::to_owned),
             state: Status::default(),
-            assessments: before.map_or(0, |before| before.assessments),
+            assessments,
             assessment,
             decisions: 0,
         };
@@ -221,6 +228,7 @@ fn match_items(
         .iter()
         .filter(|old| claim.item(old.item).is_none_or(|i| i.certificates().next().is_none()))
     {
+        keep_assessment(cx.tx, gone)?;
         cx.tx.remove::<ClaimItem>(gone.id())?;
         quotas::release(customs, cx, &gone.id())?;
     }

@@ -15,7 +15,7 @@ use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
 use super::{Customs, audit, booking, securing, show, suspending, transporting};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
-use crate::claim::{Claim, ClaimItem, claim_key, item_key};
+use crate::claim::{Claim, ClaimItem, claim_key, item_key, keep_assessment};
 use crate::codes::units;
 use crate::decision::reasons::Reasons;
 use crate::decision::security::Security;
@@ -25,6 +25,7 @@ use crate::matching::{Light, Match, Rule, local_date};
 use crate::messages::{
     Decision, DocumentReference, Header, Message, UtilisationItem, UtilisationResult, WriteOff,
 };
+use crate::risk::tally;
 use crate::states::ClaimEvent;
 use crate::{relief, validate};
 
@@ -200,6 +201,7 @@ pub(super) fn carry_out(
     let settled = Settled { claim: &claim, item: &item, certificate, account, record: &record };
     record.results = inform(customs, cx, caller, &settled)?;
     finish(cx, &mut item, &record)?;
+    tally::decided(cx.tx, &claim, &item)?;
     four_eyes::end(customs, cx, &item, &record, confirmed)?;
     let next = json!({ "next": audit::next_of(cx.tx, &item.claim)? });
     Ok(show::merge(show::decided(&item, &record), next))
@@ -261,6 +263,7 @@ pub(super) fn refresh(
     let fresh = assess::assess(customs, cx.tx, claim, &item.quote, goods, &occasion)?;
     let assessed = &item.assessment;
     if fresh.matched != assessed.matched || fresh.duty != assessed.duty {
+        keep_assessment(cx.tx, item)?;
         item.assessment = fresh;
         assess::keep(cx, item)?;
     }
@@ -596,6 +599,7 @@ pub(super) fn reopen(
         return Err(refuse(ErrorKind::Conflict, "not-decided", text));
     }
     item.state.step(ClaimEvent::Reopen)?;
+    tally::decided(cx.tx, &claim, &item)?;
     transporting::decided(cx, &item)?;
     let note_text = format!("item {} reopened: {text}", item.item);
     note(cx.tx, cx.now, &claim_subject(&item.claim), &signed_by(caller), note_text)?;

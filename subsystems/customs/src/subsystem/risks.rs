@@ -36,7 +36,7 @@ use crate::risk::record::{
     ContainerUse, FINDINGS_MAX, Finding, FindingCode, Notice, ProfileVersion, RiskRecord,
     ScoreRecord, Trace,
 };
-use crate::risk::{Profile, evaluate, stats};
+use crate::risk::{Profile, evaluate, stats, tally};
 
 /// Most consignments listed at once.
 const LISTED_MAX: usize = 1000;
@@ -96,7 +96,7 @@ pub(super) fn on_export(
 ) -> Result<(), Rejection> {
     flow::write_export(cx.tx, export)?;
     mirrors::arm(customs, cx)?;
-    score(customs, cx, export, because, true)
+    score(customs, cx, export, because, Extent::Neighbours)
 }
 
 /// Scores the consignments that quote a certificate anew.
@@ -108,7 +108,7 @@ pub(super) fn on_certificate(
 ) -> Result<(), Rejection> {
     for link in cx.tx.select::<Link>(&Link::range(certificate))? {
         if let Some(export) = cx.tx.find::<Export>(link.export)? {
-            score(customs, cx, &export, because, false)?;
+            score(customs, cx, &export, because, Extent::Whole)?;
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ pub(super) fn on_claim(
     exports.dedup();
     for key in exports {
         if let Some(export) = cx.tx.find::<Export>(key)? {
-            score(customs, cx, &export, "the import declaration was filed", false)?;
+            score(customs, cx, &export, "the import declaration was filed", Extent::Arrival)?;
         }
     }
     Ok(())
@@ -155,7 +155,7 @@ pub(super) fn on_transport(
             route: route.clone(),
         })?;
         if let Some(export) = cx.tx.find::<Export>(export)? {
-            score(customs, cx, &export, "a transport report arrived", true)?;
+            score(customs, cx, &export, "a transport report arrived", Extent::Neighbours)?;
         }
     }
     Ok(())
@@ -199,13 +199,24 @@ fn arrivals(
     Ok((papers, first))
 }
 
+/// How far a score goes.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Extent {
+    /// An import declaration is all that is new.
+    Arrival,
+    /// Everything about the consignment is gathered anew.
+    Whole,
+    /// The same, and consignments that use its containers are scored as well.
+    Neighbours,
+}
+
 /// Scores a consignment, keeps the score when it changed, and says so.
 pub(super) fn score(
     customs: &Customs,
     cx: &mut Context<'_>,
     export: &Export,
     because: &str,
-    ripples: bool,
+    extent: Extent,
 ) -> Result<(), Rejection> {
     let (Some(content), Some(first)) = (export.content(), export.versions.first()) else {
         return Ok(());
@@ -219,7 +230,8 @@ pub(super) fn score(
     let old: Option<RiskRecord> = cx.tx.find(key.as_str())?;
     let day = local_date(first.at, nation);
     let (papers, arrived) = arrivals(customs, cx.tx, export)?;
-    let scene = Scene { profile: &profile, export, content, day, papers: &papers };
+    let before = old.as_ref().map(|old| &old.facts).filter(|_| extent == Extent::Arrival);
+    let scene = Scene { profile: &profile, export, content, day, papers: &papers, before };
     let gathered = gather(cx.tx, &scene)?;
     let scoring = evaluate(&profile, &gathered.facts, local_date(cx.now, nation));
     let (period, drawn) = match &old {
@@ -244,7 +256,10 @@ pub(super) fn score(
     };
     trace(cx, &record, &gathered, export.is_cancelled(), arrived)?;
     keep(cx, old.as_ref(), record)?;
-    if ripples { ripple(customs, cx, &gathered, day, &profile) } else { Ok(()) }
+    if extent != Extent::Neighbours {
+        return Ok(());
+    }
+    ripple(customs, cx, &gathered, day, &profile)
 }
 
 /// Writes what later consignments are compared with.
@@ -261,7 +276,7 @@ fn trace(
         cx.tx.save(&ContainerUse { container, export, day })?;
     }
     let Gathered { consignee, exporter, value, .. } = gathered;
-    cx.tx.save(&Trace {
+    let trace = Trace {
         export,
         day,
         consignee: consignee.clone(),
@@ -270,8 +285,8 @@ fn trace(
         cancelled,
         arrived,
         found: record.outcome(),
-    })?;
-    Ok(())
+    };
+    Ok(tally::store(cx.tx, &trace)?)
 }
 
 /// Stores a score; the history gets a line only when lane, points or rules changed.
@@ -331,7 +346,7 @@ fn ripple(
     others.dedup();
     for key in others.into_iter().take(RIPPLE_MAX) {
         if let Some(export) = cx.tx.find::<Export>(key)? {
-            score(customs, cx, &export, "another consignment uses its container", false)?;
+            score(customs, cx, &export, "another consignment uses its container", Extent::Whole)?;
         }
     }
     Ok(())
@@ -405,7 +420,7 @@ pub(super) fn rescore(
     let input: Asking = read("risk-score", input)?;
     let export = find(customs, cx.tx, input.export.as_deref(), input.consignment.as_deref())?;
     let because = format!("{} asked for it", caller.user);
-    score(customs, cx, &export, &because, false)?;
+    score(customs, cx, &export, &because, Extent::Whole)?;
     Ok(shown(cx.tx, &export.id())?.unwrap_or_default())
 }
 
@@ -518,7 +533,7 @@ pub(super) fn finding(
     cx.tx.save(&record)?;
     if let Some(mut trace) = cx.tx.find::<Trace>(record.export.as_str())? {
         trace.found = record.outcome();
-        cx.tx.save(&trace)?;
+        tally::store(cx.tx, &trace)?;
     }
     Ok(json!({ "export": record.export, "lane": record.lane, "findings": record.findings }))
 }

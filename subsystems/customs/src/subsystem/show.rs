@@ -12,7 +12,7 @@ use super::assess::{self, claim_subject};
 use super::operate::read;
 use super::{Customs, acts, audit, invoices, parking, responses, risks};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
-use crate::claim::{AssessmentRecord, Claim, ClaimItem, claim_key};
+use crate::claim::{Claim, ClaimItem, assessments, claim_key};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
 use crate::explain;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, quoted, ucr_of};
@@ -277,7 +277,7 @@ fn show_claim(view: &dyn Read, now: Timestamp, key: &str) -> Result<Value, Rejec
         "overrides": audit::overrides_about(view, now, key)?,
         "securities": audit::securities_of(view, key)?,
         "next": audit::next_of(view, key)?,
-        "assessments": json_of(&rows::<AssessmentRecord>(view, "by_claim", key)?),
+        "assessments": json_of(&assessments(view, key, SHOWN_MAX)?),
         "related": related,
         "responses": responses::about(view, &claim_subject(key))?,
     });

@@ -3,8 +3,11 @@
 //! The table is searched by the end of the path, longest entry first in effect, so `Exporter/ID`
 //! and `AdditionalDocument/ID` may differ. Formats are those of the WCO Data Model.
 
-use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
 
+use serde_json::{Map, Value};
 use unicode_normalization::char::is_combining_mark;
 
 use super::placeholders::Placeholder;
@@ -128,37 +131,71 @@ const MARKS_MAX: usize = 4;
 
 /// Checks every leaf of a message.
 pub(super) fn check(message: &Value, problems: &mut Problems) {
-    walk(message, "", "", problems);
+    walk(message, &mut Place::default(), problems);
 }
 
-/// `pointer` carries occurrence numbers, `path` does not.
-fn walk(value: &Value, pointer: &str, path: &str, problems: &mut Problems) {
+/// Where the walk is. Both texts grow and shrink with it, so that a leaf costs no copy of them.
+#[derive(Default)]
+struct Place {
+    /// Element names with occurrence numbers.
+    pointer: String,
+    /// Element names alone.
+    path: String,
+}
+
+impl Place {
+    /// Goes into a member.
+    fn enter(&mut self, name: &str) {
+        for text in [&mut self.pointer, &mut self.path] {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(name);
+        }
+    }
+
+    /// Goes back to where the texts had these lengths.
+    fn leave(&mut self, (pointer, path): (usize, usize)) {
+        self.pointer.truncate(pointer);
+        self.path.truncate(path);
+    }
+
+    const fn lengths(&self) -> (usize, usize) {
+        (self.pointer.len(), self.path.len())
+    }
+}
+
+fn walk(value: &Value, place: &mut Place, problems: &mut Problems) {
+    let here = place.lengths();
     match value {
         Value::Object(members) => {
             if members.contains_key("currency") {
-                return amount(members, pointer, problems);
+                return amount(members, &place.pointer, problems);
             }
             if members.contains_key("unit") {
-                return quantity(members, pointer, problems);
+                return quantity(members, &place.pointer, problems);
             }
             for (name, member) in members {
-                let join =
-                    |to: &str| if to.is_empty() { name.clone() } else { format!("{to}/{name}") };
-                walk(member, &join(pointer), &join(path), problems);
+                place.enter(name);
+                walk(member, place, problems);
+                place.leave(here);
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, &format!("{pointer}[{}]", index + 1), path, problems);
+                // Writing to a text cannot fail.
+                let _ = write!(place.pointer, "[{}]", index + 1);
+                walk(item, place, problems);
+                place.leave(here);
             }
         }
-        Value::String(text) => leaf(text, pointer, path, problems),
+        Value::String(text) => leaf(text, &place.pointer, &place.path, problems),
         Value::Number(number) => {
-            if let Some(Format::Number(digits)) = format_of(path)
+            if let Some(Format::Number(digits)) = format_of(&place.path)
                 && number.as_u64().is_none_or(|n| n >= 10_u64.pow(digits))
             {
                 problems.refuse(
-                    pointer,
+                    &place.pointer,
                     "LENGTH",
                     format!("the number {number} is too long; at most {digits} digits are allowed"),
                 );
@@ -168,15 +205,29 @@ fn walk(value: &Value, pointer: &str, path: &str, problems: &mut Problems) {
     }
 }
 
+/// The entries of [`FIELDS`] by their last name, the longest first.
+static BY_LAST_NAME: LazyLock<HashMap<&str, Vec<(&str, Format)>>> = LazyLock::new(|| {
+    let mut found: HashMap<&str, Vec<(&str, Format)>> = HashMap::new();
+    for (entry, format) in FIELDS {
+        found.entry(last_name(entry)).or_default().push((entry, *format));
+    }
+    for entries in found.values_mut() {
+        entries.sort_by_key(|(entry, _)| std::cmp::Reverse(entry.len()));
+    }
+    found
+});
+
+fn last_name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
 /// Returns the format of the longest entry that the path ends with.
 pub(crate) fn format_of(path: &str) -> Option<Format> {
-    FIELDS
-        .iter()
-        .filter(|(name, _)| {
-            path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
-        })
-        .max_by_key(|(name, _)| name.len())
-        .map(|(_, format)| *format)
+    let entries = BY_LAST_NAME.get(last_name(path))?;
+    let fits = |entry: &str| {
+        path.strip_suffix(entry).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    };
+    entries.iter().find(|(entry, _)| fits(entry)).map(|(_, format)| *format)
 }
 
 fn leaf(text: &str, pointer: &str, path: &str, problems: &mut Problems) {
