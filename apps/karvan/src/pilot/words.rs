@@ -125,6 +125,7 @@ pub(super) fn next_steps(folder: &Folder) -> String {
          karvan services list --dir {az}\n\
          karvan status --dir {pk}\n\
          karvan verify {bundles}/clean-grant/01-COO-*.zip --root {root}\n\
+         \nAnd once the nodes have ended:\n\n\
          karvan log audit --dir {az}\n"
     )
 }
