@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use karvan_types::{AgreementRef, Digest, MemberId, Timestamp};
+use karvan_xroad::Method;
+use karvan_xroad::access::PATTERN_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,8 +20,6 @@ const GRANTS_MAX: usize = 1_000;
 const NAMES_MAX: usize = 1_000;
 /// Longest name of a sharing level, in bytes.
 const LEVEL_BYTES_MAX: usize = 16;
-/// Longest path pattern of an endpoint, in bytes.
-const PATTERN_BYTES_MAX: usize = 1_024;
 
 /// What one side allows the other, in force for a period.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -86,7 +86,7 @@ pub struct ServiceGrant {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// HTTP method in upper case, or `*` for any.
+    /// One of X-Road's methods in upper case (PR-REST 4.1), or `*` for any.
     pub method: String,
     /// Path pattern, beginning with a slash, or `**` for any.
     pub path: String,
@@ -188,8 +188,8 @@ impl Grant {
         }
         let mut endpoints = self.services.iter().flat_map(|service| &service.endpoints);
         if !endpoints.all(Endpoint::fits) {
-            let rule = "have a method in upper case or `*`, and a path that is `**` or begins with \
-                        a slash";
+            let rule = "have a method, one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, TRACE \
+                        or `*` for all, and a path that is `**` or begins with a slash";
             return fail("services.endpoints", rule);
         }
         let is_level = |level: &String| {
@@ -208,8 +208,7 @@ impl Grant {
 
 impl Endpoint {
     fn fits(&self) -> bool {
-        let method = self.method == "*"
-            || (!self.method.is_empty() && self.method.bytes().all(|b| b.is_ascii_uppercase()));
+        let method = self.method == "*" || Method::parse(&self.method).is_ok();
         let path = self.path == "**" || self.path.starts_with('/');
         method && path && self.path.len() <= PATTERN_BYTES_MAX
     }

@@ -118,9 +118,18 @@ fn what_an_agreement_must_be() {
         a.grants[0].quota = Some(Quota { calls: 0, per: Period::Day });
     });
     check("grants[0].documents", &|a| a.grants[0].documents.push(String::new()));
-    check("grants[0].services.endpoints", &|a| {
-        a.grants[0].services[0].endpoints[0].method = "get".to_owned();
-    });
+    for (method, path) in [
+        ("get", "/"),
+        ("FETCH", "/"),
+        ("", "/"),
+        ("GET", "lines"),
+        ("GET", "/".repeat(1_025).as_str()),
+    ] {
+        check("grants[0].services.endpoints", &|a| {
+            let (method, path) = (method.to_owned(), path.to_owned());
+            a.grants[0].services[0].endpoints[0] = Endpoint { method, path };
+        });
+    }
     check("grants[0].", &|a| {
         let grant = &mut a.grants[0];
         (grant.documents, grant.services, grant.feeds) = Default::default();

@@ -143,9 +143,18 @@ impl Relation {
         let mut other = metadata::is_reserved(service).then(Term::none);
         for allowed in book.between(client, provider, now) {
             if let Some(granted) = allowed.grant.service(service) {
-                terms.push(Term::new(allowed, &granted.endpoints)?);
+                // One agreement that cannot be applied takes nothing from the others.
+                match Term::new(allowed, &granted.endpoints) {
+                    Ok(term) => terms.push(term),
+                    Err(error) => tracing::error!(
+                        agreement = allowed.entry.name.id,
+                        service,
+                        "an agreement allows nothing of a service, for it cannot be applied; \
+                         conclude it anew: {error}"
+                    ),
+                }
             } else if other.is_none() {
-                other = Some(Term { meter: None, ..Term::new(allowed, &[])? });
+                other = Some(Term { meter: None, ..Term::of(allowed, None) });
             }
         }
         Ok(Self {
@@ -227,26 +236,28 @@ impl Term {
         }
     }
 
-    fn new(allowed: Allowed<'_>, endpoints: &[Endpoint]) -> Result<Self, Rejection> {
-        let entry = allowed.entry;
+    /// Makes the terms of an agreement about a service; fails when a method or path pattern of
+    /// its endpoints cannot be read.
+    fn new(allowed: Allowed<'_>, endpoints: &[Endpoint]) -> Result<Self, karvan_xroad::Error> {
         let right = |endpoint: &Endpoint| EndpointRight {
             method: endpoint.method.clone(),
             path: endpoint.path.clone(),
         };
         let rights: Vec<_> = endpoints.iter().map(right).collect();
-        let compiled = if rights.is_empty() { None } else { Some(Rights::compile(&rights)) };
-        let rights = compiled.transpose().map_err(|error| {
-            let text = format!("agreement {} cannot be applied: {error}", entry.name.id);
-            Rejection::new(ErrorKind::LocalConfig, "agreement-unusable", text)
-        })?;
+        let rights = if rights.is_empty() { None } else { Some(Rights::compile(&rights)?) };
+        Ok(Self::of(allowed, rights))
+    }
+
+    fn of(allowed: Allowed<'_>, rights: Option<Rights>) -> Self {
+        let entry = allowed.entry;
         let end = entry.agreement.valid_until;
-        Ok(Self {
+        Self {
             name: entry.name.clone(),
             text: entry.name.to_string(),
             purpose: entry.agreement.purpose.clone(),
             meter: allowed.meter.cloned(),
             until: entry.withdrawn.map_or(end, |at| at.min(end)),
             rights,
-        })
+        }
     }
 }

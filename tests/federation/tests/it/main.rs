@@ -10,6 +10,7 @@ mod calls_crowd;
 mod calls_forged;
 mod calls_liar;
 mod calls_live;
+mod calls_terms;
 mod crash;
 mod dead_letters;
 mod documents;
