@@ -6,16 +6,18 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use karvan_types::{Digest, MemberId};
+use karvan_types::ErrorKind;
 use serde_json::{Value, json};
 
 use super::Outcome;
 use super::status::cell;
 use crate::client::{Client, NodeArgs, escape};
+use crate::failure::{self, Failure};
+use crate::files;
 use crate::output::{Output, table};
-use crate::{files, setup};
 
 mod allow;
+mod client;
 
 /// Longest file of certificates or of an OpenAPI description, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -23,9 +25,10 @@ const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Offer services to agencies abroad and at home, and allow calls.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Services {
-    /// Offer a service of a member of this node, or set it anew.
+    /// Offer a service of a member of this node, or change it; what no option names stays.
     #[command(after_help = "Example:\n  karvan services add AZ/GOV/SCC/customs/certificates \
-        --url http://10.0.0.7:8080/api --dir az")]
+        --url http://10.0.0.7:8080/api --dir az\n  \
+        karvan services add AZ/GOV/SCC/customs/certificates --timeout 10 --dir az")]
     Add(Add),
     /// List the services of the node.
     #[command(after_help = "Example:\n  karvan services list --dir az")]
@@ -48,11 +51,12 @@ pub(crate) enum Services {
     Disable(Disable),
     /// Let a client call a service: make the agreement, or sign the other side's.
     Allow(Box<allow::Allow>),
-    /// Set how the systems of a client of this node prove who they are, or show it.
+    /// Set how the systems of a client of this node prove who they are, or show it; what no option
+    /// names stays.
     #[command(after_help = "Examples:\n  karvan services client PK/GOV/FBR/customs --dir pk\n  \
         karvan services client PK/GOV/FBR/customs --certificate system.pem --dir pk\n  \
-        karvan services client PK/GOV/FBR/customs --plain-http --dir pk")]
-    Client(ClientSettings),
+        karvan services client PK/GOV/FBR/customs --plain-http=false --dir pk")]
+    Client(client::ClientSettings),
 }
 
 #[derive(Args, Debug)]
@@ -73,24 +77,26 @@ pub(crate) struct One {
 pub(crate) struct Add {
     /// Provider and service code, such as AZ/GOV/SCC/customs/certificates.
     service: String,
-    /// Where the provider's system is.
+    /// Where the provider's system is; a new service needs it.
     #[arg(long, value_name = "URL")]
-    url: String,
+    url: Option<String>,
     /// Its OpenAPI 3 description: an address, or a file.
     #[arg(long, value_name = "URL|FILE")]
     openapi: Option<String>,
-    /// How long the system may take, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u32,
-    /// Most connections to the system at one time.
-    #[arg(long, value_name = "COUNT", default_value_t = 64)]
-    connections: u32,
+    /// How long the system may take, in seconds; a minute unless set.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u32>,
+    /// Most connections to the system at one time; 64 unless set. Calls beyond them are told to
+    /// come back.
+    #[arg(long, value_name = "COUNT")]
+    connections: Option<u32>,
     /// The authorities that vouch for an https system (PEM); else those of the machine.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Do not verify the certificate of an https system.
-    #[arg(long, conflicts_with = "ca")]
-    insecure: bool,
+    /// Do not verify the certificate of an https system, or do so again (--insecure=false).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", conflicts_with = "ca")]
+    insecure: Option<bool>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -102,26 +108,6 @@ pub(crate) struct Disable {
     /// What callers are told.
     #[arg(long, value_name = "TEXT")]
     notice: Option<String>,
-    #[command(flatten)]
-    node: NodeArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct ClientSettings {
-    /// The client subsystem.
-    client: MemberId,
-    /// Let anybody who reaches the listener call for it, without certificate and token.
-    #[arg(long)]
-    plain_http: bool,
-    /// A certificate that its systems show (PEM); may be repeated.
-    #[arg(long = "certificate", value_name = "FILE")]
-    certificates: Vec<PathBuf>,
-    /// Send error codes as X-Road wrote them up to 7.7.
-    #[arg(long)]
-    legacy_codes: bool,
-    /// Go back to a token or nothing.
-    #[arg(long, conflicts_with_all = ["plain_http", "certificates", "legacy_codes"])]
-    reset: bool,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -147,7 +133,7 @@ pub(crate) fn run(command: Services, output: Output) -> Result<Outcome> {
             change(&node, &service, false, notice.as_deref(), output)?;
         }
         Services::Allow(command) => return allow::run(&command, output),
-        Services::Client(command) => client(&command, output)?,
+        Services::Client(command) => client::run(&command, output)?,
     }
     Ok(Outcome::Done)
 }
@@ -161,25 +147,23 @@ fn escape_parts(name: &str) -> String {
     escape(name).replace("%25", "%")
 }
 
+/// Offers a service, or changes one that is offered: what no option names stays, as whether it is
+/// enabled.
 fn add(command: &Add, output: Output) -> Result<()> {
-    let text = |file: &PathBuf| {
-        files::read(file, FILE_BYTES_MAX).map(|it| String::from_utf8_lossy(&it).into_owned())
+    let client = Client::open(&command.node)?;
+    let path = path(&command.service);
+    let known = match client.get(&path) {
+        Err(error) if failure::kind(&error) == ErrorKind::NotFound => {
+            if command.url.is_none() {
+                let text = format!("{} is not offered yet", command.service);
+                let failure = Failure::new(ErrorKind::NotFound, text);
+                return Err(failure.hint("a new service needs --url").into());
+            }
+            json!({})
+        }
+        known => known?,
     };
-    let mut service = json!({
-        "baseUrl": command.url,
-        "timeoutMs": u64::from(command.timeout) * 1000,
-        "connectionsMax": command.connections,
-        "verifyTls": !command.insecure,
-    });
-    if let Some(openapi) = &command.openapi {
-        let is_url = openapi.starts_with("http://") || openapi.starts_with("https://");
-        let description = if is_url { openapi.clone() } else { text(&PathBuf::from(openapi))? };
-        service["kind"] = json!({ "type": "openapi", "description": description });
-    }
-    if let Some(ca) = &command.ca {
-        service["authorities"] = text(ca)?.into();
-    }
-    let set = Client::open(&command.node)?.put(&path(&command.service), &service)?;
+    let set = client.put(&path, &merge(command, known)?)?;
     output.print(&set, |set| {
         let name = &command.service;
         format!(
@@ -187,6 +171,37 @@ fn add(command: &Add, output: Output) -> Result<()> {
             describe(set).trim_end()
         )
     })
+}
+
+/// Returns the settings of a service with what the command changes.
+fn merge(command: &Add, mut service: Value) -> Result<Value> {
+    let text = |file: &PathBuf| {
+        files::read(file, FILE_BYTES_MAX).map(|it| String::from_utf8_lossy(&it).into_owned())
+    };
+    if let Some(url) = &command.url {
+        service["baseUrl"] = url.as_str().into();
+    }
+    if let Some(seconds) = command.timeout {
+        service["timeoutMs"] = (u64::from(seconds) * 1000).into();
+    }
+    if let Some(count) = command.connections {
+        service["connectionsMax"] = count.into();
+    }
+    if let Some(insecure) = command.insecure {
+        service["verifyTls"] = (!insecure).into();
+    }
+    if let Some(openapi) = &command.openapi {
+        let is_url = openapi.starts_with("http://") || openapi.starts_with("https://");
+        let description = if is_url { openapi.clone() } else { text(&PathBuf::from(openapi))? };
+        service["kind"] = json!({ "type": "openapi", "description": description });
+        // The endpoints are those of the description; the node reads them from the new one.
+        service["endpoints"] = json!([]);
+    }
+    if let Some(ca) = &command.ca {
+        service["authorities"] = text(ca)?.into();
+        service["verifyTls"] = true.into();
+    }
+    Ok(service)
 }
 
 fn change(
@@ -246,46 +261,6 @@ fn describe(service: &Value) -> String {
     }
     for endpoint in service["endpoints"].as_array().into_iter().flatten() {
         let _ = writeln!(text, "  {} {}", cell(&endpoint["method"]), cell(&endpoint["path"]));
-    }
-    text
-}
-
-fn client(command: &ClientSettings, output: Output) -> Result<()> {
-    let client = Client::open(&command.node)?;
-    let path = format!("/v1/clients/{}", escape_parts(command.client.as_str()));
-    let shown = !command.plain_http && !command.legacy_codes && command.certificates.is_empty();
-    let settings = if command.reset {
-        client.delete(&path)?;
-        client.get(&path)?
-    } else if shown {
-        client.get(&path)?
-    } else {
-        let certificates = command.certificates.iter().map(|file| {
-            setup::read_certificate(file).map(|certificate| Digest::of(&certificate.0).to_string())
-        });
-        let certificates = certificates.collect::<Result<Vec<_>>>()?;
-        let settings = json!({
-            "plainHttp": command.plain_http,
-            "certificates": certificates,
-            "legacyCodes": command.legacy_codes,
-        });
-        client.put(&path, &settings)?
-    };
-    output.print(&settings, describe_client)
-}
-
-fn describe_client(settings: &Value) -> String {
-    let certificates = settings["certificates"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut text = format!("{}\n", cell(&settings["subsystem"]));
-    text.push_str("  with a token that has the permission calls.send\n");
-    for certificate in certificates {
-        let _ = writeln!(text, "  or with the certificate with SHA-256 {}", cell(certificate));
-    }
-    if settings["plainHttp"] == true {
-        text.push_str("  or without any proof, for whoever reaches the listener\n");
-    }
-    if settings["legacyCodes"] == true {
-        text.push_str("  gets error codes as X-Road wrote them up to 7.7\n");
     }
     text
 }

@@ -120,10 +120,50 @@ fn a_service_is_offered_allowed_called_and_proven() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.contains("GET /api/8") && answer.contains("karvan-exchange-id"), "{answer}");
 
+    check_settings(&world);
     check_messages(&world);
     check_bundle(&world, &exchange);
     check_wrong_uses(&world);
     assert_eq!((pk.stop(), az.stop()), (Some(0), Some(0)));
+}
+
+/// Setting one thing leaves the others as they are.
+fn check_settings(world: &World) {
+    let client = |more: &[&str]| {
+        let set = ["services", "client", PK, "--dir", "pk"];
+        world.json(&[&set[..], more].concat())
+    };
+    for name in ["first", "second"] {
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{name:x<8}\n-----END CERTIFICATE-----\n");
+        world.write(&format!("{name}.pem"), &pem);
+    }
+    let digests = |settings: &Value| {
+        let all = settings["certificates"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|it| it.as_str().expect("text").to_owned()).collect::<Vec<_>>()
+    };
+    let first = digests(&client(&["--certificate", "first.pem"]));
+    let set = client(&["--certificate", "second.pem", "--legacy-codes"]);
+    assert_eq!((digests(&set).len(), &digests(&set)[..1]), (2, &first[..]), "{set}");
+    assert_eq!((&set["plainHttp"], &set["legacyCodes"]), (&true.into(), &true.into()), "{set}");
+    let set = client(&["--remove-certificate", "second.pem", "--plain-http=false"]);
+    assert_eq!((digests(&set), &set["plainHttp"]), (first.clone(), &false.into()), "{set}");
+    assert_eq!(set["legacyCodes"], true, "{set}");
+    let set = ["services", "client", PK, "--dir", "pk"];
+    world.karvan(&[&set[..], &["--remove-certificate", "second.pem"]].concat()).check(6, "shows");
+    let set = client(&["--remove-certificate", &first[0], "--legacy-codes=false"]);
+    assert_eq!(digests(&set), [""; 0], "{set}");
+
+    let service = |more: &[&str]| world.json(&[&["services"], more, &["--dir", "az"]].concat());
+    service(&["disable", SERVICE, "--notice", "back at noon"]);
+    let before = service(&["show", SERVICE]);
+    let after = service(&["add", SERVICE, "--timeout", "7"]);
+    assert_eq!((&after["timeoutMs"], &after["enabled"]), (&7000.into(), &false.into()), "{after}");
+    for field in ["notice", "baseUrl", "connectionsMax", "verifyTls"] {
+        assert_eq!(before[field], after[field], "{field}: {after}");
+    }
+    service(&["enable", SERVICE]);
+    let unknown = ["services", "add", "AZ/GOV/SCC/customs/new", "--timeout", "7", "--dir", "az"];
+    world.karvan(&unknown).check(6, "needs --url");
 }
 
 /// Both sides tell of the same calls, filtered and in pages.
