@@ -49,6 +49,9 @@ const GAP_ALARM_AFTER: Span = Span::from_secs(3600);
 const CALLS_CONNECTIONS_MAX: usize = 16_384;
 /// How long calls under way may take to end when the node stops.
 const CALLS_DRAIN: Span = Span::from_secs(30);
+/// How long the other node may take to answer a call: what a service has when nothing was set for
+/// it (60 s), and half as much again.
+const CALLS_ANSWER_TIMEOUT: Span = Span::from_secs(90);
 /// What is logged. A line for each call is for those who ask: rows and figures tell the same.
 const LOG_FILTER: &str = "info,karvan::call=off";
 
@@ -191,6 +194,8 @@ pub(crate) struct CallsSection {
     pub(crate) connections_max: usize,
     /// How long calls under way may take to end when the node stops.
     pub(crate) drain: Span,
+    /// How long the other node may take to answer a call.
+    pub(crate) answer_timeout: Span,
     /// Whether one signature may cover many calls when there are many.
     pub(crate) signatures: karvan_calls::Signatures,
 }
@@ -287,9 +292,14 @@ impl Default for AgreementsSection {
 
 impl Default for CallsSection {
     fn default() -> Self {
-        let (connections_max, drain) = (CALLS_CONNECTIONS_MAX, CALLS_DRAIN);
-        let signatures = karvan_calls::Signatures::default();
-        Self { listen: None, listen_tls: None, connections_max, drain, signatures }
+        Self {
+            listen: None,
+            listen_tls: None,
+            connections_max: CALLS_CONNECTIONS_MAX,
+            drain: CALLS_DRAIN,
+            answer_timeout: CALLS_ANSWER_TIMEOUT,
+            signatures: karvan_calls::Signatures::default(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! was signed. A body that is short stays in memory; a longer one is a file until it was sent.
 //!
 //! Invariants: memory does not grow with the length of a body; a file goes when its body is
-//! dropped, and what an earlier process left goes at start. Bytes are never interpreted: a
-//! compressed body stays compressed.
+//! dropped, and what an earlier process left goes at start; all files together keep to a bound.
+//! Bytes are never interpreted: a compressed body stays compressed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,8 @@ use karvan_xroad::head::{BodyHash, HASH_BYTES};
 pub const CALL_BYTES_MAX: u64 = DOCUMENT_BYTES_MAX;
 /// Longest body that is held in memory, in bytes (1 MiB).
 pub const MEMORY_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of all bodies on disk at one time (4 GiB): sixty-four of the longest.
+pub const SPOOL_BYTES_MAX: u64 = 64 * CALL_BYTES_MAX;
 /// How long a body may take in all.
 pub const BODY_TIMEOUT: Duration = Duration::from_mins(5);
 /// How long the next piece of a body may take.
@@ -49,6 +51,9 @@ pub(crate) enum BodyError {
     /// Its sender broke off.
     #[error("the body broke off: {0}")]
     Broken(io::Error),
+    /// There is no room among the bodies on disk.
+    #[error("this node has no room for the body now; try again soon")]
+    NoRoom,
     /// The file cannot be written.
     #[error("the body cannot be stored: {0}")]
     Disk(io::Error),
@@ -59,6 +64,9 @@ pub(crate) struct Spool {
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     next: AtomicU64,
+    /// Bytes of all files.
+    held: Arc<AtomicU64>,
+    bytes_max: u64,
 }
 
 /// A body that is here as a whole.
@@ -82,10 +90,29 @@ struct SpoolFile {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     file: Box<dyn DiskFile>,
+    /// Its bytes, which count against the bound of all.
+    size: u64,
+    held: Arc<AtomicU64>,
+}
+
+impl SpoolFile {
+    /// Adds a piece at the end, when there is room for it.
+    fn write(&mut self, piece: &[u8], bytes_max: u64) -> Result<(), BodyError> {
+        let length = piece.len() as u64;
+        let held = self.held.fetch_add(length, Ordering::Relaxed);
+        if held.saturating_add(length) > bytes_max {
+            self.held.fetch_sub(length, Ordering::Relaxed);
+            return Err(BodyError::NoRoom);
+        }
+        let at = self.size;
+        self.size += length;
+        self.file.write_at(at, piece).map_err(BodyError::Disk)
+    }
 }
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
+        self.held.fetch_sub(self.size, Ordering::Relaxed);
         if let Err(error) = self.disk.remove(&self.path) {
             tracing::warn!(%error, "the file of a body stays until the next start");
         }
@@ -99,14 +126,16 @@ impl Spool {
         for name in disk.list(folder)? {
             disk.remove(&folder.join(name))?;
         }
-        Ok(Self { folder: folder.to_owned(), disk, next: AtomicU64::new(0) })
+        let (next, held) = (AtomicU64::new(0), Arc::default());
+        Ok(Self { folder: folder.to_owned(), disk, next, held, bytes_max: SPOOL_BYTES_MAX })
     }
 
     fn file(&self) -> io::Result<SpoolFile> {
         let name = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let path = self.folder.join(name);
         let file = self.disk.open(&path)?;
-        Ok(SpoolFile { path, disk: Arc::clone(&self.disk), file })
+        let (disk, held) = (Arc::clone(&self.disk), Arc::clone(&self.held));
+        Ok(SpoolFile { path, disk, file, size: 0, held })
     }
 
     /// Reads a body of at most `bytes_max` to its end; `hashed` asks for its SHA-512 too.
@@ -171,7 +200,7 @@ impl Spool {
             if size + piece.len() as u64 > bytes_max {
                 return Err(BodyError::TooLong(bytes_max));
             }
-            out.file.write_at(size, piece).map_err(BodyError::Disk)?;
+            out.write(piece, self.bytes_max)?;
             size += piece.len() as u64;
             digest.update(piece);
             if hashed {

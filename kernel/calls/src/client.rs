@@ -5,6 +5,7 @@
 //! not known to be the agency leaves no trace in the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -78,8 +79,17 @@ impl Inner {
                     refusal.code = refusal.rejection.code,
                     "request refused: {}", refusal.rejection.text
                 );
+                let answer = self.to_answer(&refusal, &head, client.as_ref(), made);
+                let fault = refusal.code.text(Spelling::Snake);
+                // Who asked is not proven, so nobody is named.
+                self.metrics.observe(&Record {
+                    method: head.method.as_str(),
+                    status: answer.status().as_u16(),
+                    fault: Some((&fault, &refusal.rejection.text)),
+                    ..story.record(metrics::Side::Client, Some(made), self.node.now())
+                });
                 drain(body).await;
-                return self.to_answer(&refusal, &head, client.as_ref(), made);
+                return answer;
             }
         };
         let answered = self.carry(&head, body, &judged, &mut story).await;
@@ -175,7 +185,7 @@ impl Inner {
         let proof = self.access.check(&head.headers, line, client);
         let proof = proof
             .map_err(|rejection| Refusal::new(SIDE, Code::SslAuthenticationFailed, rejection))?;
-        let peer = peer_of(&relation, said.security_server.as_ref())?;
+        let peer = peer_of(&relation, said.security_server.as_ref(), began_at)?;
         let ids = (made, began_at);
         let asked = Asked::new(&self.node, head, (target, method, said), proof, ids)?;
         Ok(Judged { asked, relation, peer })
@@ -196,7 +206,7 @@ impl Inner {
             // In the name of the provider's node, which would say the same.
             term.map_err(|rejection| rejection.by(Prefix::ServerProxy))
         });
-        story.known = term.is_ok();
+        story.known = term.is_ok() && relation.is_named();
         let entered = match &term {
             Ok(_) => self.enter(asked, relation).await,
             Err(refusal) => Err(refusal.clone()),
@@ -233,6 +243,7 @@ impl Inner {
             story.response_size = body.size;
             self.verify(judged, peer, &signed, &head, &body).map(|it| (it, body))
         });
+        story.known |= matches!(judged, Ok((Verified::Answer { .. }, _)));
         finish(begun, judged).await
     }
 
@@ -242,7 +253,7 @@ impl Inner {
         asked: &Asked<'_>,
         relation: &Relation,
     ) -> Result<Entered, Refusal> {
-        let counted = self.begin().map_err(|rejection| rejection.by(SIDE))?;
+        let counted = self.begin().map_err(|draining| overloaded(SIDE, draining))?;
         let place = self.client_gate.enter(&relation.provider, asked.began_at).await;
         let place = place.map_err(|refused| overloaded(SIDE, refused))?;
         let mut entered = counted.with(place);
@@ -293,8 +304,17 @@ impl Inner {
             let answer = Box::pin(self.provide(peer.clone(), make())).await;
             return self.receive(answer).await;
         }
-        let answer = self.node.call(peer, self.settings.answer_timeout, make).await;
-        let (answer, used) = answer.map_err(|error| no_answer(&error))?.into_parts();
+        let leave = self.peers.admit(peer, self.node.now()).map_err(|left| spared(peer, left))?;
+        let (answer, used) = match self.node.call(peer, self.settings.answer_timeout, make).await {
+            Ok(answer) => {
+                leave.answered();
+                answer.into_parts()
+            }
+            Err(error) => {
+                leave.failed(self.node.now());
+                return Err(no_answer(&error));
+            }
+        };
         let received = self.receive(answer.map(boxed)).await?;
         used.done();
         Ok(received)
@@ -371,6 +391,10 @@ async fn finish(
         }
         Ok((Verified::Refusal { half, refusal }, _)) => {
             let ended = begun.end(|call| {
+                if refusal.sent {
+                    call.cause = Some(refusal.rejection.clone());
+                    return;
+                }
                 call.outcome = Outcome::Refused;
                 call.status = Some(refusal.status());
                 call.cause = Some(refusal.rejection.clone());
@@ -389,16 +413,28 @@ async fn finish(
     }
 }
 
-/// Returns the node that is called: the one that the agency wants, or the first that serves.
-fn peer_of(relation: &Relation, wanted: Option<&SecurityServerId<'_>>) -> Result<NodeId, Refusal> {
-    let is_wanted = |node: &&NodeId| {
-        wanted.is_none_or(|wanted| {
-            node.name() == wanted.server && node.instance().as_str() == wanted.instance
-        })
+/// Returns the node that is called: the one that the agency wants, or the first that serves. A
+/// node has no owner of its own here, so its identifier begins with any member that it serves.
+fn peer_of(
+    relation: &Relation,
+    wanted: Option<&SecurityServerId<'_>>,
+    now: Timestamp,
+) -> Result<NodeId, Refusal> {
+    let found = match wanted {
+        None => relation.nodes.first(),
+        Some(wanted) => relation.nodes.iter().find(|node| {
+            node.name() == wanted.server
+                && node.instance().as_str() == wanted.instance
+                && wanted
+                    .to_string()
+                    .rsplit_once('/')
+                    .is_some_and(|(owner, _)| relation.serves(node, owner, now))
+        }),
     };
-    relation.nodes.iter().find(is_wanted).cloned().ok_or_else(|| {
+    found.cloned().ok_or_else(|| {
         let text = format!(
-            "X-Road-Security-Server names no node that serves {}; leave it out",
+            "X-Road-Security-Server names no node that serves {}; write instance, class and member \
+             that it serves and its name, or leave it out",
             relation.provider
         );
         let rejection = Rejection::new(ErrorKind::Invalid, "security-server-unknown", text);
@@ -408,6 +444,13 @@ fn peer_of(relation: &Relation, wanted: Option<&SecurityServerId<'_>>) -> Result
 
 fn unknown(text: impl Into<String>) -> Rejection {
     Rejection::new(ErrorKind::PeerUnavailable, "answer-unknown", text)
+}
+
+/// Makes the refusal of a call to a node that is not asked now.
+fn spared(peer: &NodeId, left: Duration) -> Refusal {
+    let text = format!("{peer} left the newest calls without an answer; try again later");
+    let rejection = Rejection::new(ErrorKind::PeerUnavailable, UNREACHABLE, text);
+    Refusal::new(SIDE, Code::NetworkError, rejection).retry_after(left)
 }
 
 fn no_answer(error: &NoAnswer) -> Refusal {

@@ -12,7 +12,6 @@
 //! Not here: listeners (the application opens them), the management of services (`crate::admin`).
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +21,6 @@ use arc_swap::ArcSwapOption;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use karvan_exchange::Node;
 use karvan_exchange::client::{Body, full};
 use karvan_exchange::host::PeerService;
@@ -48,24 +45,25 @@ use crate::evidence::{self, Side};
 use crate::messages;
 use crate::metrics::{self, Metrics, Record};
 use crate::overload::{Bounds, Gate, Permit};
+use crate::peers::Peers;
 use crate::records::{Call, Half};
-use crate::registry::{Registry, TIMEOUT_MAX};
+use crate::registry::Registry;
 use crate::signer::{Signatures, Signer};
 use crate::upstream::Upstream;
-use crate::wire::{self, Answer, HEADERS_MAX, Outgoing, Refusal};
+use crate::wire::{self, Answer, Outgoing, Refusal};
 
 use relation::Relations;
 
+mod connection;
 pub(crate) mod relation;
 
 /// Paths of calls begin like this.
 const CALLS_PATH: &str = "/r1/";
 /// How long a request head of an agency's system may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest request head of an agency's system, in bytes (64 KiB).
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// How long the provider's node may take beyond the longest time of a service.
-const ANSWER_MARGIN: Duration = Duration::from_secs(30);
+/// How long the other node may take when the operator sets nothing: what a service has when
+/// nothing was set for it, and half as much again.
+pub const ANSWER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(90);
 /// How long what is known of this node itself is read before it is looked up again.
 const OWN_LIFE: Duration = Duration::from_secs(1);
 
@@ -87,10 +85,9 @@ pub struct Settings {
 impl Settings {
     /// Makes the usual settings.
     pub fn new(spool: PathBuf) -> Self {
-        let answer_timeout = TIMEOUT_MAX.saturating_add(ANSWER_MARGIN);
         Self {
             spool,
-            answer_timeout,
+            answer_timeout: ANSWER_TIMEOUT_DEFAULT,
             bounds: Bounds::default(),
             head_timeout: HEAD_TIMEOUT,
             signatures: Signatures::default(),
@@ -110,6 +107,7 @@ pub(crate) struct Inner {
     pub(crate) access: Access,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) breakers: Breakers,
+    pub(crate) peers: Peers,
     pub(crate) client_gate: Arc<Gate>,
     pub(crate) provider_gate: Arc<Gate>,
     pub(crate) metrics: Arc<Metrics>,
@@ -153,6 +151,7 @@ impl Gateway {
             access: Access::new(Arc::clone(&registry), Arc::clone(&node.config().tokens)),
             upstream: Arc::new(Upstream::new(Arc::clone(node.clock()), tls)),
             breakers: Breakers::default(),
+            peers: Peers::default(),
             client_gate,
             provider_gate,
             metrics,
@@ -192,27 +191,12 @@ impl Gateway {
 
     /// Returns what answers the calls of peers, for `karvan_exchange::Node::run`.
     pub fn peer_service(&self) -> Arc<dyn PeerService> {
-        Arc::new(Peers(Arc::clone(&self.0)))
+        Arc::new(ProviderSide(Arc::clone(&self.0)))
     }
 
     /// Serves a connection of an agency's system until it ends.
     pub async fn serve_client(&self, stream: impl Stream + 'static, line: Line) {
-        let inner = &self.0;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let inner = Arc::clone(inner);
-            let span = trace("client", &request);
-            async move { Ok::<_, Infallible>(inner.answer(line, request).instrument(span).await) }
-        });
-        let served = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(inner.settings.head_timeout)
-            .max_buf_size(HEAD_BYTES_MAX)
-            .max_headers(HEADERS_MAX + 1)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
-        if let Err(error) = served {
-            tracing::debug!("a connection of an agency ended: {error}");
-        }
+        connection::serve(&self.0, stream, line).await;
     }
 
     /// Takes no new call and waits, at most `within`, until those under way have ended; returns how
@@ -239,9 +223,9 @@ impl Gateway {
 }
 
 /// The provider's side, on the listener of peers.
-struct Peers(Arc<Inner>);
+struct ProviderSide(Arc<Inner>);
 
-impl PeerService for Peers {
+impl PeerService for ProviderSide {
     fn takes(&self, path: &str) -> bool {
         path.starts_with(CALLS_PATH) || messages::is_proof(path)
     }

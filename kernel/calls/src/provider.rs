@@ -28,7 +28,7 @@ use crate::evidence::Side;
 use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
-use crate::overload::Overloaded;
+use crate::overload::RETRY_AFTER;
 use crate::records::{Call, Half, OPEN, Outcome, Received};
 use crate::registry::Service;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
@@ -153,7 +153,7 @@ impl Inner {
                 .await
                 .map(|place| (counted, place))
                 .map_err(|refused| overloaded(SIDE, refused)),
-            Err(rejection) => Err(rejection.by(SIDE)),
+            Err(draining) => Err(overloaded(SIDE, draining)),
         };
         let _entered = match entered {
             Ok(entered) => entered,
@@ -183,7 +183,7 @@ impl Inner {
             Ok(answered) => {
                 story.response_size = answered.body.size;
                 let signed = self.sign_answer(opened, &job.relation, answered, whole.hash).await;
-                signed.map_err(|rejection| rejection.by(SIDE))
+                signed.map_err(|rejection| job.asked.refuse_after(rejection.by(SIDE)))
             }
             Err(refusal) => Err(refusal),
         };
@@ -199,7 +199,7 @@ impl Inner {
         });
         match ended.await {
             Ok(()) => Ok(response),
-            Err(error) => Err(early(logging_failed(SIDE, &error))),
+            Err(error) => Err(early(job.asked.refuse_after(logging_failed(SIDE, &error)))),
         }
     }
 
@@ -349,7 +349,9 @@ impl Inner {
                 let (head, body) = answer.into_parts();
                 let body = body.map_err(std::io::Error::other).boxed_unsync();
                 let whole = self.spool.read(body, CALL_BYTES_MAX, false).await;
-                whole.map(|whole| (head, whole)).map_err(|error| answer_refusal(error.by(SIDE)))
+                whole
+                    .map(|whole| (head, whole))
+                    .map_err(|error| answer_refusal(error.by(SIDE)).after_sending())
             }
         };
         story.received();
@@ -360,18 +362,21 @@ impl Inner {
                 answered
             }
             Err(refusal) => {
-                pass.failed(now);
+                // That a call got no connection says nothing of the system.
+                if refusal.code.code != Code::Overloaded {
+                    pass.failed(now);
+                }
                 return Err(refusal);
             }
         };
         if head.status.is_informational() {
             let text = "the provider's system wants another protocol; calls carry HTTP only";
             let rejection = Rejection::new(ErrorKind::PeerMisbehaved, "provider-system", text);
-            return Err(Refusal::new(SIDE, Code::IoError, rejection));
+            return Err(Refusal::new(SIDE, Code::IoError, rejection).after_sending());
         }
         let mut headers = head.headers;
         wire::check_size(&headers)
-            .map_err(|rejection| Refusal::new(SIDE, Code::IoError, rejection))?;
+            .map_err(|error| Refusal::new(SIDE, Code::IoError, error).after_sending())?;
         if let Some(limit) = &job.limit {
             limit.write(&mut headers);
         }
@@ -431,6 +436,16 @@ impl Inner {
         }
         let head = wire::kept_head(serialised);
         Ok((response, Half { base: signed.base, signature: signed.signature, head }))
+    }
+}
+
+impl Called {
+    /// Marks a refusal that comes after the answer: a service has acted, a question does nothing.
+    fn refuse_after(&self, refusal: Refusal) -> Refusal {
+        match self {
+            Self::Service(_) => refusal.after_sending(),
+            Self::Question(_) => refusal,
+        }
     }
 }
 
@@ -509,18 +524,19 @@ fn count(meter: &Meter, now: Timestamp) -> Result<Box<Limit>, Refusal> {
 }
 
 /// Makes the refusal of a call that was not let in.
-pub(crate) fn overloaded(side: Prefix, refused: Overloaded) -> Refusal {
-    let after = refused.retry_after;
-    Refusal::new(side, Code::Overloaded, refused.into()).retry_after(after)
+pub(crate) fn overloaded(side: Prefix, refused: impl Into<Rejection>) -> Refusal {
+    Refusal::new(side, Code::Overloaded, refused.into()).retry_after(RETRY_AFTER)
 }
 
-/// An answer that is too long or too slow is no fault of the client.
+/// An answer that is too long or too slow is no fault of the client; one for which there is no room
+/// is no invitation to come again.
 fn answer_refusal(refusal: Refusal) -> Refusal {
     let text = match refusal.rejection.code.as_str() {
         "body-too-long" => {
             format!("the answer has more than {CALL_BYTES_MAX} bytes; have it sent as a document")
         }
         "body-slow" => "the answer of the provider's system took too long".to_owned(),
+        "no-room" => "the provider's node has no room for the answer now".to_owned(),
         _ => return refusal,
     };
     let rejection = Rejection::new(ErrorKind::PeerMisbehaved, "provider-system", text);

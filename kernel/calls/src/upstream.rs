@@ -1,8 +1,9 @@
 //! Calls to the systems of providers, over pooled HTTP/1.1 connections.
 //!
 //! Each service has a pool of its own, so that one that hangs holds up nobody else; the number of
-//! its connections is bounded, and a call waits for a free one within its own time. An answer's
-//! body is read from the connection as it comes; when it has been read to its end the connection
+//! its connections is bounded, and a call waits for a free one for a part of its time only: a
+//! longer queue would be answered when its callers have gone. The time begins with the connection.
+//! An answer's body is read from the connection as it comes; when it has been read to its end the connection
 //! goes back to the pool.
 //!
 //! Invariants: a request is sent once; it moves to another connection only while not one byte of
@@ -15,6 +16,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -39,6 +41,11 @@ use pool::{Connection, Pool};
 
 mod error;
 mod pool;
+
+/// Which part of its time a call may wait for a connection beforehand.
+const PATIENCE_SHARE: u32 = 10;
+/// How long any call may wait for one.
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
 
 /// The providers' systems, as one node reaches them.
 pub struct Upstream {
@@ -66,12 +73,18 @@ impl Upstream {
     ) -> Result<Response<Answer>, UpstreamError> {
         let pool = self.pool(service)?;
         request.headers_mut().insert(HOST, pool.host().clone());
-        let mut timer = Box::pin(tokio::time::sleep(within.min(service.timeout)));
+        let within = within.min(service.timeout);
+        let slot = pool.slot((within / PATIENCE_SHARE).max(PATIENCE_MIN)).await?;
+        let mut timer = Box::pin(tokio::time::sleep(within));
+        let sent = AtomicBool::new(false);
         let answer = tokio::select! {
             biased;
-            answer = pool.send(request, &*self.clock) => answer?,
-            () = &mut timer => return Err(UpstreamError::timeout(within.min(service.timeout))),
+            answer = pool.send(slot, request, &*self.clock, &sent) => answer,
+            () = &mut timer => Err(UpstreamError::timeout(within)),
         };
+        let answer = answer.map_err(|error| {
+            if sent.load(Ordering::Relaxed) { error.after_sending() } else { error }
+        })?;
         let (response, connection) = answer;
         let clock = Arc::clone(&self.clock);
         Ok(response.map(|body| {
@@ -155,12 +168,13 @@ impl hyper::body::Body for Answer {
             ready!(this.timer.as_mut().poll(cx));
             this.connection = None;
             let text = "the system stopped in the middle of its answer".to_owned();
-            return Poll::Ready(Some(Err(UpstreamError::new(UpstreamErrorKind::Timeout, text))));
+            let error = UpstreamError::new(UpstreamErrorKind::Timeout, text).after_sending();
+            return Poll::Ready(Some(Err(error)));
         };
         match frame {
             Some(Err(error)) => {
                 this.connection = None;
-                Poll::Ready(Some(Err(UpstreamError::of_hyper(&error))))
+                Poll::Ready(Some(Err(UpstreamError::of_hyper(&error).after_sending())))
             }
             Some(Ok(frame)) => {
                 this.settle();

@@ -40,7 +40,11 @@ impl Gateways {
         tls: &Arc<Tls>,
     ) -> Result<Self> {
         let spool = data.join("spool");
-        let settings = Settings { signatures: calls.signatures, ..Settings::new(spool) };
+        let settings = Settings {
+            signatures: calls.signatures,
+            answer_timeout: calls.answer_timeout.duration(),
+            ..Settings::new(spool)
+        };
         let disk = Arc::new(OsDisk);
         let calls =
             karvan_calls::Gateway::open(node.clone(), settings, disk, Some(Arc::clone(tls)))

@@ -25,6 +25,23 @@ async fn collected(whole: &Whole) -> Bytes {
 }
 
 #[tokio::test]
+async fn files_keep_to_one_bound_together() {
+    let disk = MemoryDisk::new();
+    let spool = Spool { bytes_max: 3 * MEMORY_BYTES_MAX as u64, ..spool(&disk) };
+    let long = || pieces(vec![Ok(Bytes::from(vec![7; MEMORY_BYTES_MAX + 1]))]);
+    let read = || spool.read(long(), CALL_BYTES_MAX, false);
+    let (first, second) = (read().await.expect("room"), read().await.expect("room"));
+    assert!(matches!(read().await, Err(BodyError::NoRoom)));
+    assert_eq!(files(&disk), 2);
+    let short = pieces(vec![Ok(Bytes::from(vec![7; MEMORY_BYTES_MAX]))]);
+    assert!(spool.read(short, CALL_BYTES_MAX, false).await.is_ok(), "memory is no file");
+    drop(first);
+    let third = read().await.expect("room again");
+    drop((second, third));
+    assert_eq!((files(&disk), spool.held.load(Ordering::Relaxed)), (0, 0));
+}
+
+#[tokio::test]
 async fn bodies_come_out_as_they_went_in_and_leave_no_file() {
     let disk = MemoryDisk::new();
     let spool = spool(&disk);

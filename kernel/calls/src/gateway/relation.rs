@@ -172,9 +172,22 @@ impl Relation {
         })
     }
 
+    /// Returns whether an agreement names the service: only those that one names are told apart in
+    /// figures before they have answered.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.terms.is_empty()
+    }
+
     /// Returns the agreements that it was found in.
     pub(crate) fn book(&self) -> &AgreementBook {
         &self.book
+    }
+
+    /// Returns whether a node serves a member, given as `instance/class/code`, or one of its
+    /// subsystems.
+    pub(crate) fn serves(&self, node: &NodeId, member: &str, now: Timestamp) -> bool {
+        let listed = self.lists.node(node, now);
+        listed.is_ok_and(|node| node.members.iter().any(|it| it.member().as_str() == member))
     }
 
     /// Returns under which terms a call goes over: those that cover it, or any when the agreements

@@ -9,9 +9,11 @@ use karvan_exchange::wire::{Link, link_of};
 use karvan_store::Error;
 use karvan_subsystem::Rejection;
 use karvan_types::{NodeId, Timestamp};
+use karvan_xroad::Spelling;
 
 use crate::evidence;
-use crate::gateway::{Begun, Inner};
+use crate::gateway::{Begun, Inner, Story};
+use crate::metrics::{self, Record};
 use crate::records::{Call, Outcome};
 use crate::wire::{self, CallField, Refusal};
 
@@ -37,9 +39,13 @@ impl Inner {
         );
         let (status, half) = (refusal.status(), signed.half);
         let change = move |call: &mut Call| {
+            call.cause = Some(refusal.rejection);
+            if refusal.sent {
+                // The system may have acted, so the call ends as it is: unanswered.
+                return;
+            }
             call.outcome = Outcome::Refused;
             call.status = Some(status);
-            call.cause = Some(refusal.rejection);
             call.response = Some(half);
         };
         let ended = match (begun, call) {
@@ -74,6 +80,15 @@ impl Inner {
         let salt = salt.and_then(|field| CallField::read(field).ok()?.salt);
         let link = Link { salt: salt.unwrap_or_default().to_owned(), ..link_of(head) };
         let is_head = head.method == http::Method::HEAD;
+        let fault = refusal.code.text(Spelling::Snake);
+        // Who asked is not proven, so nobody but the node is named.
+        self.metrics.observe(&Record {
+            peer: Some(from),
+            method: head.method.as_str(),
+            status: refusal.status(),
+            fault: Some((&fault, &refusal.rejection.text)),
+            ..Story::new(now).record(metrics::Side::Provider, None, now)
+        });
         let signed = match self.sign_refusal(refusal, &link, is_head, now) {
             Ok(signed) => signed,
             Err(rejection) => return unsigned(&rejection),

@@ -22,6 +22,8 @@ pub enum UpstreamErrorKind {
     Tls,
     /// The configured address cannot be called.
     Address,
+    /// As many calls as the system may have are under way.
+    Busy,
     /// Another failure of the connection, or what came is no HTTP.
     Io,
 }
@@ -34,6 +36,8 @@ pub struct UpstreamError {
     pub kind: UpstreamErrorKind,
     /// The cause and what to do, for the operator. It may name inside addresses.
     pub text: String,
+    /// Whether the system may have seen the request, and so may have acted.
+    pub sent: bool,
 }
 
 impl UpstreamErrorKind {
@@ -45,6 +49,7 @@ impl UpstreamErrorKind {
             Self::Timeout | Self::Io => Code::IoError,
             Self::Tls => Code::IncorrectCertificate,
             Self::Address => Code::ServiceMalformedUrl,
+            Self::Busy => Code::Overloaded,
         };
         FaultCode::new(Prefix::ServerProxy, code)
     }
@@ -53,21 +58,25 @@ impl UpstreamErrorKind {
     pub const fn public_text(self) -> &'static str {
         match self {
             Self::Refused => "the provider's system accepts no connection; tell the provider",
-            Self::Reset => "the provider's system broke off; whether it acted is not known",
+            Self::Reset => "the provider's system broke off; tell the provider",
             Self::UnknownHost => "the provider's system is not found; tell the provider",
-            Self::Timeout => {
-                "the provider's system did not answer in time; whether it acted is not known"
-            }
+            Self::Timeout => "the provider's system did not answer in time; tell the provider",
             Self::Tls => "no secure connection to the provider's system; tell the provider",
             Self::Address => "the provider's service has no usable address; tell the provider",
             Self::Io => "the provider's system could not be understood; tell the provider",
+            Self::Busy => "the provider's system has as many calls as it may have; try again soon",
         }
     }
 }
 
 impl UpstreamError {
     pub(crate) fn new(kind: UpstreamErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), sent: false }
+    }
+
+    /// Says that the system may have seen the request.
+    pub(crate) fn after_sending(self) -> Self {
+        Self { sent: true, ..self }
     }
 
     pub(super) fn timeout(within: Duration) -> Self {
@@ -79,6 +88,7 @@ impl UpstreamError {
     pub const fn kind(&self) -> ErrorKind {
         match self.kind {
             UpstreamErrorKind::Address => ErrorKind::LocalConfig,
+            UpstreamErrorKind::Busy => ErrorKind::Overloaded,
             _ => ErrorKind::PeerUnavailable,
         }
     }

@@ -1,5 +1,6 @@
 //! The connections to one service's system.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may wait for its next call. Below the shortest usual patience of servers
 /// (5 s), so that a request seldom meets a connection that the system is just closing.
 const IDLE_MAX: Duration = Duration::from_secs(4);
+/// Most calls that wait for a connection, for each that there may be.
+const WAITING_PER_CONNECTION: usize = 16;
 /// Longest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most headers of an answer.
@@ -40,13 +43,38 @@ pub(super) struct Pool {
     host: HeaderValue,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     slots: Arc<Semaphore>,
+    /// Calls that wait for a connection.
+    waiting: AtomicUsize,
     idle: Mutex<Vec<Idle>>,
 }
 
 /// An open connection, which counts against the bound while it is in use.
 pub(super) struct Connection {
     sender: SendRequest<Body>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
+}
+
+/// Leave to use one connection.
+pub(super) struct Slot(
+    #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
+);
+
+/// A place among the calls that wait.
+struct Waiting<'a> {
+    count: &'a AtomicUsize,
+    ahead: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        Self { count, ahead: count.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Idle {
@@ -76,6 +104,7 @@ impl Pool {
             host,
             tls,
             slots: Arc::new(Semaphore::new(service.connections_max as usize)),
+            waiting: AtomicUsize::new(0),
             idle: Mutex::default(),
         })
     }
@@ -94,24 +123,50 @@ impl Pool {
         &self.host
     }
 
-    /// Sends a request over an idle connection or a new one.
+    /// Takes leave to use one connection, perhaps after waiting for it: a bounded number of calls
+    /// may wait, each for at most `patience`.
+    pub(super) async fn slot(&self, patience: Duration) -> Result<Slot, UpstreamError> {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Ok(Slot(slot));
+        }
+        let connections = self.settings.3 as usize;
+        let busy = || {
+            let text = format!("all {connections} connections are in use");
+            UpstreamError::new(UpstreamErrorKind::Busy, text)
+        };
+        let place = Waiting::new(&self.waiting);
+        if place.ahead >= connections.saturating_mul(WAITING_PER_CONNECTION) {
+            return Err(busy());
+        }
+        let waiting = Arc::clone(&self.slots).acquire_owned();
+        match tokio::time::timeout(patience, waiting).await {
+            Ok(Ok(slot)) => Ok(Slot(slot)),
+            _ => Err(busy()),
+        }
+    }
+
+    /// Sends a request over an idle connection or a new one. `sent` says, whenever this future is
+    /// dropped or ends, whether the system may have seen the request.
     pub(super) async fn send(
         &self,
+        slot: Slot,
         mut request: Request<Body>,
         clock: &dyn Clock,
+        sent: &AtomicBool,
     ) -> Result<(Response<Incoming>, Connection), UpstreamError> {
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        let slot =
-            slot.map_err(|closed| UpstreamError::new(UpstreamErrorKind::Io, closed.to_string()))?;
         while let Some(mut sender) = self.take(clock.now()) {
             // After the last answer the connection's task may still have to clear its table.
             if sender.ready().await.is_err() {
                 continue;
             }
+            sent.store(true, Ordering::Relaxed);
             match sender.try_send_request(request).await {
                 Ok(answer) => return Ok((answer, Connection { sender, _slot: slot })),
                 Err(mut failed) => match failed.take_message() {
-                    Some(unsent) => request = unsent,
+                    Some(unsent) => {
+                        sent.store(false, Ordering::Relaxed);
+                        request = unsent;
+                    }
                     None => return Err(UpstreamError::of_hyper(failed.error())),
                 },
             }
@@ -119,9 +174,13 @@ impl Pool {
         let mut sender = tokio::time::timeout(CONNECT_TIMEOUT, self.connect())
             .await
             .map_err(|_| UpstreamError::timeout(CONNECT_TIMEOUT))??;
+        sent.store(true, Ordering::Relaxed);
         match sender.try_send_request(request).await {
             Ok(answer) => Ok((answer, Connection { sender, _slot: slot })),
-            Err(failed) => Err(UpstreamError::of_hyper(failed.error())),
+            Err(mut failed) => {
+                sent.store(failed.take_message().is_none(), Ordering::Relaxed);
+                Err(UpstreamError::of_hyper(failed.error()))
+            }
         }
     }
 

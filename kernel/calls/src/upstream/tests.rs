@@ -128,15 +128,15 @@ async fn failures_are_told_apart() {
     drop(closed);
     let (_silent, silent) = listen().await;
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab";
-    for (base, kind, code) in [
-        (format!("http://{nobody}"), Refused, "network_error"),
-        (format!("http://{}", answer_with(b"").await), Reset, "network_error"),
-        (format!("http://{}", answer_with(half).await), Reset, "network_error"),
-        (format!("http://{}", answer_with(b"hello\r\n\r\n").await), Io, "io_error"),
-        (format!("http://{silent}"), Timeout, "io_error"),
-        ("http://nowhere.invalid".to_owned(), UnknownHost, "unknown_host"),
-        ("https://127.0.0.1".to_owned(), Tls, "incorrect_certificate"),
-        ("http://127.0.0.1:99999".to_owned(), Address, "service_malformed_url"),
+    for (base, kind, code, sent) in [
+        (format!("http://{nobody}"), Refused, "network_error", false),
+        (format!("http://{}", answer_with(b"").await), Reset, "network_error", true),
+        (format!("http://{}", answer_with(half).await), Reset, "network_error", true),
+        (format!("http://{}", answer_with(b"hello\r\n\r\n").await), Io, "io_error", true),
+        (format!("http://{silent}"), Timeout, "io_error", true),
+        ("http://nowhere.invalid".to_owned(), UnknownHost, "unknown_host", false),
+        ("https://127.0.0.1".to_owned(), Tls, "incorrect_certificate", false),
+        ("http://127.0.0.1:99999".to_owned(), Address, "service_malformed_url", false),
     ] {
         let service = service(&base);
         let request = Request::get("/").body(full(Bytes::new())).expect("a request");
@@ -146,11 +146,33 @@ async fn failures_are_told_apart() {
             Err(error) => Err(error),
         };
         let error = outcome.expect_err(&base);
-        assert_eq!(error.kind, kind, "{base}: {error}");
+        assert_eq!((error.kind, error.sent), (kind, sent), "{base}: {error}");
         let code = format!("server.serverproxy.{code}");
         assert_eq!(error.kind.code().text(karvan_xroad::Spelling::Snake), code);
         assert!(!kind.public_text().contains("127.0.0.1"));
     }
+}
+
+/// A queue before a slow system is short: who finds no connection is told at once, and not sent.
+#[tokio::test]
+async fn a_busy_system_is_not_queued_for() {
+    let (_silent, silent) = listen().await;
+    let busy = Service { connections_max: 1, ..service(&format!("http://{silent}")) };
+    let upstream = upstream();
+    let within = Duration::from_millis(400);
+    let calls = [(); 3].map(|()| upstream.send(&busy, get(&busy, "/"), within));
+    let outcomes = futures_util::future::join_all(calls).await;
+    let kinds: Vec<_> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.map(|_| ()).expect_err("nobody answers"))
+        .map(|error| (error.kind, error.sent))
+        .collect();
+    let refused = (UpstreamErrorKind::Busy, false);
+    assert_eq!(kinds, [(UpstreamErrorKind::Timeout, true), refused, refused]);
+    assert_eq!(
+        UpstreamErrorKind::Busy.code().text(karvan_xroad::Spelling::Snake),
+        "server.serverproxy.overloaded"
+    );
 }
 
 #[tokio::test]

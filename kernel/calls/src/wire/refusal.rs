@@ -1,7 +1,7 @@
 //! Why a call did not reach its service or its answer, and how that is told.
 //!
-//! Between nodes a refusal is a signed problem (RFC 9457) with two members more: `fault`, the
-//! X-Road code, and `limit`, the quota. To the agency it is X-Road's error: body, status and the
+//! Between nodes a refusal is a signed problem (RFC 9457) with three members more: `fault`, the
+//! X-Road code; `limit`, the quota; `sent`, that the provider's system may have acted. To the agency it is X-Road's error: body, status and the
 //! header `X-Road-Error`; its detail is the exchange id, under which the operator finds the cause.
 //! `Karvan-Cause` has the stable code of the cause for programs.
 
@@ -20,7 +20,8 @@ use karvan_xroad::{Code, Fault, FaultCode, Prefix, Spelling, header};
 use serde::{Deserialize, Serialize};
 
 use crate::body::BodyError;
-use crate::upstream::UpstreamError;
+use crate::overload;
+use crate::upstream::{UpstreamError, UpstreamErrorKind};
 
 /// Most characters of a refusal's text that travel.
 const TEXT_CHARS_MAX: usize = 1024;
@@ -60,6 +61,9 @@ pub(crate) struct Refusal {
     pub(crate) retry_after: Option<Duration>,
     /// The quota that is used up.
     pub(crate) limit: Option<Box<Limit>>,
+    /// Whether the provider's system may have seen the request: then the call is not refused but
+    /// unanswered, for it may have had its effect.
+    pub(crate) sent: bool,
 }
 
 /// A refusal in the name of one side, by the cause alone.
@@ -96,14 +100,26 @@ fn seconds(duration: Duration) -> u64 {
 impl Refusal {
     /// Makes a refusal with a code.
     pub(crate) fn new(prefix: Prefix, code: Code, rejection: Rejection) -> Self {
-        let code = FaultCode::new(prefix, code);
-        Self { rejection, code, retry_after: None, limit: None }
+        Self::of(FaultCode::new(prefix, code), rejection)
     }
 
     /// Makes a refusal of a relayed message that one side could not read.
     pub(crate) fn relayed(prefix: Prefix, code: Code, rejection: Rejection) -> Self {
-        let code = FaultCode::relayed(prefix, code);
-        Self { rejection, code, retry_after: None, limit: None }
+        Self::of(FaultCode::relayed(prefix, code), rejection)
+    }
+
+    const fn of(code: FaultCode, rejection: Rejection) -> Self {
+        Self { rejection, code, retry_after: None, limit: None, sent: false }
+    }
+
+    /// Says that the provider's system may have seen the request, and so may have acted.
+    pub(crate) fn after_sending(mut self) -> Self {
+        if !self.sent {
+            let text = &mut self.rejection.text;
+            text.push_str("; whether the service acted is not known: ask before you repeat it");
+            self.sent = true;
+        }
+        self
     }
 
     /// Adds when to come again.
@@ -132,6 +148,7 @@ impl Refusal {
             fault: self.code.text(Spelling::Snake),
             retry_after: self.retry_after.map(seconds),
             limit: self.limit.clone(),
+            sent: self.sent,
         };
         json::canonical(&problem).unwrap_or_default()
     }
@@ -161,6 +178,7 @@ impl Refusal {
             code: FaultCode::parse(&problem.fault)?,
             retry_after: problem.retry_after.map(Duration::from_secs),
             limit: problem.limit,
+            sent: problem.sent,
         })
     }
 
@@ -214,6 +232,8 @@ struct Problem {
     retry_after: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<Box<Limit>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sent: bool,
 }
 
 impl Cause for Rejection {
@@ -265,9 +285,14 @@ impl Cause for karvan_store::Error {
 impl Cause for UpstreamError {
     fn by(self, _prefix: Prefix) -> Refusal {
         tracing::warn!("a provider's system gave no answer: {self}");
-        let text = self.kind.public_text();
-        let rejection = Rejection::new(self.kind(), "provider-system", text);
-        Refusal { rejection, code: self.kind.code(), retry_after: None, limit: None }
+        let busy = self.kind == UpstreamErrorKind::Busy;
+        let code = if busy { "overloaded" } else { "provider-system" };
+        let rejection = Rejection::new(self.kind(), code, self.kind.public_text());
+        let refusal = Refusal {
+            retry_after: busy.then_some(overload::RETRY_AFTER),
+            ..Refusal::of(self.kind.code(), rejection)
+        };
+        if self.sent { refusal.after_sending() } else { refusal }
     }
 }
 
@@ -285,7 +310,12 @@ impl Cause for BodyError {
             Self::Slow => (ErrorKind::Invalid, "body-slow", Code::IoError),
             Self::Broken(_) => (ErrorKind::Invalid, "body-incomplete", Code::IoError),
             Self::Disk(_) => (ErrorKind::Storage, "storage", Code::IoError),
+            Self::NoRoom => (ErrorKind::Overloaded, "no-room", Code::Overloaded),
         };
-        Refusal::new(prefix, fault, Rejection::new(kind, code, self.to_string()))
+        let refusal = Refusal::new(prefix, fault, Rejection::new(kind, code, self.to_string()));
+        match self {
+            Self::NoRoom => refusal.retry_after(overload::RETRY_AFTER),
+            _ => refusal,
+        }
     }
 }

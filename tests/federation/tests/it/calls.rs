@@ -392,5 +392,6 @@ async fn a_caller_that_hangs_up_leaves_a_call_without_answer() {
         (answer.status, &answer.headers["karvan-cause"]),
         (503, &"node-draining".parse().unwrap())
     );
+    assert_eq!(answer.headers["retry-after"], "1");
     scene.stop().await;
 }

@@ -1,0 +1,116 @@
+//! Calls that a provider's system may have executed, and that all the same have no answer to show:
+//! nobody is told that they were refused, and so invited to repeat them.
+
+use std::time::Duration;
+
+use http::Response;
+use http_body_util::{BodyExt as _, Full};
+use karvan_calls::evidence;
+use karvan_calls::records::{Call, Outcome, Received, Sent};
+use karvan_calls::registry::Service;
+use karvan_federation::{PK, Station, System, World, service};
+use karvan_store::Error;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+/// Starts a system that answers each connection's first bytes with these and closes.
+async fn answer_with(bytes: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(&bytes).await;
+        }
+    });
+    url
+}
+
+/// Returns the calls of both nodes under an exchange id: the client's, the provider's.
+async fn rows(az: &Station, pk: &Station, id: &'static str) -> (Call, Call) {
+    let sent = az.node.store().read(move |view| -> Result<_, Error> { view.find::<Sent>(id) });
+    let received =
+        pk.node.store().read(move |view| -> Result<_, Error> { view.find::<Received>(id) });
+    let (sent, received) = (sent.await.expect("read"), received.await.expect("read"));
+    (sent.expect("a row").0, received.expect("a row").0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_system_may_have_done_is_not_called_refused() {
+    let world = World::new(542);
+    let [az, pk] = world.start_both().await;
+    let provider = &world.nation(PK).member;
+    let silent = System::start(|_| None).await;
+    let many = (0..91).fold(String::new(), |all, n| all + "x-" + &n.to_string() + ": 1\r\n");
+    let many = format!("HTTP/1.1 200 OK\r\n{many}content-length: 0\r\n\r\n");
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nab".to_vec();
+    let (unanswered, refused) = (Outcome::Unanswered, Outcome::Refused);
+    let cases = [
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e01", answer_with(half).await, unanswered),
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e02", answer_with(Vec::new()).await, unanswered),
+        (
+            "01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e03",
+            answer_with(b"?\r\n\r\n".to_vec()).await,
+            unanswered,
+        ),
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e04", answer_with(many.into()).await, unanswered),
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e05", silent.url(), unanswered),
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e06", "http://127.0.0.1:1".to_owned(), refused),
+    ];
+    let target = format!("/r1/{provider}/echo");
+    for (id, url, outcome) in cases {
+        let timeout = Duration::from_millis(300);
+        pk.offer(Service { timeout, ..service(provider, "echo", &url) }).await;
+        let fields = [("karvan-exchange-id", id)];
+        let first = az.caller().call("POST", &target, &fields, "pay").await;
+        let text = String::from_utf8_lossy(&first.body).into_owned();
+        assert_eq!(first.status, 500, "{url}: {text}");
+        let (sent, received) = rows(&az, &pk, id).await;
+        assert_eq!((sent.outcome, received.outcome), (outcome, outcome), "{url}: {text}");
+        assert_eq!(evidence::entry(&sent), evidence::entry(&received), "{url}");
+        assert!(sent.cause.is_some() && received.cause.is_some(), "{url}");
+        let is_unknown = outcome == Outcome::Unanswered;
+        assert_eq!(text.contains("whether the service acted is not known"), is_unknown, "{text}");
+        let again = az.caller().call("POST", &target, &fields, "pay").await;
+        let text = String::from_utf8_lossy(&again.body).into_owned();
+        assert_eq!(again.status, 400, "{url}: {text}");
+        let advice = if is_unknown { "ask the provider" } else { "call again under another id" };
+        assert!(text.contains(advice), "{url}: {text}");
+    }
+    assert_eq!(silent.seen().len(), 1);
+    az.stop().await;
+    pk.stop().await;
+}
+
+/// Calls that find no free connection are told to come back, and never reach the system.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_to_a_busy_system_are_shed_before_it() {
+    let world = World::new(543);
+    let [az, pk] = world.start_both().await;
+    let provider = &world.nation(PK).member;
+    let slow = System::start(|seen| {
+        let answer = || Response::new(Full::from("ok").map_err(|never| match never {}).boxed());
+        seen.target.ends_with("quick").then(answer)
+    })
+    .await;
+    let timeout = Duration::from_secs(1);
+    let offered = service(provider, "echo", &slow.url());
+    pk.offer(Service { timeout, connections_max: 1, ..offered }).await;
+    let target = format!("/r1/{provider}/echo");
+    let caller = az.caller();
+    let calls = [(); 16].map(|()| caller.call("POST", &target, &[], "x"));
+    let answers = futures_util::future::join_all(calls).await;
+    let (shed, rest): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 503);
+    assert_eq!((shed.len(), rest.len(), slow.seen().len()), (15, 1, 1));
+    for answer in shed {
+        assert_eq!(answer.headers["x-road-error"], "server.serverproxy.overloaded");
+        assert_eq!(answer.headers["karvan-cause"], "overloaded");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    // Calls that were shed say nothing of the system: the next one is made.
+    let answer = caller.call("GET", &format!("{target}/quick"), &[], "").await;
+    assert_eq!(answer.status, 200, "{:?}", answer.headers);
+    az.stop().await;
+    pk.stop().await;
+}
