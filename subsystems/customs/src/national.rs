@@ -52,6 +52,36 @@ impl Record for ResponseRecord {
     }
 }
 
+/// A number that a national system assigned to a declaration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssignedNumber {
+    /// The number as a subject: `export AZ:…` or `claim …`.
+    pub assigned: String,
+    /// The declaration as it is stored: `export …` or `claim …`.
+    pub subject: String,
+    /// The response that said so.
+    pub response: String,
+    /// When it was handed in.
+    pub at: Timestamp,
+}
+
+/// Where assigned numbers are kept.
+pub(crate) static ASSIGNED: Table =
+    Table { name: "customs_assigned_number", columns: &[], indexes: &[] };
+
+impl Record for AssignedNumber {
+    const TABLE: &'static Table = &ASSIGNED;
+
+    fn key(&self) -> Value {
+        self.assigned.as_str().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
 /// An EDIFACT interchange that was taken.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -17,6 +17,7 @@ mod amending;
 mod answer;
 mod apply;
 mod assess;
+mod assigned;
 mod audit;
 mod booking;
 mod browse;
@@ -241,6 +242,7 @@ const MIGRATIONS: &[Migration] = &[
         creates: &[&exchange::RATES, &exchange::TABLES, &invoice::INVOICES],
     },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
+    Migration { id: "customs-0015", creates: &[&national::ASSIGNED] },
 ];
 
 impl Subsystem for Customs {

@@ -20,7 +20,7 @@ use super::apply::Effect;
 use super::assess::claim_subject;
 use super::operate::{invalid, publish, signed_by};
 use super::receive::{refusals, subject_of};
-use super::{Customs, amended, claiming, quotas, releasing, show};
+use super::{Customs, amended, assigned, claiming, quotas, releasing, show};
 use crate::certificate::{Certificate, CertificateNumber, Version};
 use crate::claim::{Claim, ClaimItem, Withdrawal, claim_key, keep_assessment};
 use crate::export::{Export, export_key};
@@ -31,18 +31,26 @@ use crate::messages::{
 use crate::wco;
 
 /// Names what an amendment or cancellation is about where the format gives the number alone: the
-/// export declaration of this nation, or else the claim, that has the number.
+/// export declaration of this nation, or else the claim, that has the number. A number that customs
+/// assigned is replaced by that under which the declaration is stored.
 pub(super) fn name_subject(
     customs: &Customs,
     cx: &Context<'_>,
     message: &mut Message,
 ) -> Result<(), Rejection> {
+    name_claim(customs, cx, message)?;
+    assigned::name(customs, cx.tx, message)
+}
+
+/// Says that a claim is meant where the number is that of a claim.
+fn name_claim(customs: &Customs, cx: &Context<'_>, message: &mut Message) -> Result<(), Rejection> {
     let Some(document) = named(message) else { return Ok(()) };
     if document.document_type != "EXD" {
         return Ok(());
     }
-    let export: Option<Export> = cx.tx.find(export_key(customs.config.nation(), &document.id))?;
-    let claim: Option<Claim> = cx.tx.find(claim_key(&document.id))?;
+    let key = assigned::export(cx.tx, export_key(customs.config.nation(), &document.id))?;
+    let export: Option<Export> = cx.tx.find(key)?;
+    let claim: Option<Claim> = cx.tx.find(assigned::claim(cx.tx, &document.id)?)?;
     match (export, claim) {
         (None, Some(_)) => "IMP".clone_into(&mut document.document_type),
         (Some(_), Some(_)) => {

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::answer::refuse;
 use super::assess::claim_subject;
 use super::operate::{read, signed_by};
-use super::{Customs, decide, four_eyes, language, show};
-use crate::claim::{ClaimItem, ITEMS_MAX, claim_key};
+use super::{Customs, assigned, decide, four_eyes, language, show};
+use crate::claim::{ClaimItem, ITEMS_MAX};
 use crate::decision::overrides::{Ended, Override};
 use crate::decision::policy::CaseKind;
 use crate::decision::reasons::Fit;
@@ -141,7 +141,7 @@ pub(super) fn look(
     input: Value,
 ) -> Result<Value, Rejection> {
     let input: Looking = read("look", input)?;
-    let key = claim_key(&input.claim);
+    let key = assigned::claim(cx.tx, &input.claim)?;
     let today = local_date(cx.now, customs.config.nation());
     let row = customs.policy.recorded_looks(today);
     let kinds = row.map(|row| row.terms.cases.as_slice()).unwrap_or_default();

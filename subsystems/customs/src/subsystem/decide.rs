@@ -13,9 +13,9 @@ use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, audit, booking, securing, show, suspending, transporting};
+use super::{Customs, assigned, audit, booking, securing, show, suspending, transporting};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
-use crate::claim::{Claim, ClaimItem, claim_key, item_key, keep_assessment};
+use crate::claim::{Claim, ClaimItem, item_key, keep_assessment};
 use crate::codes::units;
 use crate::decision::reasons::Reasons;
 use crate::decision::security::Security;
@@ -212,7 +212,7 @@ pub(super) fn find_item(
     claim: &str,
     item: Option<u32>,
 ) -> Result<(Claim, ClaimItem), Rejection> {
-    let key = claim_key(claim);
+    let key = assigned::claim(cx.tx, claim)?;
     let Some(found) = cx.tx.find::<Claim>(key.as_str())? else {
         let text = format!("there is no claim {key} here; check the declaration number");
         return Err(refuse(ErrorKind::NotFound, "no-claim", text));

@@ -12,7 +12,7 @@ use super::answer::{self, refuse};
 use super::apply::{self, Effect, Incoming};
 use super::receive::{refusals, subject_of};
 use super::xml::{Read, read_response, read_xml};
-use super::{Customs, amending, claiming, releasing, responses, show};
+use super::{Customs, amending, assigned, claiming, releasing, responses, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
 use crate::messages::{
@@ -75,17 +75,18 @@ pub(super) fn submit(
                 Some(TRANSPORT_TYPE_CODE) => DocumentType::Transport,
                 _ => DocumentType::Export,
             };
-            Read::of(message(kind, declaration)?)
+            Read::of(named(customs, cx, message(kind, declaration)?)?)
         }
         (None, Some(xml), None, None) => match read_response(&xml)? {
             Some(response) => return responses::take(customs, cx, caller, &xml, response),
             None => read_xml(customs, cx, &xml, DocumentType::Export)?,
         },
         (None, None, Some(cancellation), None) => {
-            Read::of(message(DocumentType::Cancellation, cancellation)?)
+            let message = message(DocumentType::Cancellation, cancellation)?;
+            Read::of(named(customs, cx, message)?)
         }
         (None, None, None, Some((kind, content))) => {
-            let message = message(kind, content)?;
+            let message = named(customs, cx, message(kind, content)?)?;
             let Message::Amendment(_) = message else {
                 return publish(customs, cx, caller, &message);
             };
@@ -111,6 +112,12 @@ pub(super) fn submit(
         }
     };
     Ok(show::merge(output, told))
+}
+
+/// Returns a message with the declarations of this side under their own numbers.
+fn named(customs: &Customs, cx: &Context<'_>, mut message: Message) -> Result<Message, Rejection> {
+    assigned::name(customs, cx.tx, &mut message)?;
+    Ok(message)
 }
 
 fn not_one_thing() -> Rejection {

@@ -3,7 +3,7 @@
 //! A response is kept with the declaration that it answers, told in its history, and opens a task
 //! when somebody has to act: a rejection, wanted documents, a correction, a cancellation, a sum to
 //! pay. It decides nothing here: the two customs services decide with `decide`, and tell each other
-//! with UTL and CXL.
+//! with UTL and CXL. The number that it assigns is learnt (`super::assigned`).
 //!
 //! Not here: reading the XML (`crate::wco::import_response`).
 
@@ -16,7 +16,7 @@ use super::answer::refuse;
 use super::apply::export_subject;
 use super::assess::claim_subject;
 use super::operate::signed_by;
-use super::{Customs, show};
+use super::{Customs, assigned, show};
 use crate::claim::{Claim, claim_key};
 use crate::export::{Export, export_key};
 use crate::journal::{Direction, MessageRecord, TaskKind, note, open_task};
@@ -72,6 +72,7 @@ pub(super) fn take(
     let meaning = FUNCTIONS.iter().find(|(known, _)| *known == code);
     let meaning = meaning.map_or("unknown", |(_, meaning)| meaning).to_owned();
     let by = signed_by(caller);
+    assigned::learn(cx, &subject, &response, &by)?;
     let text = format!("response {code}, {meaning}{}", detail(&response));
     note(cx.tx, cx.now, &subject, &by, text.clone())?;
     if TO_ACT_ON.contains(&code) {
@@ -90,14 +91,21 @@ fn subject(
 ) -> Result<Option<String>, Rejection> {
     let nation = customs.config.nation();
     let (number, reference) = (&declaration.id, &declaration.functional_reference_id);
-    for number in number.iter().chain(reference) {
-        let key = export_key(nation, number);
+    for name in number.iter().chain(reference) {
+        let key = export_key(nation, name);
         if cx.tx.find::<Export>(key.as_str())?.is_some() {
             return Ok(Some(export_subject(&key)));
         }
-        let key = claim_key(number);
+        let key = claim_key(name);
         if cx.tx.find::<Claim>(key.as_str())?.is_some() {
             return Ok(Some(claim_subject(&key)));
+        }
+    }
+    for name in number.iter().chain(reference) {
+        for named in [export_subject(&export_key(nation, name)), claim_subject(&claim_key(name))] {
+            if let Some(led) = assigned::subject(cx.tx, &named)? {
+                return Ok(Some(led));
+            }
         }
     }
     let Some(reference) = reference else { return Ok(None) };

@@ -10,9 +10,9 @@ use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
 use super::operate::read;
-use super::{Customs, acts, audit, invoices, parking, responses, risks};
+use super::{Customs, acts, assigned, audit, invoices, parking, responses, risks};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
-use crate::claim::{Claim, ClaimItem, assessments, claim_key};
+use crate::claim::{Claim, ClaimItem, assessments};
 use crate::decision::{DecisionRecord, Utilisation, Verdict};
 use crate::explain;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, quoted, ucr_of};
@@ -56,7 +56,9 @@ pub(super) fn show(
     match things {
         (Some(number), None, None, None, None) => show_certificate(customs, view, now, &number),
         (None, Some(number), None, None, None) => show_export(customs, view, &number),
-        (None, None, Some(number), None, None) => show_claim(view, now, &claim_key(&number)),
+        (None, None, Some(number), None, None) => {
+            show_claim(view, now, &assigned::claim(view, &number)?)
+        }
         (None, None, None, Some(ucr), None) => show_consignment(view, now, customs, &ucr),
         (None, None, None, None, Some(invoice)) => invoices::show(view, &invoice),
         _ => {
@@ -210,7 +212,7 @@ fn show_export(customs: &Customs, view: &dyn Read, number: &str) -> Result<Value
     let mut found: Option<Export> = None;
     for nation in nations {
         if found.is_none() {
-            found = view.find(export_key(nation, number))?;
+            found = view.find(assigned::export(view, export_key(nation, number))?)?;
         }
     }
     let Some(export) = found else {

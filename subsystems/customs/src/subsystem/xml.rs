@@ -7,7 +7,7 @@ use karvan_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{self, refuse};
-use super::{Customs, amending};
+use super::{Customs, amending, assigned};
 use crate::claim::{Claim, claim_key};
 use crate::journal::{Direction, MessageRecord};
 use crate::messages::{DocumentType, Message};
@@ -55,18 +55,18 @@ pub(super) fn read_xml(
             refuse(error.kind(), code, error.to_string())
         })
     };
+    let name = |cx: &Context<'_>, message: &mut Message| match subject {
+        DocumentType::Export => amending::name_subject(customs, cx, message),
+        _ => assigned::name(customs, cx.tx, message),
+    };
     let mut imported = import(cx.now)?;
-    if subject == DocumentType::Export {
-        amending::name_subject(customs, cx, &mut imported.message)?;
-    }
+    name(cx, &mut imported.message)?;
     if imported.notes.iter().any(|note| note.path == "IssueDateTime")
         && let Some(at) = received_before(customs, cx, &imported.message)?
     {
         // The same text handed in again must become the same message.
         imported = import(at)?;
-        if subject == DocumentType::Export {
-            amending::name_subject(customs, cx, &mut imported.message)?;
-        }
+        name(cx, &mut imported.message)?;
     }
     let losses: Vec<Value> = (imported.not_carried_over.iter())
         .map(|loss| json!({ "path": loss.path, "line": loss.line, "value": loss.value }))

@@ -137,16 +137,21 @@ async fn a_claim_is_amended_and_withdrawn_in_xml_until_it_is_decided() {
 }
 
 /// The numbers that customs gave the published declarations, which the later messages name.
-const NUMBERS: [(&str, &str); 3] = [
-    ("export-with-writeoff.xml", "24GB0YVJ3EXXES8AA0"),
-    ("export-standard.xml", "24GBDIRIGZ7QLCPAA8"),
-    ("import-multi-item-add-item-step1.xml", "23GB6W3GLSX9Z5JAR4"),
+const NUMBERS: [(&str, &str, &str); 3] = [
+    ("export-with-writeoff.xml", "7867523Y8OFA", "24GB0YVJ3EXXES8AA0"),
+    ("export-standard.xml", "U.7847323YIPYA", "24GBDIRIGZ7QLCPAA8"),
+    ("import-multi-item-add-item-step1.xml", "ADDITEM23062023KS2", "23GB6W3GLSX9Z5JAR4"),
 ];
 
-/// Writes a number into a declaration that has none yet.
-fn with_number(xml: &str, number: &str) -> String {
-    let end = "</FunctionalReferenceID>";
-    xml.replacen(end, &format!("{end}<ID>{number}</ID>"), 1)
+/// A response that gives a declaration its number.
+fn numbered(function: &str, reference: &str, number: &str) -> String {
+    format!(
+        r#"<Response xmlns="{}"><FunctionCode>{function}</FunctionCode>
+<FunctionalReferenceID>{function}-{number}</FunctionalReferenceID><Declaration>
+<FunctionalReferenceID>{reference}</FunctionalReferenceID><ID>{number}</ID></Declaration>
+</Response>"#,
+        wco::NAMESPACE_RESPONSE
+    )
 }
 
 /// Returns the published files with their names, originals before what is about them.
@@ -180,18 +185,11 @@ async fn every_published_sample_takes_effect() {
     let (mut effects, mut answered) = (Vec::new(), BTreeSet::new());
     for (name, xml) in &files {
         let who = if name.starts_with("export") { &az } else { &pk };
-        let number = NUMBERS.iter().find(|(file, _)| file == name).map(|(_, number)| *number);
-        let xml = number.map_or_else(|| xml.clone(), |number| with_number(xml, number));
         if wco::is_response(xml.as_bytes()) {
             let read = wco::import_response(xml.as_bytes()).expect(name).response;
-            let number = read.declaration.id.expect("a number");
-            let declaration = with_number(&basis, &number).replacen(
-                "<FunctionalReferenceID>",
-                &format!("<FunctionalReferenceID>{name}"),
-                1,
-            );
-            let declaration = declaration.replace(".xml", "");
-            if answered.insert(number) {
+            let reference = read.declaration.functional_reference_id.expect("a reference");
+            let declaration = basis.replacen("7847767E1WB6", &reference, 1);
+            if answered.insert(reference) {
                 let filed = exchange.act(who, "submit", json!({ "xml": declaration })).await;
                 filed.expect("a declaration to answer");
             }
@@ -205,6 +203,11 @@ async fn every_published_sample_takes_effect() {
             None => panic!("{name}: {done}"),
         };
         effects.push(format!("{name}: {}", effect.replace('"', "")));
+        for (_, reference, number) in NUMBERS.iter().filter(|(file, ..)| file == name) {
+            let xml = numbered("01", reference, number);
+            let told = exchange.act(who, "submit", json!({ "xml": xml })).await.expect("learnt");
+            assert!(told["about"].as_str().is_some_and(|about| about.contains(reference)));
+        }
     }
     assert_eq!(
         effects,
@@ -215,29 +218,121 @@ async fn every_published_sample_takes_effect() {
             "import-no-preference.xml: IMP version 1",
             "import-preference-doc-available.xml: IMP version 1",
             "export-amendment-writeoff.xml: EXD version 2",
-            "export-cancellation-request.xml: cancels export AZ:24GBDIRIGZ7QLCPAA8",
+            "export-cancellation-request.xml: cancels export AZ:U.7847323YIPYA",
             "import-add-item-step2-amendment.xml: IMP version 2",
-            "response-01_DMSACC.xml: accepted about claim 19GBCKKCQSXV2FGVA8",
-            "response-02_DMSRCV.xml: received and registered about claim 19GBCKKCQSXV2FGVA8",
-            "response-06_DMSDOC.xml: documents wanted about claim 23GBCXDLLRXMOCTAA4",
-            "response-07_DMSRES.xml: corrected by customs about claim 19GBCKKCQSXV2FGVA8",
-            "response-09_DMSCLE.xml: cleared about claim 19GBCKKCQSXV2FGVA8",
-            "response-10_DMSINV.xml: cancelled about claim 20GB0NKQGSX2IX8PR5",
-            "response-13_DMSTAX.xml: tax statement about claim 20GB1Q3RTK463FGVR4",
+            "response-01_DMSACC.xml: accepted about claim 3.1_P1_TT_1311RM41",
+            "response-02_DMSRCV.xml: received and registered about claim 3.1_P1_TT_1311RM41",
+            "response-06_DMSDOC.xml: documents wanted about claim CDCMRESLCTTT2211KM05",
+            "response-07_DMSRES.xml: corrected by customs about claim 3.1_P1_TT_1311RM41",
+            "response-09_DMSCLE.xml: cleared about claim 3.1_P1_TT_1311RM41",
+            "response-10_DMSINV.xml: cancelled about claim TC18_SM_1701_004",
+            "response-13_DMSTAX.xml: tax statement about claim IM08A_PHYCTL_002",
         ]
     );
     let show = |number: &str| json!({ "export": number });
-    let amended = exchange.act(&pk, "show", show("24GB0YVJ3EXXES8AA0")).await.expect("there");
+    let amended = exchange.act(&pk, "show", show("7867523Y8OFA")).await.expect("there");
     let items = &amended["versions"][1]["content"]["GoodsShipment"]["GovernmentAgencyGoodsItem"];
     let document = &items[0]["AdditionalDocument"][0];
     assert_eq!(document["LPCOExemptionCode"], "EP");
     assert_eq!(document["WriteOff"]["QuantityQuantity"]["value"], "10.00");
-    let cancelled = exchange.act(&pk, "show", show("24GBDIRIGZ7QLCPAA8")).await.expect("there");
+    let cancelled = exchange.act(&pk, "show", show("U.7847323YIPYA")).await.expect("there");
     assert_eq!(cancelled["export"]["state"], "cancelled");
+    // At this side the assigned numbers lead there too.
+    let by_number = exchange.act(&az, "show", show("24GBDIRIGZ7QLCPAA8")).await.expect("there");
+    assert_eq!(by_number["export"]["state"], "cancelled");
     let answered = json!({ "claim": "23GBCXDLLRXMOCTAA4" });
     let answered = exchange.act(&pk, "show", answered).await.expect("there");
     assert_eq!(answered["responses"][0]["meaning"], "documents wanted");
     assert_eq!(answered["tasks"][0]["kind"], "national-response");
+}
+
+#[tokio::test]
+async fn a_number_that_customs_assigns_leads_to_its_declaration() {
+    let (mut exchange, az, pk) = setting();
+    let mut declaration = example("EXD");
+    declaration["ID"] = json!("R-1");
+    declaration["FunctionalReferenceID"] = json!("R-1");
+    exchange.act(&az, "submit", json!({ "declaration": declaration })).await.expect("sent");
+    let mut other = declaration.clone();
+    other["ID"] = json!("R-2");
+    other["FunctionalReferenceID"] = json!("R-2");
+    exchange.act(&az, "submit", json!({ "declaration": other })).await.expect("sent");
+    let about = |number: &str| request("COR", number, &format!("COR-{number}"), &office("12345"));
+    let unknown = exchange.act(&az, "submit", json!({ "xml": about("MRN-1") })).await;
+    check(unknown, ErrorKind::NotFound, "customs.no-original");
+    // A refusal gives no number.
+    for (function, reference, number) in [
+        ("03", "R-1", "MRN-0"),
+        ("02", "R-1", "MRN-1"),
+        ("01", "R-1", "MRN-1"),
+        ("01", "R-2", "MRN-2"),
+        ("09", "R-1", "R-1"),
+    ] {
+        let xml = numbered(function, reference, number);
+        let told = exchange.act(&az, "submit", json!({ "xml": xml })).await.expect(number);
+        assert_eq!(told["about"], format!("export AZ:{reference}"), "{number}");
+    }
+    for (number, version) in [("MRN-0", None), ("MRN-1", Some(2)), ("mrn-2", Some(2))] {
+        let sent = exchange.act(&az, "submit", json!({ "xml": about(number) })).await;
+        match version {
+            Some(version) => assert_eq!(sent.expect(number)["version"], version, "{number}"),
+            None => check(sent, ErrorKind::NotFound, "customs.no-original"),
+        }
+    }
+    let report = json!({
+        "FunctionCode": "9", "FunctionalReferenceID": "AZ-TRN-1", "TypeCode": "44",
+        "ID": "AZ-TRN-1", "VersionID": 1, "IssueDateTime": NOW,
+        "agreementID": declaration["agreementID"], "sharingLevel": "L1",
+        "event": "departed", "eventDateTime": NOW,
+        "exports": [{ "documentType": "EXD", "ID": "MRN-1" }],
+        "BorderTransportMeans": { "ModeCode": "3", "ID": "90-XX-001" },
+        "route": [{ "SequenceNumeric": 1, "Location": { "ID": "AZBAK" },
+            "DepartureDateTime": NOW }, { "SequenceNumeric": 2, "Location": { "ID": "PKKHI" } }],
+    });
+    exchange.act(&az, "submit", json!({ "transport": report })).await.expect("reported");
+    let mut second = declaration.clone();
+    for (name, value) in [
+        ("ID", json!("MRN-1")),
+        ("FunctionalReferenceID", json!("R-1-third")),
+        ("FunctionCode", json!("5")),
+        ("VersionID", json!(3)),
+    ] {
+        second[name] = value;
+    }
+    let sent = exchange.act(&az, "submit", json!({ "declaration": second })).await.expect("sent");
+    assert_eq!((&sent["id"], &sent["version"]), (&json!("R-1"), &json!(3)));
+    let gone = request("INV", "MRN-2", "INV-1", WITHDRAWN);
+    let gone = exchange.act(&az, "submit", json!({ "xml": gone })).await.expect("cancelled");
+    assert_eq!((&gone["id"], &gone["subject"]), (&json!("R-2"), &json!("export AZ:R-2")));
+    // The partner knows each by the name under which it came.
+    for (number, state, versions) in [("R-1", "departed", 3), ("R-2", "cancelled", 2)] {
+        let there = exchange.act(&pk, "show", json!({ "export": number })).await.expect(number);
+        assert_eq!(there["export"]["state"], state, "{number}");
+        assert_eq!(there["versions"].as_array().map(Vec::len), Some(versions), "{number}");
+    }
+    let parked = exchange.act(&pk, "list", json!({ "what": "parked" })).await.expect("listed");
+    assert_eq!(parked["count"], 0);
+}
+
+#[tokio::test]
+async fn a_number_is_assigned_once() {
+    let (mut exchange, _, pk) = setting();
+    for reference in ["R-1", "R-2"] {
+        let mut claim = example("IMP");
+        claim["ID"] = json!(reference);
+        claim["FunctionalReferenceID"] = json!(reference);
+        exchange.act(&pk, "submit", json!({ "declaration": claim })).await.expect("filed");
+    }
+    let first = numbered("02", "R-1", "MRN-1");
+    exchange.act(&pk, "submit", json!({ "xml": first })).await.expect("learnt");
+    let second = numbered("01", "R-2", "MRN-1");
+    let twice = exchange.act(&pk, "submit", json!({ "xml": second })).await;
+    check(twice, ErrorKind::Conflict, "customs.number-assigned");
+    let shown = exchange.act(&pk, "show", json!({ "claim": "mrn-1" })).await.expect("shown");
+    assert_eq!(shown["responses"].as_array().map(Vec::len), Some(1));
+    let xml = request("INV", "MRN-1", "INV-1", WITHDRAWN);
+    let gone = exchange.act(&pk, "claim", json!({ "xml": xml })).await.expect("withdrawn");
+    assert_eq!(gone["withdrawn"]["reference"], "INV-1");
 }
 
 fn interchange(message: &Message, reference: &str) -> Vec<u8> {
