@@ -33,6 +33,7 @@ mod take;
 mod write;
 
 pub use cargo::CargoReport;
+pub(crate) use cargo::MANIFEST_TYPE_CODE;
 pub use charset::Charset;
 pub use control::{Control, Verdict};
 pub use convert::{Content, Imported, Received, Unwritable, Written, receive, write};

@@ -12,7 +12,7 @@ use crate::messages::{
 };
 
 /// UN/EDIFACT 1001 code of a cargo manifest.
-const MANIFEST_TYPE_CODE: &str = "785";
+pub(crate) const MANIFEST_TYPE_CODE: &str = "785";
 /// Codes of transport documents: bill of lading, road and air waybill, TIR carnet.
 const TRANSPORT_DOCUMENTS: [&str; 4] = ["705", "730", "740", "952"];
 

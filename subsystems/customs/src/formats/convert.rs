@@ -1,5 +1,7 @@
 //! From any of the formats to any other, by way of the canonical messages.
 
+mod beside;
+
 use karvan_types::{ErrorKind, json};
 use serde_json::Value;
 
@@ -129,6 +131,17 @@ pub enum Error {
     /// Cannot be written as EDIFACT.
     #[error(transparent)]
     ToEdifact(#[from] edifact::Unwritable),
+    /// A response or cargo report as JSON.
+    #[error("this is no {name} as `convert` writes it: {source}")]
+    Fit {
+        /// What it was taken for.
+        name: &'static str,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+    /// A response with a function that there is not.
+    #[error("`{0}` is no function of a response; use 01 to 16 but 04 and 12")]
+    Function(String),
     /// The document has no form in that format.
     #[error("a {0} cannot be written as {1}; {2}")]
     Target(&'static str, &'static str, &'static str),
@@ -155,7 +168,9 @@ impl Error {
     /// Returns what kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Format | Self::Target(..) => ErrorKind::Invalid,
+            Self::Format | Self::Fit { .. } | Self::Function(_) | Self::Target(..) => {
+                ErrorKind::Invalid
+            }
             Self::Message(error) => error.kind(),
             Self::Wco(error) => error.kind(),
             Self::Edifact(error) => error.kind(),
@@ -174,7 +189,7 @@ pub fn read(bytes: &[u8], format: Format, context: Context<'_>) -> Result<Conten
         Contents { documents: vec![read], control: None }
     };
     Ok(match format {
-        Format::Json => one(Document::Message(message(bytes)?), Vec::new()),
+        Format::Json => one(json_document(bytes)?, Vec::new()),
         Format::Coo => {
             let uncefact::Imported { certificate, not_carried_over } = uncefact::import(bytes)?;
             let message = Message::Certificate(Box::new(certificate));
@@ -197,8 +212,10 @@ pub fn read(bytes: &[u8], format: Format, context: Context<'_>) -> Result<Conten
     })
 }
 
-/// Reads a declaration or, when it is one, a response.
+/// Reads a declaration or, when it is one, a response. What a response says beyond the message that
+/// is made of it is listed.
 fn xml(bytes: &[u8], context: Context<'_>) -> Result<Contents, Error> {
+    let mut differences = Vec::new();
     let (document, lost, not_listed, notes) = match wco::import(bytes, context) {
         Ok(read) => {
             (Document::Message(read.message), read.not_carried_over, read.not_listed, read.notes)
@@ -206,7 +223,10 @@ fn xml(bytes: &[u8], context: Context<'_>) -> Result<Contents, Error> {
         Err(wco::Error { rule: wco::Rule::Response { .. }, .. }) => {
             let read = wco::import_response(bytes)?;
             let document = match read.response.to_message(context) {
-                Some(message) => Document::Message(message),
+                Some(message) => {
+                    differences = beside::differences(&read.response, &message)?;
+                    Document::Message(message)
+                }
                 None => Document::Response(Box::new(read.response)),
             };
             (document, read.not_carried_over, read.not_listed, read.notes)
@@ -217,19 +237,22 @@ fn xml(bytes: &[u8], context: Context<'_>) -> Result<Contents, Error> {
         let field = format!("line {}: {} = {}", loss.line, loss.path, loss.value);
         Loss::new(field, "the message has no place for it")
     });
-    let (not_carried_over, control) = (lost.collect(), None);
+    let (not_carried_over, control) = (lost.chain(differences).collect(), None);
     Ok(Contents {
         documents: vec![Read { document, not_carried_over, not_listed, notes }],
         control,
     })
 }
 
-/// Reads a canonical message.
-fn message(bytes: &[u8]) -> Result<Message, Error> {
+/// Reads a canonical message, a response or a cargo report.
+fn json_document(bytes: &[u8]) -> Result<Document, Error> {
     let code = "EXD, IMP, COO, UTL, VAL, AMD or CXL";
     let value = json::parse(bytes)
         .map_err(|source| messages::Error::Json { document_type: code, source })?;
-    Ok(Message::from_value(document_type(&value)?, value)?)
+    if let Some(document) = beside::read(&value)? {
+        return Ok(document);
+    }
+    Ok(Document::Message(Message::from_value(document_type(&value)?, value)?))
 }
 
 /// Returns the type of a canonical message, which is told by members that only it has.

@@ -36,7 +36,7 @@ pub const FUNCTIONS: [(&str, &str); 14] = [
 
 /// A response.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct Response {
     /// Which response, a code of [`FUNCTIONS`] `017`.
     pub function_code: String,
@@ -70,7 +70,7 @@ pub struct Response {
 
 /// A statement of a response `03A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct Statement {
     /// Code, an..17 `226`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +91,7 @@ pub struct Statement {
 
 /// A bank account `14A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct Bank {
     /// The bank `R069`.
     #[serde(rename = "ReferenceID", default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub struct Bank {
 
 /// An error of a rejected declaration `53A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct ResponseError {
     /// Words `488`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,7 +118,7 @@ pub struct ResponseError {
 
 /// A state of the declaration `12B`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct Status {
     /// Since when `380`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ pub struct Status {
 
 /// The declaration that is answered `42A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct Answered {
     /// When it was accepted `023`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,7 +166,7 @@ pub struct Answered {
 
 /// An amount that is due `50A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct Due {
     /// The payment `94A`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +175,7 @@ pub struct Due {
 
 /// A payment that is due `94A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct DuePayment {
     /// Reference to quote `014`.
     #[serde(rename = "ReferenceID", default, skip_serializing_if = "Option::is_none")]
@@ -193,7 +193,7 @@ pub struct DuePayment {
 
 /// What is said about items `67A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct AnsweredShipment {
     /// The items `68A`.
     #[serde(default)]
@@ -202,7 +202,7 @@ pub struct AnsweredShipment {
 
 /// What is said about an item `68A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct AnsweredItem {
     /// Its number `006`.
     pub sequence_numeric: u32,
@@ -216,7 +216,7 @@ pub struct AnsweredItem {
 
 /// The duties of an item `23A`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct AnsweredCommodity {
     /// Duties and taxes `50A`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

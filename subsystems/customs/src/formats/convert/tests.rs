@@ -123,3 +123,89 @@ fn what_has_no_form_is_refused_with_a_remedy() {
     assert!(write(&response, &edifact).is_err());
     assert_eq!(one(&write(&response, &Target::Wco).expect("written").0), response);
 }
+
+/// A response of one function with a state, a statement with a limit, and an error.
+fn response(function: &str) -> Value {
+    json!({
+        "FunctionCode": function, "FunctionalReferenceID": "R-1",
+        "IssueDateTime": "2026-10-02T06:00:00.000Z",
+        "AdditionalInformation": [{ "StatementCode": "X", "StatementTypeCode": "ACA",
+            "LimitDateTime": "2026-11-02T06:00:00.000Z" }],
+        "Amendment": [{ "ChangeReasonCode": "16",
+            "Pointer": [{ "DocumentSectionCode": "42A", "TagID": "228" }] }],
+        "Error": [{ "Description": "wrong", "ValidationCode": "CDS10001", "Pointer": [
+            { "SequenceNumeric": 1, "DocumentSectionCode": "42A", "TagID": "228" }] }],
+        "Status": [{ "NameCode": "39" }],
+        "Declaration": { "ID": "D-1", "VersionID": 1 },
+    })
+}
+
+#[test]
+fn responses_and_cargo_reports_are_read_back_from_json() {
+    for (function, _) in wco::FUNCTIONS {
+        let text = response(function).to_string();
+        let document = one(text.as_bytes());
+        assert_eq!(document.name(), "response", "{function}");
+        let (xml, lost) = write(&document, &Target::Wco).expect("written");
+        assert_eq!(lost, [], "{function}");
+        let mut contents = read(&xml, Format::Wco, context()).expect("read");
+        let back = contents.documents.pop().expect("a document");
+        if ["01", "03"].contains(&function) {
+            assert_eq!(back.document.name(), "VAL", "{function}");
+            let lost: Vec<_> = back.not_carried_over.iter().map(|l| l.field.as_str()).collect();
+            let (statement, status) = ("AdditionalInformation", "Status");
+            assert!(lost.contains(&statement) && lost.contains(&status), "{function}: {lost:?}");
+            assert!(!lost.iter().any(|field| field.starts_with("Error")), "{function}: {lost:?}");
+            continue;
+        }
+        assert_eq!(back.document, document, "{function}");
+        let lines = |loss: &Loss| loss.field.contains("MetaData/");
+        assert!(back.not_carried_over.iter().all(lines), "{function}: {back:?}");
+        let (json, _) = write(&back.document, &Target::Json).expect("written");
+        assert_eq!(one(&json), document, "{function}");
+    }
+    let (cargo, _) = write(&one(&example("EXD")), &Target::Cargo(Directory::D96B, envelope()))
+        .expect("a cargo report");
+    let cargo = one(&cargo);
+    assert_eq!(one(&write(&cargo, &Target::Json).expect("written").0), cargo);
+    let with = |name: &str, value: Value| {
+        let mut changed = response("06");
+        changed[name] = value;
+        changed.to_string()
+    };
+    for (text, rule) in [
+        (with("FunctionCode", json!("04")), "`04` is no function of a response"),
+        (with("Mood", json!("good")), "this is no response as `convert` writes it"),
+        (json!({"TypeCode": "785"}).to_string(), "this is no cargo report as `convert` writes it"),
+    ] {
+        let error = read(text.as_bytes(), Format::Json, context()).expect_err(rule);
+        assert!(error.to_string().contains(rule), "{rule}: {error}");
+    }
+}
+
+/// Every published sample goes through JSON, and back into XML that says the same.
+#[test]
+fn published_samples_go_through_json_and_back() {
+    let Some(data) = std::env::var_os("KARVAN_TEST_DATA") else {
+        eprintln!(
+            "SKIPPED published_samples_go_through_json_and_back: KARVAN_TEST_DATA is not set"
+        );
+        return;
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(Path::new(&data).join("customs/wco-dec-samples")).expect("samples") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let document = one(&fs::read(&path).expect("a sample"));
+        let (json, _) = write(&document, &Target::Json).expect("JSON");
+        let from_json = one(&json);
+        assert_eq!(from_json, document, "{name}");
+        let (xml, _) = write(&from_json, &Target::Wco).expect("XML");
+        assert_eq!(one(&xml), document, "{name}");
+        let code =
+            |bytes: &[u8]| wco::import_response(bytes).ok().map(|r| r.response.function_code);
+        assert_eq!(code(&xml), code(&fs::read(&path).expect("a sample")), "{name}");
+        names.push(name);
+    }
+    assert_eq!(names.len(), 15, "{names:?}");
+}

@@ -111,11 +111,12 @@ impl Response {
         }
     }
 
-    /// Makes the canonical message: a validation of 01, 02 and 03, a utilisation result of 09 with
-    /// write-offs from one certificate; none of the others.
+    /// Makes the canonical message: a validation of 01 and 03, a utilisation result of 09 with
+    /// write-offs from one certificate; none of the others. To be registered (02) is not to be
+    /// accepted.
     pub fn to_message(&self, context: Context<'_>) -> Option<Message> {
         match self.function_code.as_str() {
-            "01" | "02" | "03" => Some(Message::Validation(Box::new(self.validation(context)?))),
+            "01" | "03" => Some(Message::Validation(Box::new(self.validation(context)?))),
             "09" => Some(Message::Utilisation(Box::new(self.utilisation(context)?))),
             _ => None,
         }
