@@ -147,6 +147,8 @@ impl Service {
             Ok(given) => (given.unwrap_or_else(fresh), None),
             Err(problem) => (fresh(), Some(problem)),
         };
+        let [english, ..] = LANGUAGES;
+        let language = request::language(&parts.headers).unwrap_or(english);
         let mut limit = None;
         let outcome = match malformed {
             Some(problem) => Err(problem),
@@ -157,7 +159,7 @@ impl Service {
             Err(problem) => {
                 let (status, code) = (problem.status, &problem.rejection.code);
                 tracing::info!(request.id = id, status, code, "a request was refused");
-                problem.into_response(&id, Some(self.interface))
+                problem.into_response(&id, Some((self.interface, language)))
             }
         };
         if let Some(limit) = limit {

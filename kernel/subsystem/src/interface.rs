@@ -10,6 +10,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::Rejection;
+
 /// The way to a sub-system for agencies' systems: `/api/{sub-system}/v{version}/…`.
 #[derive(Debug)]
 pub struct Interface {
@@ -29,6 +31,18 @@ pub struct Interface {
     pub example: fn(&str) -> Option<Value>,
     /// Returns where a rule that refusals name is written: a standard, an agreement, a data file.
     pub source: fn(&str) -> Option<&'static str>,
+    /// Says a refusal, its own or the kernel's, in one of [`LANGUAGES`] other than the first; None
+    /// leaves it in the first.
+    pub say: fn(&Rejection, &str) -> Option<Said>,
+}
+
+/// A refusal in the words of a language.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Said {
+    /// The kind of refusal.
+    pub title: String,
+    /// What is wrong and what to do, without the values of the case.
+    pub detail: String,
 }
 
 /// Languages that texts may exist in (ISO 639-1), the first one always.

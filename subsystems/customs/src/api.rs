@@ -9,6 +9,7 @@
 
 mod endpoints;
 mod examples;
+mod problems;
 mod schemas;
 mod views;
 
@@ -29,6 +30,7 @@ pub static INTERFACE: Interface = Interface {
     schemas: schemas::schemas,
     example: examples::example,
     source,
+    say: problems::say,
 };
 
 const ABOUT: &str = "\

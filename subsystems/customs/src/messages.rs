@@ -14,6 +14,7 @@ mod certificate;
 mod commitment;
 mod comparison;
 mod declaration;
+pub(crate) mod fit;
 mod parts;
 mod result;
 pub(crate) mod text;
@@ -33,6 +34,7 @@ pub use declaration::{
     GoodsMeasure, GoodsShipment, GovernmentProcedure, ImportClaim, InvoiceLine, Payment,
     TradeTerms,
 };
+pub use fit::Misfit;
 pub use parts::{
     AdditionalDocument, Address, Classification, ClassificationKind, Consignment, Country,
     CountryId, FunctionCode, Header, InvoiceReference, Location, Origin, Packaging, Party,
@@ -205,7 +207,16 @@ pub enum Error {
          QRY, RSP, LDG, SEQ, REC or CMT"
     )]
     UnknownDocumentType(String),
-    /// The JSON is not strict, or a field does not fit the message.
+    /// A field does not fit the message.
+    #[error("the {document_type} message is not valid JSON of its type; mend the named field")]
+    Misfit {
+        /// Which message was expected.
+        document_type: &'static str,
+        /// What is wrong, and where.
+        #[source]
+        source: fit::Misfit,
+    },
+    /// The JSON is not strict.
     #[error("the {document_type} message is not valid JSON of its type; mend the named field")]
     Json {
         /// Which message was expected.
@@ -221,7 +232,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Json { source: json::Error::TooLong(_), .. } => ErrorKind::TooLarge,
-            Self::UnknownDocumentType(_) | Self::Json { .. } => ErrorKind::Invalid,
+            Self::UnknownDocumentType(_) | Self::Misfit { .. } | Self::Json { .. } => {
+                ErrorKind::Invalid
+            }
         }
     }
 }
@@ -239,20 +252,20 @@ impl Message {
     /// Makes a message of the document type `kind` of a value that was parsed strictly.
     pub fn from_value(kind: DocumentType, value: Value) -> Result<Self, Error> {
         Ok(match kind {
-            DocumentType::Export => Self::Export(fit(kind, value)?),
-            DocumentType::Certificate => Self::Certificate(fit(kind, value)?),
-            DocumentType::Import => Self::Import(fit(kind, value)?),
-            DocumentType::Utilisation => Self::Utilisation(fit(kind, value)?),
-            DocumentType::Validation => Self::Validation(fit(kind, value)?),
-            DocumentType::Amendment => Self::Amendment(fit(kind, value)?),
-            DocumentType::Cancellation => Self::Cancellation(fit(kind, value)?),
-            DocumentType::Transport => Self::Transport(fit(kind, value)?),
-            DocumentType::Query => Self::Query(fit(kind, value)?),
-            DocumentType::Response => Self::Response(fit(kind, value)?),
-            DocumentType::Ledger => Self::Ledger(fit(kind, value)?),
-            DocumentType::Sequence => Self::Sequence(fit(kind, value)?),
-            DocumentType::Mirror => Self::Mirror(fit(kind, value)?),
-            DocumentType::Commitment => Self::Commitment(fit(kind, value)?),
+            DocumentType::Export => Self::Export(read(kind, &value)?),
+            DocumentType::Certificate => Self::Certificate(read(kind, &value)?),
+            DocumentType::Import => Self::Import(read(kind, &value)?),
+            DocumentType::Utilisation => Self::Utilisation(read(kind, &value)?),
+            DocumentType::Validation => Self::Validation(read(kind, &value)?),
+            DocumentType::Amendment => Self::Amendment(read(kind, &value)?),
+            DocumentType::Cancellation => Self::Cancellation(read(kind, &value)?),
+            DocumentType::Transport => Self::Transport(read(kind, &value)?),
+            DocumentType::Query => Self::Query(read(kind, &value)?),
+            DocumentType::Response => Self::Response(read(kind, &value)?),
+            DocumentType::Ledger => Self::Ledger(read(kind, &value)?),
+            DocumentType::Sequence => Self::Sequence(read(kind, &value)?),
+            DocumentType::Mirror => Self::Mirror(read(kind, &value)?),
+            DocumentType::Commitment => Self::Commitment(read(kind, &value)?),
         })
     }
 
@@ -310,9 +323,9 @@ impl Message {
     }
 }
 
-fn fit<T: DeserializeOwned>(kind: DocumentType, value: Value) -> Result<Box<T>, Error> {
-    let fitted = serde_json::from_value(value).map(Box::new);
-    fitted.map_err(|error| Error::Json { document_type: kind.code(), source: error.into() })
+fn read<T: DeserializeOwned>(kind: DocumentType, value: &Value) -> Result<Box<T>, Error> {
+    let document_type = kind.code();
+    fit::fit_message(value).map(Box::new).map_err(|source| Error::Misfit { document_type, source })
 }
 
 #[cfg(test)]

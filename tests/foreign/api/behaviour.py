@@ -113,6 +113,33 @@ def inbox(api):
     expect(api.ask("POST", path), 200, "acknowledging")
 
 
+def words(api):
+    """Refusals in the caller's language; codes, pointers and the English text stay."""
+    path = "/certificates/AZPK-2026-99999"
+    english = expect(api.ask("GET", path), 404, "a certificate of nobody")[2]
+    for wanted, language in (("az", "az"), ("ur, en;q=0.5", "ur"), ("de", "en"), ("*", "en")):
+        _, headers, body = expect(
+            api.ask("GET", path, Accept_Language=wanted), 404, f"asked in {wanted}"
+        )
+        if headers["Content-Language"] != language or body["type"] != english["type"]:
+            raise SystemExit(f"{wanted}: {headers['Content-Language']}, {body}")
+        if language != "en":
+            if body["english"] != english["detail"] or body["detail"] == english["detail"]:
+                raise SystemExit(f"{wanted}: the refusal is not said in it: {body}")
+        elif body["detail"] != english["detail"] or "english" in body:
+            raise SystemExit(f"{wanted}: not in English: {body}")
+    path = f"/claims/{CLAIM}/items/1/decision"
+    for wrong, pointer, rule in (
+        ({"decision": 7}, "/decision", "SHAPE"),
+        ({"decision": "maybe"}, "/decision", "SHAPE"),
+        ({"decision": "grant", "surprise": 1}, "/surprise", "UNKNOWN"),
+        ({}, "/decision", "REQUIRED"),
+    ):
+        body = expect(api.ask("POST", path, wrong, Accept_Language="az"), 422, f"{wrong}")[2]
+        if [(each["pointer"], each["rule"]) for each in body["pointers"]] != [(pointer, rule)]:
+            raise SystemExit(f"{wrong}: {body}")
+
+
 def kills(api, start, stop):
     """kill -9 while decisions are under way: after the restart each key had one effect."""
     for run in range(KILLS):

@@ -102,6 +102,7 @@ def main():
         behaviour.keys(api)
         behaviour.preconditions(api)
         behaviour.inbox(api)
+        behaviour.words(api)
         behaviour.kills(api, restart, node.stop)
         verdict = judge(api.base, token, out, SECONDS_MAX)
         of_issuer = ["--include-path-regex", "/certificates|/answers$"]

@@ -119,11 +119,21 @@ impl Problem {
         }
     }
 
-    /// Writes it; `interface` knows where the rules are written that it names.
-    pub(super) fn into_response(self, id: &str, interface: Option<&Interface>) -> Response {
+    /// Writes it; the interface knows where the rules are written that it names, and says it in
+    /// the language of the reader. What it says is a view: code, pointers and the English text,
+    /// which is the one of the evidence, stay.
+    pub(super) fn into_response(
+        self,
+        id: &str,
+        reader: Option<(&Interface, &'static str)>,
+    ) -> Response {
         let Self { status: number, rejection, used_up } = self;
+        let interface = reader.map(|(interface, _)| interface);
         let pointers = rejection.pointers.iter().map(|found| describe(found, interface));
         let pointers: Vec<Value> = pointers.collect();
+        let said = reader.and_then(|(interface, language)| {
+            (interface.say)(&rejection, language).map(|said| (said, language))
+        });
         let mut problem = object!({
             "type": format!("{PROBLEM_TYPE}{}", rejection.code),
             "title": rejection.kind.label(),
@@ -131,6 +141,13 @@ impl Problem {
             "detail": rejection.text,
             "instance": id,
         });
+        let mut language = ENGLISH;
+        if let (Some((said, spoken)), Some(problem)) = (said, problem.as_object_mut()) {
+            problem.insert("title".to_owned(), said.title.into());
+            let english = problem.insert("detail".to_owned(), said.detail.into());
+            problem.insert("english".to_owned(), english.unwrap_or_default());
+            language = spoken;
+        }
         if let (false, Some(problem)) = (pointers.is_empty(), problem.as_object_mut()) {
             problem.insert("pointers".to_owned(), pointers.into());
         }
@@ -138,7 +155,7 @@ impl Problem {
         let mut response = (status(number), body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(ENGLISH));
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language));
         if number == 401 {
             let challenge = HeaderValue::from_static("Bearer realm=\"karvan\"");
             headers.insert(WWW_AUTHENTICATE, challenge);
@@ -226,6 +243,8 @@ fn status(number: u16) -> StatusCode {
 
 #[cfg(test)]
 mod tests {
+    use karvan_subsystem::interface::Said;
+
     use super::*;
 
     #[test]
@@ -240,5 +259,57 @@ mod tests {
         ] {
             assert_eq!(json_pointer(path), pointer, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_said_in_the_language_of_its_reader() {
+        static INTERFACE: Interface = Interface {
+            version: 1,
+            title: "",
+            about: "",
+            groups: &[],
+            endpoints: &[],
+            schemas: serde_json::Map::new,
+            example: |_| None,
+            source: |_| None,
+            say: |rejection, language| {
+                let known = language == "az" && rejection.code == "customs.no-task";
+                let said = Said {
+                    title: "Yoxdur".to_owned(),
+                    detail: "Belə tapşırıq yoxdur.".to_owned(),
+                };
+                known.then_some(said)
+            },
+        };
+        for (reader, code, language, title, english) in [
+            (Some("az"), "customs.no-task", "az", "Yoxdur", json_text("no task 7")),
+            (Some("az"), "customs.other", "en", "not-found", Value::Null),
+            (Some("en"), "customs.no-task", "en", "not-found", Value::Null),
+            (None, "customs.no-task", "en", "not-found", Value::Null),
+        ] {
+            let pointer = Pointer {
+                pointer: "/Items/Item[2]".to_owned(),
+                rule: "EMPTY".to_owned(),
+                remedy: "fill it".to_owned(),
+            };
+            let rejection = Rejection::new(ErrorKind::NotFound, code, "no task 7");
+            let problem = Problem::from(rejection.with_pointers(vec![pointer]));
+            let reader = reader.map(|language| (&INTERFACE, language));
+            let response = problem.into_response("r-1", reader);
+            assert_eq!(response.status(), 404);
+            assert_eq!(response.headers()[CONTENT_LANGUAGE], language, "{code}");
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            let body: Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(body["type"], format!("{PROBLEM_TYPE}{code}"));
+            assert_eq!((&body["title"], &body["english"]), (&json_text(title), &english));
+            let detail = if language == "az" { "Belə tapşırıq yoxdur." } else { "no task 7" };
+            assert_eq!(body["detail"], detail);
+            assert_eq!(body["pointers"][0]["pointer"], "/Items/Item/1");
+            assert_eq!(body["pointers"][0]["remedy"], "fill it");
+        }
+    }
+
+    fn json_text(text: &str) -> Value {
+        Value::from(text)
     }
 }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{KEY_CHARS_MAX, LANGUAGE_CHARS_MAX};
-use crate::interface::{At, Endpoint, Method};
+use crate::interface::{At, Endpoint, LANGUAGES, Method};
 
 /// `*`, or tags as `ETag` gives them, with commas between; an empty list counts as none.
 const TAGS: &str =
@@ -158,6 +158,7 @@ pub(super) fn responses() -> Value {
         let mut headers = answer_headers();
         if status == 304 {
             headers.insert("ETag".to_owned(), header("ETag"));
+            headers.remove("Content-Language");
             all.insert(name.to_owned(), json!({ "description": about, "headers": headers }));
             continue;
         }
@@ -197,9 +198,12 @@ pub(super) fn responses() -> Value {
 /// Returns the headers of every answer.
 pub(super) fn answer_headers() -> Map<String, Value> {
     let mut headers = Map::new();
-    for (field, name) in
-        [("X-Request-Id", "RequestId"), ("RateLimit", "RateLimit"), ("RateLimit-Policy", "Policy")]
-    {
+    for (field, name) in [
+        ("Content-Language", "ContentLanguage"),
+        ("X-Request-Id", "RequestId"),
+        ("RateLimit", "RateLimit"),
+        ("RateLimit-Policy", "Policy"),
+    ] {
         headers.insert(field.to_owned(), header(name));
     }
     headers
@@ -222,6 +226,11 @@ pub(super) fn headers() -> Value {
         json!({ "description": about, "schema": schema, "example": example })
     };
     json!({
+        "ContentLanguage": {
+            "description": "The language of the texts for people.",
+            "schema": { "type": "string", "enum": LANGUAGES },
+            "example": "en",
+        },
         "RequestId": text(
             "Names the request in the node's log: yours, or one of the node.",
             "019a2f0e-5b7c-7c3a-9d1e-2f6b8a4c0d11",
@@ -271,8 +280,8 @@ pub(super) fn parameters() -> Value {
         ),
         "AcceptLanguage": field(
             "Accept-Language",
-            "In which language texts are preferred: `en`, `az` or `ur`, where a text exists in it; \
-             otherwise English. `Content-Language` says what you got.",
+            "In which language texts are preferred: `en`, `az` or `ur`, where a text exists in it, \
+             refusals among them; otherwise English. `Content-Language` says what you got.",
             json!({
                 "type": "string", "minLength": 1, "maxLength": LANGUAGE_CHARS_MAX,
                 "pattern": "^[A-Za-z0-9*,;=. -]+$",
@@ -318,10 +327,20 @@ pub(super) fn schemas() -> Map<String, Value> {
                 },
                 "title": {
                     "type": "string",
-                    "description": "The kind of refusal: `invalid`, `conflict`, `forbidden` …",
+                    "description": "The kind of refusal: `invalid`, `conflict`, `forbidden` …; \
+                        in the language of `Content-Language`.",
                 },
                 "status": { "type": "integer", "description": "As in the status line." },
-                "detail": { "type": "string", "description": "What is wrong and what to do." },
+                "detail": {
+                    "type": "string",
+                    "description": "What is wrong and what to do, in the language of \
+                        `Content-Language`; with the values of the case in English only.",
+                },
+                "english": {
+                    "type": "string",
+                    "description": "The detail in English, as it stays in the evidence; there when \
+                        `Content-Language` is another one.",
+                },
                 "instance": {
                     "type": "string", "description": "The request, as in `X-Request-Id`.",
                 },

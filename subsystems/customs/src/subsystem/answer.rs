@@ -113,7 +113,13 @@ pub(super) fn answer_header(cx: &Context<'_>, of: &Header, reference: String) ->
 pub(super) fn unreadable(error: &crate::messages::Error) -> Rejection {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     let text = format!("{error}{}", cause.unwrap_or_default());
-    Rejection::new(error.kind(), "customs.unreadable", text)
+    let rejection = Rejection::new(error.kind(), "customs.unreadable", text);
+    match error {
+        crate::messages::Error::Misfit { source, .. } => {
+            rejection.with_pointers(vec![source.to_pointer()])
+        }
+        _ => rejection,
+    }
 }
 
 /// A refusal with one code and text.

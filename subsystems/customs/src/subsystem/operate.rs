@@ -15,15 +15,16 @@ use super::xml::{Read, read_response, read_xml};
 use super::{Customs, amending, assigned, claiming, releasing, responses, show};
 use crate::certificate::Delivery;
 use crate::journal::{Closing, Direction, MessageRecord, MessageState, Task, note};
+use crate::messages::fit::fit;
 use crate::messages::{
     Amendment, DocumentType, IMPORT_TYPE_CODE, Message, TRANSPORT_TYPE_CODE, ValidationError,
 };
 
 /// Reads the input of an operation strictly.
 pub(super) fn read<T: DeserializeOwned>(operation: &str, input: Value) -> Result<T, Rejection> {
-    serde_json::from_value(input).map_err(|error| {
-        let text = format!("the input of {operation} does not fit: {error}");
-        refuse(ErrorKind::Invalid, "bad-input", text)
+    fit(&input).map_err(|misfit| {
+        let text = format!("the input of {operation} does not fit: {misfit}");
+        refuse(ErrorKind::Invalid, "bad-input", text).with_pointers(vec![misfit.to_pointer()])
     })
 }
 

@@ -1,6 +1,7 @@
 //! The description of the REST interface against what is really read and answered.
 
 mod checks;
+mod misfits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
