@@ -26,7 +26,7 @@ pub static INTERFACE: Interface = Interface {
     title: "Karvan customs: certificates, declarations and claims",
     about: ABOUT,
     groups: GROUPS,
-    endpoints: endpoints::ENDPOINTS,
+    endpoints: &endpoints::ENDPOINTS,
     schemas: schemas::schemas,
     example: examples::example,
     source,

@@ -250,6 +250,7 @@ impl Message {
     }
 
     /// Makes a message of the document type `kind` of a value that was parsed strictly.
+    #[expect(clippy::needless_pass_by_value, reason = "the message takes the place of the value")]
     pub fn from_value(kind: DocumentType, value: Value) -> Result<Self, Error> {
         Ok(match kind {
             DocumentType::Export => Self::Export(read(kind, &value)?),

@@ -21,7 +21,9 @@ pub(super) fn schemas() -> Map<String, Value> {
             "required": ["type", "timestamp", "number", "data"],
             "properties": {
                 "type": { "type": "string", "description": "Such as `customs.certificate`." },
-                "timestamp": { "type": "string", "format": "date-time" },
+                "timestamp": {
+                    "type": "string", "format": "date-time", "description": "When it happened.",
+                },
                 "number": {
                     "type": "integer", "minimum": 1,
                     "description": "Grows and never repeats: the way to know one that came twice.",
@@ -35,9 +37,13 @@ pub(super) fn schemas() -> Map<String, Value> {
             "required": ["lease", "until", "notices"],
             "properties": {
                 "lease": { "type": ["string", "null"], "description": "None when nothing waits." },
-                "until": { "type": ["string", "null"], "format": "date-time" },
+                "until": {
+                    "type": ["string", "null"], "format": "date-time",
+                    "description": "When the lease lapses.",
+                },
                 "notices": {
                     "type": "array", "maxItems": NOTICES_MAX,
+                    "description": "What happened, in order.",
                     "items": { "$ref": "#/components/schemas/Notice" },
                 },
             },
@@ -46,8 +52,11 @@ pub(super) fn schemas() -> Map<String, Value> {
             "type": "object",
             "required": ["lease", "until"],
             "properties": {
-                "lease": { "type": "string" },
-                "until": { "type": "string", "format": "date-time" },
+                "lease": { "type": "string", "description": "Names the lease." },
+                "until": {
+                    "type": "string", "format": "date-time",
+                    "description": "When the lease lapses.",
+                },
             },
         },
         "Acknowledged": {

@@ -78,7 +78,7 @@ fn answers(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
     add::<views::PageOf<views::ItemSummary>>(generator, all, "ClaimPage");
     add::<views::PageOf<views::TaskView>>(generator, all, "TaskPage");
     add::<views::PageOf<views::ParkedView>>(generator, all, "ParkedPage");
-    add::<views::PageOf<Value>>(generator, all, "OverridePage");
+    add::<views::PageOf<views::DecisionView>>(generator, all, "OverridePage");
     add::<views::VerificationView>(generator, all, "VerificationView");
     add::<views::RiskView>(generator, all, "RiskView");
     add::<views::PageOf<views::VerificationView>>(generator, all, "VerificationPage");

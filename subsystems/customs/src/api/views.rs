@@ -5,18 +5,33 @@
 
 #![expect(dead_code, reason = "these types are described, never made")]
 
+mod around;
 mod checks;
+mod money;
+mod officers;
 
 pub(super) use checks::{
     AnswerRequest, CaseView, ConfirmationRequest, IncidentView, RiskView, VerificationRequest,
     VerificationView,
 };
+pub(super) use officers::DecisionView;
+
+use around::{
+    ActsView, AssessmentRecordView, BareProposalView, HeldView, MatchedView, NextView,
+    PlaceholderView, QuoteView, ResponseView, TimerView, TransportView, WithdrawalView,
+};
+use money::{
+    QuotaRequestView, QuotaTermsView, RatesOfCodeView, ReliefView, SecurityView, SourceView,
+};
+use officers::{
+    DebitView, DifferenceView, LedgerCaseView, LedgerOfCertificateView, OverrideView, ProposalView,
+    TermView, UtilisationView,
+};
 
 use karvan_types::{Date, Quantity, Timestamp};
 use schemars::JsonSchema;
-use serde_json::Value;
 
-use crate::messages::{CertificateOfOrigin, ExportDeclaration, Party};
+use crate::messages::{CertificateOfOrigin, ExportDeclaration, ImportClaim, Party};
 
 /// What became of a message that was handed in.
 #[derive(JsonSchema)]
@@ -42,6 +57,33 @@ pub(super) struct Submitted {
     pub(super) duplicate: bool,
     /// What an officer will look at.
     pub(super) flags: Vec<Flag>,
+    /// Of an amendment by pointers: what it changed, and what it could not.
+    pub(super) amended: Option<AmendedView>,
+}
+
+/// What an amendment by pointers did.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(super) struct AmendedView {
+    /// Reference of the amendment.
+    pub(super) reference: String,
+    /// How many values it changed.
+    pub(super) changes: u64,
+    /// Why, in words.
+    pub(super) reason: Option<String>,
+    /// Values at which no pointer points, or that have no place in the message.
+    pub(super) not_carried_over: Vec<LossView>,
+}
+
+/// A value that was not carried over.
+#[derive(JsonSchema)]
+pub(super) struct LossView {
+    /// Path of the element.
+    pub(super) path: String,
+    /// Its value.
+    pub(super) value: Option<String>,
+    /// Its line in the text that was handed in.
+    pub(super) line: Option<u64>,
 }
 
 /// Something that does not refuse a document but that an officer sees.
@@ -57,6 +99,7 @@ pub(super) struct Flag {
 
 /// The balance of one item of a certificate.
 #[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
 pub(super) struct LedgerLine {
     /// Item of the certificate.
     pub(super) item: u32,
@@ -70,6 +113,10 @@ pub(super) struct LedgerLine {
     pub(super) balance: String,
     /// The unit.
     pub(super) unit: String,
+    /// What was carried over from the certificate that it replaces, a decimal in `unit`.
+    pub(super) carried_over: Option<String>,
+    /// How many debits stand.
+    pub(super) uses: Option<u32>,
 }
 
 /// Why the use of a certificate is suspended.
@@ -139,6 +186,8 @@ pub(super) struct VersionOf<T> {
     pub(super) flags: Vec<Flag>,
     /// The message.
     pub(super) content: T,
+    /// Fields that say that their value is not given.
+    pub(super) placeholders: Option<Vec<PlaceholderView>>,
 }
 
 /// A line of a history.
@@ -175,6 +224,12 @@ pub(super) struct MessageLine {
     pub(super) at: Timestamp,
     /// What became of it.
     pub(super) state: String,
+    /// SHA-256 of the message as signed.
+    pub(super) digest: Option<String>,
+    /// What it is about.
+    pub(super) subject: Option<String>,
+    /// Receipt, validation and decision about it.
+    pub(super) acts: Option<ActsView>,
 }
 
 /// Something that an officer must look at.
@@ -214,9 +269,9 @@ pub(super) struct CertificateView {
     /// All versions, oldest first.
     pub(super) versions: Vec<VersionOf<CertificateOfOrigin>>,
     /// The journal of debits.
-    pub(super) debits: Vec<Value>,
+    pub(super) debits: Vec<DebitView>,
     /// What the other side told about its use.
-    pub(super) utilisations: Vec<Value>,
+    pub(super) utilisations: Vec<UtilisationView>,
     /// Claims that quote it.
     pub(super) claims: Vec<ItemSummary>,
     /// Export declarations that quote it.
@@ -227,23 +282,24 @@ pub(super) struct CertificateView {
     pub(super) messages: Vec<MessageLine>,
     /// Tasks about it.
     pub(super) tasks: Vec<TaskView>,
+    /// What is waited for.
+    pub(super) timers: Option<Vec<TimerView>>,
 }
 
 /// The ledger of a certificate.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 pub(super) struct LedgerView {
-    /// What is certified, debited, reserved and left, item by item; `suspensions`: what suspends
-    /// its use, with reason and since when.
-    pub(super) certificate: Value,
+    /// What is certified, debited, reserved and left, item by item.
+    pub(super) certificate: LedgerOfCertificateView,
     /// The newest debits and what was given back, oldest first.
-    pub(super) debits: Vec<Value>,
+    pub(super) debits: Vec<DebitView>,
     /// How many there are in all.
     pub(super) debits_in_all: u64,
     /// Cases about it: what both sides' ledgers disagree on.
-    pub(super) cases: Vec<Value>,
+    pub(super) cases: Vec<LedgerCaseView>,
     /// The terms by which it is debited, each with source and status.
-    pub(super) terms: Value,
+    pub(super) terms: Vec<TermView>,
 }
 
 /// An export declaration in a list.
@@ -267,6 +323,8 @@ pub(super) struct ExportSummary {
     pub(super) ucr: Option<String>,
     /// Keys of the certificates that it quotes.
     pub(super) certificates: Vec<String>,
+    /// How often it was changed.
+    pub(super) amendments: u32,
 }
 
 /// Everything known about an export declaration.
@@ -282,6 +340,14 @@ pub(super) struct ExportView {
     pub(super) messages: Vec<MessageLine>,
     /// Tasks about it.
     pub(super) tasks: Vec<TaskView>,
+    /// Responses of the national system.
+    pub(super) responses: Option<Vec<ResponseView>>,
+    /// The newest risk score; null at the exporting side.
+    pub(super) risk: Option<RiskView>,
+    /// Where the goods are.
+    pub(super) transport: Option<Vec<TransportView>>,
+    /// What is waited for.
+    pub(super) timers: Option<Vec<TimerView>>,
 }
 
 /// A claimed item in a list.
@@ -316,13 +382,25 @@ pub(super) struct ItemView {
     /// `green`, `amber` or `red`.
     pub(super) light: String,
     /// What is proposed, and why.
-    pub(super) proposal: Value,
+    pub(super) proposal: ProposalView,
     /// Each difference between the papers, with both values and the rule.
-    pub(super) differences: Vec<Value>,
+    pub(super) differences: Vec<DifferenceView>,
     /// What is left on the certificate, when it is here.
-    pub(super) balance: Option<Value>,
+    pub(super) balance: Option<Quantity>,
     /// Duties with and without the preference, each rate with its source and status.
-    pub(super) duty: Option<Value>,
+    pub(super) duty: Option<ReliefView>,
+    /// How often it was matched.
+    pub(super) assessments: u32,
+    /// The certificate that it quotes.
+    pub(super) certificate: QuoteView,
+    /// What is claimed, in the unit of the certificate.
+    pub(super) claimed: Option<Quantity>,
+    /// How often it was decided.
+    pub(super) decisions: u32,
+    /// The export declaration with which it was matched.
+    pub(super) export: MatchedView,
+    /// The rules that found a difference.
+    pub(super) rules: Vec<String>,
 }
 
 /// A claim with the newest match of each item.
@@ -345,6 +423,36 @@ pub(super) struct Claimed {
     pub(super) duplicate: bool,
     /// Items that claim a preference.
     pub(super) items: Vec<ItemView>,
+    /// How it was withdrawn; null while it stands.
+    pub(super) withdrawn: Option<WithdrawalView>,
+    /// What an officer looks at.
+    pub(super) flags: Option<Vec<Flag>>,
+    /// What is proposed, when no item claims a preference.
+    pub(super) proposal: Option<BareProposalView>,
+    /// All versions, oldest first.
+    pub(super) versions: Option<Vec<VersionOf<ImportClaim>>>,
+    /// Every decision.
+    pub(super) decisions: Option<Vec<DecisionView>>,
+    /// Grants that were proposed against a red match.
+    pub(super) overrides: Option<Vec<OverrideView>>,
+    /// Securities that are held or were.
+    pub(super) securities: Option<Vec<HeldView>>,
+    /// What is due next.
+    pub(super) next: Option<Vec<NextView>>,
+    /// Every match of every item.
+    pub(super) assessments: Option<Vec<AssessmentRecordView>>,
+    /// The papers that it was matched with.
+    pub(super) related: Option<Vec<String>>,
+    /// Responses of the national system.
+    pub(super) responses: Option<Vec<ResponseView>>,
+    /// What happened.
+    pub(super) history: Option<Vec<HistoryLine>>,
+    /// Messages about it.
+    pub(super) messages: Option<Vec<MessageLine>>,
+    /// Tasks about it.
+    pub(super) tasks: Option<Vec<TaskView>>,
+    /// What is waited for.
+    pub(super) timers: Option<Vec<TimerView>>,
 }
 
 /// A decision, recorded; or a proposal for which a second officer is awaited.
@@ -357,9 +465,11 @@ pub(super) struct Decided {
     /// Where the item stands now.
     pub(super) state: String,
     /// The record: decision, reason, officer, what was debited, what is to pay.
-    pub(super) decision: Option<Value>,
+    pub(super) decision: Option<DecisionView>,
     /// The proposal: what, by whom, until when it can be confirmed, how it ended.
-    pub(super) proposal: Option<Value>,
+    pub(super) proposal: Option<OverrideView>,
+    /// What is due next about the claim.
+    pub(super) next: Option<Vec<NextView>>,
 }
 
 /// All that is known of a consignment.
@@ -401,24 +511,24 @@ pub(super) struct ParkedView {
 #[schemars(rename = "Rates")]
 pub(super) struct RatesView {
     /// Duty by duty the general and the preferential rate, each with source and status.
-    pub(super) rates: Value,
+    pub(super) rates: RatesOfCodeView,
     /// Amounts, when a value was given.
-    pub(super) duty: Option<Value>,
+    pub(super) duty: Option<ReliefView>,
     /// The sources that the rates name.
-    pub(super) sources: Value,
+    pub(super) sources: Vec<SourceView>,
 }
 
 /// What is left of a quota.
 #[derive(JsonSchema)]
 pub(super) struct QuotaView {
     /// The quota as the tariff has it.
-    pub(super) quota: Value,
+    pub(super) quota: QuotaTermsView,
     /// Its account.
     pub(super) account: String,
     /// What is left.
     pub(super) balance: Quantity,
     /// Who asked for how much, in order.
-    pub(super) requests: Vec<Value>,
+    pub(super) requests: Vec<QuotaRequestView>,
 }
 
 /// A decision about a claimed item.
@@ -436,7 +546,7 @@ pub(super) struct DecisionRequest {
     /// How much is granted, for `grant-in-part`.
     pub(super) quantity: Option<Quantity>,
     /// For `provisional`: kind, reference, amount and last day of the security.
-    pub(super) security: Option<serde_json::Map<String, Value>>,
+    pub(super) security: Option<SecurityView>,
     /// Whether a second officer is to confirm; `false` unless given.
     #[schemars(default)]
     pub(super) propose: bool,

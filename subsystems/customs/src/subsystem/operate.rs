@@ -21,6 +21,7 @@ use crate::messages::{
 };
 
 /// Reads the input of an operation strictly.
+#[expect(clippy::needless_pass_by_value, reason = "what was read takes the place of the input")]
 pub(super) fn read<T: DeserializeOwned>(operation: &str, input: Value) -> Result<T, Rejection> {
     fit(&input).map_err(|misfit| {
         let text = format!("the input of {operation} does not fit: {misfit}");

@@ -2,6 +2,7 @@
 
 mod checks;
 mod misfits;
+mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

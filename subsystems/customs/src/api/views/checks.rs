@@ -3,9 +3,10 @@
 
 use karvan_types::{Date, Quantity, Timestamp};
 use schemars::JsonSchema;
-use serde_json::Value;
 
-use super::ClosingView;
+use super::around::{EvidenceView, NextView, TimerView};
+use super::officers::{AnswerView, FactsView, FindingView, HoldingView, ScoreView, ScoringView};
+use super::{ClosingView, HistoryLine, MessageLine, SuspensionView, TaskView};
 use crate::messages::{QueryReason, Question, VerificationOutcome, VerifiedItem};
 
 /// What a second officer says to a proposed grant.
@@ -87,9 +88,37 @@ pub(in crate::api) struct VerificationView {
     /// Whether that day passed without one.
     pub(in crate::api) expired: bool,
     /// The answers, oldest first; absent while there is none.
-    pub(in crate::api) answers: Option<Vec<Value>>,
+    pub(in crate::api) answers: Option<Vec<AnswerView>>,
     /// How it was closed.
     pub(in crate::api) closed: Option<ClosingView>,
+    /// Who asked: member and person, or member alone at the side that is asked.
+    pub(in crate::api) by: Option<String>,
+    /// Country and number of the certificate.
+    pub(in crate::api) certificate: String,
+    /// Items of the certificate.
+    pub(in crate::api) certificate_items: Option<Vec<u32>>,
+    /// What is to be answered.
+    pub(in crate::api) questions: Option<Vec<Question>>,
+    /// The exchange that brought the question.
+    pub(in crate::api) exchange: Option<String>,
+    /// The exchanges under which question or answer were sent just now.
+    pub(in crate::api) exchanges: Option<Vec<String>>,
+    /// Whether the certificate is here.
+    pub(in crate::api) known: Option<bool>,
+    /// What was sent about the certificate, for the evidence.
+    pub(in crate::api) evidence: Option<Vec<EvidenceView>>,
+    /// What is due next.
+    pub(in crate::api) next: Option<Vec<NextView>>,
+    /// What happened.
+    pub(in crate::api) history: Option<Vec<HistoryLine>>,
+    /// Messages about it.
+    pub(in crate::api) messages: Option<Vec<MessageLine>>,
+    /// Tasks about it.
+    pub(in crate::api) tasks: Option<Vec<TaskView>>,
+    /// What is waited for.
+    pub(in crate::api) timers: Option<Vec<TimerView>>,
+    /// How it suspends the certificate; null when it does not, or no longer.
+    pub(in crate::api) suspends: Option<SuspensionView>,
 }
 
 /// A case of the ledger: both sides' books disagree, or a certificate is suspended.
@@ -107,9 +136,9 @@ pub(in crate::api) struct CaseView {
     /// What is wrong and what to do.
     pub(in crate::api) text: String,
     /// What our ledger holds of the item.
-    pub(in crate::api) ours: Vec<Value>,
+    pub(in crate::api) ours: Vec<HoldingView>,
     /// What the partner's ledger holds of it, as far as it told.
-    pub(in crate::api) theirs: Vec<Value>,
+    pub(in crate::api) theirs: Vec<HoldingView>,
     /// Our balance.
     pub(in crate::api) our_balance: Option<Quantity>,
     /// The partner's balance.
@@ -179,13 +208,17 @@ pub(in crate::api) struct RiskView {
     /// Why it was made.
     pub(in crate::api) because: String,
     /// Points, and each rule that fired with its sentence, source and status.
-    pub(in crate::api) scoring: Value,
+    pub(in crate::api) scoring: ScoringView,
     /// What was known.
-    pub(in crate::api) facts: Value,
+    pub(in crate::api) facts: FactsView,
     /// Whether it was drawn at random.
     pub(in crate::api) drawn: bool,
     /// What checks found, oldest first; absent while there was none.
-    pub(in crate::api) findings: Option<Vec<Value>>,
+    pub(in crate::api) findings: Option<Vec<FindingView>>,
     /// Every score, oldest first.
-    pub(in crate::api) history: Vec<Value>,
+    pub(in crate::api) history: Vec<ScoreView>,
+    /// The day by whose rules it was made.
+    pub(in crate::api) day: Date,
+    /// The exchange that brought the export declaration.
+    pub(in crate::api) exchange: Option<String>,
 }
