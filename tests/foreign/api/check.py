@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tck"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import behaviour  # noqa: E402
 import mtls  # noqa: E402
+import webhooks  # noqa: E402
 from built import program  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -81,6 +82,8 @@ def main():
     known, sha256 = mtls.certificate(out, "registered")
     stranger, _ = mtls.certificate(out, "stranger")
     mtls.configure(folder / "pk/node.toml", sha256, CUSTOMS)
+    systems = webhooks.Systems(out)
+    systems.configure(folder / "pk/node.toml")
     node = Node(karvan, folder, out / "node.log")
     try:
         node.start()
@@ -92,6 +95,7 @@ def main():
             (folder / f"pk/tokens/{name}.token").read_text().strip() for name in (CUSTOMS, ISSUER)
         )
         mtls.judge(node.secure, folder / "pk/node.crt", known, stranger, token)
+        webhooks.judge(systems, karvan, folder / "pk")
         api = behaviour.Api(token)
 
         def restart():
