@@ -151,9 +151,9 @@ fn receive(
     let mut serial = 0_u8;
     let mut id = || {
         serial = serial.wrapping_add(1);
-        let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-        let kind = u8::from(code == "EXD");
-        ExchangeId::new(at, [a, b, c, d, e, f, g, h, kind, serial])
+        let own = [u8::from(code == "EXD"), serial];
+        let mut bytes = number.to_be_bytes().into_iter().chain(own);
+        ExchangeId::new(at, std::array::from_fn(|_| bytes.next().unwrap_or_default()))
     };
     let exchange = id();
     let sender: MemberId = sender.parse().map_err(|error| bad(&error))?;

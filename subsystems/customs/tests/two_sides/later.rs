@@ -236,3 +236,43 @@ async fn a_declaration_is_found_by_its_number() {
     let lost = exchange.play(&named, &without).await.expect("claimed");
     assert_eq!(lost["items"][0]["rules"], json!(["export-missing"]));
 }
+
+/// An item that one version no longer claims and a later one claims again goes on with its
+/// assessments.
+#[tokio::test]
+async fn an_item_that_comes_back_keeps_its_assessments() {
+    let Played { mut exchange, pk, consignment, .. } = played("clean-grant", 3).await;
+    let mut claim = consignment.steps[2].input["claim"].clone();
+    let quoted =
+        claim["GoodsShipment"]["GovernmentAgencyGoodsItem"][0]["AdditionalDocument"].clone();
+    for (version, documents) in [(2, json!([])), (3, quoted.clone()), (4, quoted)] {
+        claim["FunctionCode"] = Value::from("4");
+        claim["FunctionalReferenceID"] = format!("PK-IMP-X-{version}").into();
+        claim["VersionID"] = version.into();
+        claim["GoodsShipment"]["GovernmentAgencyGoodsItem"][0]["AdditionalDocument"] = documents;
+        exchange.act(&pk, "claim", json!({ "claim": claim })).await.expect("changed");
+    }
+    let show = json!({ "claim": "KAPE-HC-00001-02-10-2026" });
+    let shown = exchange.act(&pk, "show", show).await.expect("shown");
+    let assessments = shown["assessments"].as_array().expect("assessments").iter();
+    let numbers: Vec<_> = assessments.map(|assessment| assessment["number"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), Some(2), Some(3)]);
+    assert_eq!(shown["items"][0]["assessments"], 3);
+}
+
+/// A denied item counts in the history of its importer until it is reopened.
+#[tokio::test]
+async fn a_denial_counts_until_it_is_reopened() {
+    let Played { mut exchange, pk, .. } = played("clean-grant", 3).await;
+    let export = json!({ "export": "AZ-EX-2026-00001" });
+    let claim = "KAPE-HC-00001-02-10-2026";
+    let deny = json!({
+        "claim": claim, "decision": "deny", "reason": "papers-differ", "text": "other goods",
+    });
+    let reopen = json!({ "claim": claim, "text": "the goods were looked at again" });
+    for (operation, input, counted) in [("decide", deny, "1"), ("reopen", reopen, "0")] {
+        exchange.act(&pk, operation, input).await.expect(operation);
+        let scored = exchange.act(&pk, "risk-score", export.clone()).await.expect("scored");
+        assert_eq!(scored["facts"]["consignee.denied"]["number"], counted, "{operation}");
+    }
+}
