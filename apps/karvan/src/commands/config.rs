@@ -65,8 +65,10 @@ fn check(config: &File) -> Result<Vec<String>> {
     let now = SystemClock.now();
     let mut problems = Vec::new();
     let folder = config.node.data.join("trust");
-    // A node that never ran has no accepted lists yet; opening the store would make the folder.
-    let folder = if folder.exists() { folder } else { config.trust.folder.clone() };
+    // A node that never ran under lists has accepted none yet; opening the store would make the
+    // folder, and a start that failed has made it.
+    let has_run = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    let folder = if has_run { folder } else { config.trust.folder.clone() };
     let lists = TrustStore::open(&folder, Arc::new(OsDisk))?.snapshot();
     if let Err(error) = lists.node(&config.node.id, now) {
         problems.push(format!("{}: {error}", config.node.id));
