@@ -3,8 +3,9 @@
 //! An amendment (WCO type `COR`) makes a whole new version, however it was handed in: the
 //! declaration as it is afterwards is filed or sent under function 5. So the partner gets what the
 //! sharing level allows and no pointer has to be followed twice. That of a certificate travels as
-//! it is where the partner sees all of both, and becomes a new version otherwise. A cancellation (`INV`) of an import declaration withdraws the
-//! claim at this side; that of an export declaration is sent as it is.
+//! it is where the partner sees all of both, and becomes a new version otherwise. A cancellation
+//! (`INV`) of an import declaration withdraws the claim at this side; that of an export declaration
+//! is sent as it is.
 //!
 //! Invariants: nothing that was decided is changed; the same amendment handed in twice makes one
 //! version.
