@@ -1,4 +1,5 @@
-//! How long is waited for what, as dated data with source and status (`data/clocks.toml`).
+//! How long is waited for what, as dated data with source and status (`data/clocks.toml`). For the
+//! arrival of goods it is told by mode of transport with the mirror (`crate::mirror::params`).
 //!
 //! Invariant: every kind of timer that this table serves has a row from the day on which the
 //! agreement came into force; loading refuses a table without it.
@@ -26,7 +27,7 @@ pub fn wait(kind: TimerKind, at: Timestamp) -> Duration {
 const MINUTES_MAX: u64 = 10 * 366 * 24 * 60;
 
 /// The kinds of timers that take their wait from this table.
-pub const SERVED: [TimerKind; 10] = [
+pub const SERVED: [TimerKind; 9] = [
     TimerKind::Receipt,
     TimerKind::ReceiptLate,
     TimerKind::Validation,
@@ -35,7 +36,6 @@ pub const SERVED: [TimerKind; 10] = [
     TimerKind::ParkedAlarm,
     TimerKind::NumberAsked,
     TimerKind::NightlySequence,
-    TimerKind::Arrival,
     TimerKind::PartnerSilent,
 ];
 

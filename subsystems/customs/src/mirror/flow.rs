@@ -18,7 +18,7 @@ use crate::export::{Export, export_key, ucr_of};
 use crate::matching::local_date;
 use crate::messages::text::date;
 use crate::messages::{
-    CountryId, EXPORT_TYPE_CODE, GoodsItem, GoodsShipment, Party, TransportMeans,
+    CountryId, EXPORT_TYPE_CODE, ExportDeclaration, GoodsItem, GoodsShipment, Party, TransportMeans,
 };
 use crate::validate::numbers::normalise_ntn;
 
@@ -89,6 +89,10 @@ pub struct Line {
     /// Key of the export declaration that an import names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<String>,
+    /// Of an import: whether it was dispatched from a third country and nothing but its consignment
+    /// reference can tie it to the other side. It counts only when it does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub elsewhere: bool,
 }
 
 /// Where lines are kept.
@@ -199,7 +203,7 @@ pub fn write_export(tx: &mut dyn Tx, export: &Export) -> Result<(), Error> {
             item: item.sequence,
             day,
             hs6: hs6_of(item),
-            mode: mode_of(content.border_transport_means.as_ref(), shipment),
+            mode: mode(content),
             terms: terms_of(shipment),
             is_fob: item.statistical_value.is_some(),
             value,
@@ -207,6 +211,7 @@ pub fn write_export(tx: &mut dyn Tx, export: &Export) -> Result<(), Error> {
             ucr: ucr_of_item(item, ucr_of(content)),
             certificate: certificate_of(item, nation),
             names: None,
+            elsewhere: false,
         })?;
     }
     Ok(())
@@ -225,13 +230,19 @@ pub fn write_claim(
     let shipment = &content.shipment;
     let shared = shipment.ucr.as_ref().and_then(|ucr| ucr.id.as_deref());
     let elsewhere = |country: &CountryId| country.id != partner.as_str();
-    if shipment.export_country.as_ref().is_some_and(elsewhere) {
-        return Ok(());
-    }
+    let is_elsewhere = shipment.export_country.as_ref().is_some_and(elsewhere);
     for item in &shipment.items {
         let named = item.previous_documents.iter().chain(&shipment.previous_documents);
         let mut named = named.filter(|document| document.type_code == EXPORT_TYPE_CODE);
         let invoice = item.commodity.invoice_line.as_ref().map(|line| line.item_charge.clone());
+        let names = named.next().map(|document| export_key(partner, &document.id));
+        let certificate = certificate_of(item, partner);
+        let ucr = ucr_of_item(item, shared);
+        // Goods that came by way of a third country are the partner's when a paper says so.
+        let elsewhere = is_elsewhere && certificate.is_none() && names.is_none();
+        if elsewhere && ucr.is_none() {
+            continue;
+        }
         tx.save(&Line {
             flow,
             nation,
@@ -244,9 +255,10 @@ pub fn write_claim(
             is_fob: invoice.is_none() && item.statistical_value.is_some(),
             value: invoice.or_else(|| item.statistical_value.clone()),
             net_mass: net_mass(item),
-            ucr: ucr_of_item(item, shared),
-            certificate: certificate_of(item, partner),
-            names: named.next().map(|document| export_key(partner, &document.id)),
+            ucr,
+            certificate,
+            names,
+            elsewhere,
         })?;
     }
     Ok(())
@@ -266,6 +278,11 @@ fn hs6_of(item: &GoodsItem) -> String {
 
 fn terms_of(shipment: &GoodsShipment) -> Option<String> {
     shipment.trade_terms.as_ref().map(|terms| terms.condition_code.clone())
+}
+
+/// Returns the mode of transport of an export declaration.
+pub fn mode(content: &ExportDeclaration) -> Option<String> {
+    mode_of(content.border_transport_means.as_ref(), &content.shipment)
 }
 
 /// Returns the mode of transport at the border, or else on departure or arrival.

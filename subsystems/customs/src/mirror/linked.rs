@@ -66,6 +66,9 @@ pub fn read(view: &dyn Read, stream: Stream, months: &Months) -> Result<Linked, 
         let found = flow::counterparts(view, own, opposite, stream.other)?;
         linked.counterparts.insert(first.document.clone(), found);
     }
+    let Linked { lines, counterparts, .. } = &mut linked;
+    let is_tied = |document: &String| counterparts.get(document).is_some_and(|c| !c.is_empty());
+    lines.retain(|line| !line.elsewhere || is_tied(&line.document));
     Ok(linked)
 }
 

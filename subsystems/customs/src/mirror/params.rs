@@ -5,7 +5,9 @@
 //! Invariant: on every day from the first row on there is a general row of each kind; a table
 //! without one from the first day of the agreement on is refused.
 
-use karvan_types::{Date, Decimal, ErrorKind};
+use std::time::Duration;
+
+use karvan_types::{Date, Decimal, ErrorKind, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::flow::Line;
@@ -132,6 +134,21 @@ impl Params {
     /// Returns what freight and insurance add for a mode on a day.
     pub fn cif(&self, mode: Option<&str>, day: Date) -> Option<&Row<Cif>> {
         find(&self.cif, mode, day)
+    }
+
+    /// Returns how long goods that left at an instant may be on their way.
+    pub fn wait(&self, mode: Option<&str>, departed: Timestamp) -> Duration {
+        let day = departed.utc_date();
+        let row = self.arrival(mode, day).or_else(|| self.arrival.first());
+        Duration::from_hours(24 * u64::from(row.map_or(u16::MAX, |row| row.value.days)))
+    }
+
+    /// Returns how long goods may be on their way on a day: for each mode, and in general.
+    pub fn arrivals(&self, day: Date) -> Vec<&Row<Arrival>> {
+        let holds = |row: &&Row<Arrival>| {
+            self.arrival(row.mode.as_deref(), day).is_some_and(|found| std::ptr::eq(found, *row))
+        };
+        self.arrival.iter().filter(holds).collect()
     }
 
     /// Returns how long goods may be on their way.

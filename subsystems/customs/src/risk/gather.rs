@@ -346,7 +346,7 @@ fn median(
     let range =
         Range::of("by_code", vec![stream.into(), line.hs6.as_str().into()], MEDIAN_LINES_MAX);
     let others: Vec<Line> = view.select(&range.from(month_of(days_before(day, 365))).reversed())?;
-    let others = others.iter().filter(|other| other.document != line.document);
+    let others = others.iter().filter(|other| other.document != line.document && !other.elsewhere);
     let same = others.filter(|other| other.value.as_ref().is_some_and(|v| v.currency == currency));
     Ok(crate::mirror::median(same.filter_map(Line::unit_value).collect(), MEDIAN_LINES_MIN))
 }

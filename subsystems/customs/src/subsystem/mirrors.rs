@@ -131,7 +131,8 @@ pub(super) fn look(
             let column = Line::stream(Flow::Import, customs.config.nation());
             let range = Range::of("by_month", vec![column.into()], LINES_MAX).reversed();
             let range = range.from(before.from.as_str()).to(months.until.as_str());
-            let earlier: Vec<Line> = view.select(&range)?;
+            let mut earlier: Vec<Line> = view.select(&range)?;
+            earlier.retain(|line| !line.elsewhere);
             let found = candidates(&imports, &earlier, params, input.by.unwrap_or_default());
             found.iter().map(json_of).collect()
         }

@@ -133,6 +133,8 @@ pub(super) fn timers(
 ) -> Result<Value, Rejection> {
     /// Most timers shown.
     const SHOWN_MAX: usize = 500;
+    /// Minutes of a day.
+    const MINUTES_OF_DAY: u32 = 24 * 60;
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Input {
@@ -156,10 +158,27 @@ pub(super) fn timers(
         .collect();
     let contact: Option<Contact> = view.find(customs.config.partner.as_str())?;
     let day = now.utc_date();
-    let clocks: Vec<_> = crate::clocks::SERVED
+    let mut clocks: Vec<_> = crate::clocks::SERVED
         .into_iter()
         .filter_map(|kind| customs.clocks.row(kind, day).map(show::json_of))
         .collect();
+    clocks.extend(customs.mirror.arrivals(day).into_iter().map(|row| {
+        let days = row.value.days;
+        let by = row.mode.as_deref().map(|mode| format!(" by mode {mode}")).unwrap_or_default();
+        json!({
+            "clock": TimerKind::Arrival.name(),
+            "mode": row.mode,
+            "minutes": u32::from(days) * MINUTES_OF_DAY,
+            "about": format!(
+                "goods that departed{by} should have arrived ({days} days); later: a task, and \
+                 the mirror counts them as never arrived"
+            ),
+            "from": row.from,
+            "until": row.until,
+            "status": row.status,
+            "source": row.source,
+        })
+    }));
     Ok(json!({
         "count": rows.len(),
         "rows": rows,

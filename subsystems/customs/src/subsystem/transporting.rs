@@ -13,6 +13,7 @@ use crate::claim::{CLAIM_ITEMS, Claim, ClaimItem, ITEMS_MAX};
 use crate::export::{Export, export_key};
 use crate::journal::{TaskKind, note, open_task};
 use crate::messages::{TransportEvent, TransportReport};
+use crate::mirror::flow;
 use crate::states::{ExportEvent, ExportState};
 use crate::timers::{self, Timer, TimerKind};
 use crate::transport::{REPORTS_MAX, Report};
@@ -94,7 +95,8 @@ fn keep(
     let text = format!("goods {word} at {}{remark}", content.event_date_time);
     note(cx.tx, cx.now, &subject, incoming.by, text)?;
     if content.event == TransportEvent::Departed {
-        let wait = customs.clocks.wait(TimerKind::Arrival, content.event_date_time);
+        let mode = export.content().and_then(flow::mode);
+        let wait = customs.mirror.wait(mode.as_deref(), content.event_date_time);
         let due = content.event_date_time.plus(wait).max(expected.unwrap_or_default());
         let kind = TimerKind::Arrival;
         timers::set(cx.tx, &Timer::new(kind, &subject, &key, content.event_date_time, due))?;

@@ -62,6 +62,57 @@ async fn what_only_one_side_knows_is_listed_when_it_is_due() {
 }
 
 #[tokio::test]
+async fn goods_by_way_of_a_third_country_belong_to_the_declaration_of_their_papers() {
+    let mut scene = Scene::new();
+    let papers = "/GoodsShipment/GovernmentAgencyGoodsItem/0/AdditionalDocument";
+    let certificate = sample().steps[2].input["claim"].pointer(papers).expect("papers").clone();
+    for number in 1..=4 {
+        let quoted = [(papers, certificate.clone())];
+        scene.declare(number, if number == 2 { &quoted } else { &[] }).await;
+    }
+    // 1 by its reference, 2 by its certificate, 3 by the declaration that it names; 4 does not
+    // come, and 9 is dispatched from the third country and has nothing to do with the partner.
+    for number in [1, 2, 3, 9] {
+        let mut claim = claim(number, (number == 1).then_some(1), "22000");
+        claim["GoodsShipment"]["ExportCountry"]["ID"] = json!("AE");
+        let item = &mut claim["GoodsShipment"]["GovernmentAgencyGoodsItem"][0];
+        match number {
+            2 => item["AdditionalDocument"] = certificate.clone(),
+            3 => {
+                let named = json!([{ "TypeCode": "830", "ID": "AZ-EX-R-0003" }]);
+                claim["GoodsShipment"]["PreviousDocument"] = named;
+            }
+            _ => {}
+        }
+        scene.pk("claim", json!({ "claim": claim })).await.expect("filed");
+    }
+    scene.0.pk.bench.now = at("2026-10-20T05:00:00Z");
+    let shown = scene.pk("mirror-consignments", json!({})).await.expect("listed");
+    let rows = shown["rows"].as_array().expect("rows");
+    let rows: Vec<_> = rows.iter().map(|row| (&row["reason"], &row["document"])).collect();
+    let fourth = (&json!("never-arrived"), &json!("AZ:AZ-EX-R-0004"));
+    assert_eq!(rows, [fourth], "{shown:#}");
+    let totals = scene.pk("mirror-totals", json!({ "from": "2026-10" })).await.expect("totals");
+    assert_eq!(totals["rows"][0]["imported"]["declarations"], 3, "9 is no import of ours");
+}
+
+#[tokio::test]
+async fn what_was_claimed_against_a_third_country_of_export_has_arrived() {
+    for id in ["override-indirect-route", "provisional-then-confirmed", "verification-refuted"] {
+        let consignment = karvan_customs::samples::shipped().into_iter().find(|c| c.id == id);
+        let consignment = consignment.expect("a sample");
+        let mut exchange = crate::exchange::Exchange::new(consignment.today);
+        for step in consignment.steps.iter().take(3) {
+            exchange.play(&consignment, step).await.expect("played");
+        }
+        exchange.pk.bench.now = at("2026-12-20T05:00:00Z");
+        let pk = crate::exchange::customs_of("PK".parse().expect("PK"));
+        let shown = exchange.act(&pk, "mirror-consignments", json!({})).await.expect("listed");
+        assert_eq!(shown["count"], 0, "{id}: {shown:#}");
+    }
+}
+
+#[tokio::test]
 async fn the_parts_of_a_gap_add_up_to_it() {
     let mut scene = Scene::new();
     for number in 1..=4 {
