@@ -251,6 +251,33 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// All kinds.
+    pub const ALL: [Self; 23] = [
+        Self::AmendedAfterDecision,
+        Self::CancelledAfterDecision,
+        Self::Valuation,
+        Self::PartnerQuery,
+        Self::SameReferenceOtherContent,
+        Self::Overdrawn,
+        Self::RefusedByPartner,
+        Self::QuotaReopened,
+        Self::NationalResponse,
+        Self::AnswerMissing,
+        Self::NotDelivered,
+        Self::WaitsTooLong,
+        Self::IssuerNotKnown,
+        Self::PartnerSilent,
+        Self::NeverArrived,
+        Self::OverrideToConfirm,
+        Self::DutySettlement,
+        Self::SecurityEnds,
+        Self::VerificationSuggested,
+        Self::VerificationAsked,
+        Self::VerificationDue,
+        Self::VerificationEnded,
+        Self::RedLane,
+    ];
+
     /// Returns the stable name.
     pub const fn name(self) -> &'static str {
         match self {

@@ -31,6 +31,7 @@ mod interchanges;
 mod invoices;
 mod language;
 mod ledgers;
+mod listed;
 mod mirrors;
 mod notices;
 mod offers;

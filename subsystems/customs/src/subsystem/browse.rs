@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::refuse;
+use super::listed::{LIGHTS, What, one_of};
 use super::operate::read;
 use super::show::{certificate_summary, export_summary, item_summary, json_of};
 use super::{Customs, verifying};
@@ -22,7 +23,7 @@ use crate::certificate::{Certificate, CertificateNumber};
 use crate::claim::ClaimItem;
 use crate::decision::DecisionRecord;
 use crate::export::Export;
-use crate::journal::{Parked, Task};
+use crate::journal::{Parked, Task, TaskKind};
 use crate::ledger::Case;
 use crate::matching::local_date;
 use crate::sharing::Incident;
@@ -36,20 +37,6 @@ pub(crate) const PAGE_MAX: usize = 200;
 const LOOKED_AT_MAX: usize = 5_000;
 /// Longest cursor, in characters.
 pub(crate) const CURSOR_CHARS_MAX: usize = 400;
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum What {
-    Claims,
-    Certificates,
-    Exports,
-    Tasks,
-    Parked,
-    Overrides,
-    Verifications,
-    Cases,
-    Incidents,
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +59,9 @@ pub(super) fn browse(
     input: Value,
 ) -> Result<Value, Rejection> {
     let input: Browsing = read("browse", input)?;
+    input.what.check(input.state.as_deref())?;
+    one_of("light", input.light.as_deref(), &LIGHTS)?;
+    one_of("kind", input.kind.as_deref(), &TaskKind::ALL.map(TaskKind::name))?;
     let cursor = input.cursor.as_deref().map(decode).transpose()?;
     let page = Page { view, limit: input.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX), cursor };
     let day = local_date(now, customs.config.nation());

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::answer::refuse;
 use super::apply::{certificate_subject, export_subject};
 use super::assess::{self, claim_subject};
+use super::listed::What;
 use super::operate::read;
 use super::{Customs, acts, assigned, audit, invoices, parking, responses, risks};
 use crate::certificate::{Certificate, CertificateNumber, Debit, LedgerItem, Version};
@@ -411,17 +412,6 @@ fn show_consignment(
     }))
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum What {
-    Claims,
-    Certificates,
-    Exports,
-    Tasks,
-    Parked,
-    Overrides,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listing {
@@ -449,6 +439,7 @@ pub(super) fn list(
     let day = local_date(now, customs.config.nation());
     let by = |index, value: &str| Range::of(index, vec![value.into()], limit);
     let state = input.state.as_deref();
+    input.what.check(state)?;
     if let Some(month) = &input.month {
         if matches!(input.what, What::Overrides) {
             return audit::overrides_of(view, now, month, limit);
@@ -481,6 +472,11 @@ pub(super) fn list(
         What::Overrides => {
             let range = Range::of("by_overridden", vec![1_i64.into()], limit);
             view.select::<DecisionRecord>(&range)?.iter().map(json_of).collect()
+        }
+        What::Verifications | What::Cases | What::Incidents => {
+            let text = "verifications, cases and incidents have lists of their own: the operations \
+                        `verifications`, `ledger` and `sharing`";
+            return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
     Ok(json!({ "count": all.len(), "limit": limit, "rows": all }))

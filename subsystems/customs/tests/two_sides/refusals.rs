@@ -266,3 +266,27 @@ async fn rules_of_the_document_are_told_with_pointers() {
     let pointers: Vec<_> = refusal.pointers.iter().map(|p| p.pointer.as_str()).collect();
     assert_eq!(pointers, ["/Destination/CountryCode", "/TypeCode"]);
 }
+
+#[tokio::test]
+async fn a_list_by_a_word_that_does_not_exist_is_refused_with_those_that_do() {
+    let consignment = shipped().into_iter().find(|c| c.id == "clean-grant").expect("a sample");
+    let mut exchange = Exchange::new(consignment.today);
+    let pk = customs_of(consignment.to);
+    for (operation, input, part) in [
+        ("list", json!({ "what": "parked", "state": "nonsense" }), "leave `state` out"),
+        ("list", json!({ "what": "claims", "state": "nonsense" }), "granted-in-part"),
+        ("list", json!({ "what": "certificates", "state": "used" }), "used-up"),
+        ("list", json!({ "what": "exports", "state": "gone" }), "departed"),
+        ("list", json!({ "what": "tasks", "state": "done" }), "open, closed"),
+        ("list", json!({ "what": "cases" }), "`ledger`"),
+        ("browse", json!({ "what": "claims", "light": "orange" }), "green, amber, red"),
+        ("browse", json!({ "what": "tasks", "kind": "nonsense" }), "verification-due"),
+        ("browse", json!({ "what": "verifications", "state": "asked" }), "received"),
+        ("verifications", json!({ "state": "asked" }), "received"),
+        ("ledger", json!({ "cases": "done" }), "closed"),
+    ] {
+        let refusal = exchange.act(&pk, operation, input.clone()).await.expect_err("refused");
+        assert_eq!(refusal.code, "customs.bad-input", "{input}");
+        assert!(refusal.text.contains(part), "{input}: {}", refusal.text);
+    }
+}
