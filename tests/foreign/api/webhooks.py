@@ -118,7 +118,7 @@ class Receiver:
 
 
 class Systems:
-    """The systems that are told: one that stumbles, one that refuses, one that fails, a stranger."""
+    """The systems that are told: one stumbles, one refuses, one fails, one is a stranger."""
 
     def __init__(self, folder):
         ours, served = authority(folder, "agency")
@@ -177,7 +177,8 @@ def judge(systems, karvan, folder):
     tries = stumbles.of(first)
     if [status for *_, status in tries] != [503, 503, 503, 200]:
         raise SystemExit(f"a notice that was taken at the fourth try: {tries}")
-    ids = {dict((k.lower(), v) for k, v in headers.items())["webhook-id"] for _, headers, *_ in tries}
+    fields = [{name.lower(): value for name, value in headers.items()} for _, headers, *_ in tries]
+    ids = {each["webhook-id"] for each in fields}
     bodies = {body for _, _, body, _ in tries}
     if len(ids) != 1 or len(bodies) != 1:
         raise SystemExit("a notice changed from try to try")

@@ -86,8 +86,8 @@ const STATE: Parameter = query(
     "available",
 );
 /// Of a list.
-const LISTED: &str = "Pages follow each other by `next`; a page may be shorter than asked, and only \
-    one without `next` is the last.";
+const LISTED: &str = "Pages follow each other by `next`; a page may be shorter than asked, and \
+    only one without `next` is the last.";
 
 const fn message(schema: &'static str, member: &'static str, example: &'static str) -> Body {
     Body { schema, place: Place::Member(member), example }
