@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::answer::{self, refuse};
 use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
-use super::operate::{must_act_for, read, signed_by};
+use super::operate::{must_act_for, officer_id, read, signed_by};
 use super::quotas::{self, Drawn};
 use super::{Customs, assigned, audit, booking, securing, show, suspending, transporting};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
@@ -33,8 +33,6 @@ use crate::{relief, validate};
 const TEXT_CHARS_MIN: usize = 10;
 /// Longest text, in characters (WCO Data Model 225, an..512).
 const TEXT_CHARS_MAX: usize = 512;
-/// Longest officer id in a message, in characters (an..17).
-const OFFICER_CHARS_MAX: usize = 17;
 
 /// Rules whose breach no officer can override: there is nothing that could be granted.
 const NOT_GRANTABLE: [Rule; 7] = [
@@ -516,13 +514,6 @@ fn inform(
             Ok(sent.exchange)
         })
         .collect()
-}
-
-/// Returns the officer's name in the form that a message takes.
-fn officer_id(user: &str) -> String {
-    let plain = user.chars().filter(char::is_ascii_graphic);
-    let id: String = plain.take(OFFICER_CHARS_MAX).collect();
-    if id.is_empty() { "unnamed".to_owned() } else { id }
 }
 
 fn finish(

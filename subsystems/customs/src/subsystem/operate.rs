@@ -34,6 +34,16 @@ pub(super) fn signed_by(caller: &Caller) -> String {
     format!("{} ({})", caller.member, caller.user)
 }
 
+/// Longest officer id in a message, in characters (an..17).
+const OFFICER_CHARS_MAX: usize = 17;
+
+/// Returns the officer's name in the form that a message takes.
+pub(super) fn officer_id(user: &str) -> String {
+    let plain = user.chars().filter(char::is_ascii_graphic);
+    let id: String = plain.take(OFFICER_CHARS_MAX).collect();
+    if id.is_empty() { "unnamed".to_owned() } else { id }
+}
+
 /// Refuses a caller who does not act for `member`.
 pub(super) fn must_act_for(caller: &Caller, member: &MemberId) -> Result<(), Rejection> {
     if caller.member == *member {
