@@ -1,12 +1,15 @@
 //! Counting an allowance without a lock.
 //!
-//! The generic cell rate algorithm: one number, the instant at which the allowance would be full
-//! again, moved by compare-and-swap. A client may use its whole allowance at once and gets it back
-//! evenly over the period, so that at no time more than twice the allowance passes within one
-//! period. The count lives in memory and starts anew with the process.
+//! The period slides: the calls of the last period are counted in [`PARTS`] parts of it, and those
+//! of a part come back together once the youngest of them is a whole period old. So an allowance
+//! may be used at once, in no period does more than it pass, and it comes back at most a part of a
+//! period late. The count lives in memory and starts anew with the process.
+//!
+//! Invariant: a call is counted in the total before it is counted in its part, and only what is in
+//! a part comes back, so the total is never too low.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use karvan_types::Timestamp;
@@ -82,18 +85,28 @@ pub struct Exhausted {
     pub reset: Duration,
 }
 
+/// Parts in which a period is counted.
+const PARTS: u64 = 60;
+/// The parts of the last period, and the one that is only partly in it.
+const KEPT: usize = PARTS as usize + 1;
+
 /// The count of one quota.
 #[derive(Debug)]
 pub struct Meter {
     quota: Quota,
-    /// Microseconds of the era at which the allowance is full again.
-    full_at: AtomicU64,
+    /// Calls in all parts that are kept.
+    total: AtomicU32,
+    /// The newest part in which something was asked, counted from the beginning of the era.
+    newest: AtomicU64,
+    /// Calls by part; a part's place is the rest of its number.
+    parts: [AtomicU32; KEPT],
 }
 
 impl Meter {
     /// Makes a full allowance.
     pub fn new(quota: Quota) -> Self {
-        Self { quota, full_at: AtomicU64::new(0) }
+        let parts = std::array::from_fn(|_| AtomicU32::new(0));
+        Self { quota, total: AtomicU32::new(0), newest: AtomicU64::new(0), parts }
     }
 
     /// Returns what it counts.
@@ -104,34 +117,55 @@ impl Meter {
     /// Uses one call, or says when the next one is free.
     pub fn take(&self, now: Timestamp) -> Result<Left, Exhausted> {
         let now = micros(now);
-        let period = u64::try_from(self.quota.per.duration().as_micros()).unwrap_or(u64::MAX);
-        let step = (period / u64::from(self.quota.calls.max(1))).max(1);
-        let mut seen = self.full_at.load(Ordering::Relaxed);
-        loop {
-            let next = seen.max(now) + step;
-            if next - now > period {
-                return Err(Exhausted {
-                    retry_after: Duration::from_micros(next - now - period),
-                    reset: Duration::from_micros(seen - now),
-                });
-            }
-            let swapped = self.full_at.compare_exchange_weak(
-                seen,
-                next,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            match swapped {
-                Ok(_) => {
-                    let free = (period - (next - now)) / step;
-                    return Ok(Left {
-                        remaining: u32::try_from(free).unwrap_or(u32::MAX),
-                        reset: Duration::from_micros(next - now),
-                    });
-                }
-                Err(newer) => seen = newer,
+        let newest = self.advance(now / self.part_micros());
+        let calls = self.quota.calls;
+        let taken = self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |total| {
+            total.checked_add(1).filter(|total| *total <= calls)
+        });
+        let Ok(before) = taken else { return Err(self.exhausted(newest, now)) };
+        if let Some(part) = self.part(newest) {
+            part.fetch_add(1, Ordering::Relaxed);
+        }
+        let remaining = calls.saturating_sub(before).saturating_sub(1);
+        Ok(Left { remaining, reset: self.free_in(newest, now) })
+    }
+
+    /// Takes back the calls of parts that are over; returns the newest part. A clock that was set
+    /// back stays in the part in which it was.
+    fn advance(&self, to: u64) -> u64 {
+        let newest = self.newest.fetch_max(to, Ordering::Relaxed);
+        let over = newest.saturating_add(1).max(to.saturating_sub(PARTS));
+        for part in over..=to {
+            if let Some(part) = self.part(part) {
+                self.total.fetch_sub(part.swap(0, Ordering::Relaxed), Ordering::Relaxed);
             }
         }
+        newest.max(to)
+    }
+
+    fn part(&self, number: u64) -> Option<&AtomicU32> {
+        self.parts.get(usize::try_from(number % (PARTS + 1)).ok()?)
+    }
+
+    fn part_micros(&self) -> u64 {
+        let period = self.quota.per.duration() / 60;
+        u64::try_from(period.as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Returns how long the calls of a part count still.
+    fn free_in(&self, part: u64, now: u64) -> Duration {
+        let free = part.saturating_add(PARTS + 1).saturating_mul(self.part_micros());
+        Duration::from_micros(free.saturating_sub(now))
+    }
+
+    fn exhausted(&self, newest: u64, now: u64) -> Exhausted {
+        let is_used =
+            |part: &u64| self.part(*part).is_some_and(|calls| calls.load(Ordering::Relaxed) > 0);
+        let mut used = (newest.saturating_sub(PARTS)..=newest).filter(is_used);
+        // Other threads may be about to count theirs; then all is of now.
+        let oldest = used.next().unwrap_or(newest);
+        let youngest = used.last().unwrap_or(oldest);
+        Exhausted { retry_after: self.free_in(oldest, now), reset: self.free_in(youngest, now) }
     }
 }
 
@@ -148,16 +182,35 @@ mod tests {
     }
 
     #[test]
-    fn an_allowance_is_used_up_and_comes_back_evenly() {
-        let meter = Meter::new(Quota { calls: 3, per: Period::Second });
-        for remaining in [2, 1, 0] {
-            assert_eq!(meter.take(at(0)).expect("within the allowance").remaining, remaining);
+    fn an_allowance_is_used_up_and_comes_back_a_period_later() {
+        let meter = Meter::new(Quota { calls: 3, per: Period::Minute });
+        for (second, remaining) in [(0, 2), (10, 1), (20, 0)] {
+            let left = meter.take(at(second * 1_000)).expect("within the allowance");
+            assert_eq!(left.remaining, remaining);
         }
-        let used_up = meter.take(at(0)).expect_err("three calls are the allowance");
-        assert_eq!(used_up.retry_after.as_millis(), 333);
-        assert!(meter.take(at(333)).is_err(), "a third of a second is 333.33 ms");
-        assert_eq!(meter.take(at(334)).expect("one is free again").remaining, 0);
-        assert_eq!(meter.take(at(5_000)).expect("all are free again").remaining, 2);
+        let used_up = meter.take(at(30_000)).expect_err("three calls are the allowance");
+        assert_eq!((used_up.retry_after.as_secs(), used_up.reset.as_secs()), (31, 51));
+        assert!(meter.take(at(60_000)).is_err(), "within a minute of the first");
+        assert_eq!(meter.take(at(61_000)).expect("the first is back").remaining, 0);
+        assert!(meter.take(at(62_000)).is_err());
+        assert_eq!(meter.take(at(500_000)).expect("all are back").remaining, 2);
+    }
+
+    /// In no period does more pass than the allowance, whenever it is asked for.
+    #[test]
+    fn no_period_holds_more_than_the_allowance() {
+        for (calls, step) in [(4, 700), (4, 8_300), (7, 1_000), (1, 250), (60, 900)] {
+            let meter = Meter::new(Quota { calls, per: Period::Minute });
+            let taken: Vec<i64> =
+                (0..600).map(|n| n * step).filter(|ms| meter.take(at(*ms)).is_ok()).collect();
+            let most = taken
+                .iter()
+                .map(|end| taken.iter().filter(|it| (0..60_000).contains(&(end - **it))).count());
+            let most = most.max().expect("some pass");
+            let asked = usize::try_from(60_000 / step).expect("few");
+            let expected = usize::try_from(calls).expect("few").min(asked + 1);
+            assert_eq!(most, expected, "{calls} asked for each {step} ms");
+        }
     }
 
     #[test]
