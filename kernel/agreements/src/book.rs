@@ -166,14 +166,14 @@ impl AgreementBook {
             let whole = self
                 .between(client, provider, now)
                 .any(|allowed| allowed.grant.service(service).is_some());
-            missing(&if whole {
-                format!(
+            if whole {
+                let text = format!(
                     "the agreement lets {client} call `{service}` of {provider}, but not this \
-                     method and path"
-                )
-            } else {
-                format!("no agreement in force lets {client} call `{service}` of {provider}")
-            })
+                     method and path; {CONCLUDE}"
+                );
+                return Rejection::new(ErrorKind::Forbidden, "agreement-does-not-cover", text);
+            }
+            missing(&format!("no agreement in force lets {client} call `{service}` of {provider}"))
         })
     }
 
@@ -250,8 +250,11 @@ impl AgreementBook {
     }
 }
 
+/// What to do when an agreement is missing, or allows too little.
+const CONCLUDE: &str = "conclude one or extend an existing one";
+
 fn missing(text: &str) -> Rejection {
-    let text = format!("{text}; conclude one or extend an existing one");
+    let text = format!("{text}; {CONCLUDE}");
     Rejection::new(ErrorKind::Forbidden, "agreement-missing", text)
 }
 

@@ -85,10 +85,10 @@ pub struct Exhausted {
     pub reset: Duration,
 }
 
-/// Parts in which a period is counted.
-const PARTS: u64 = 60;
 /// The parts of the last period, and the one that is only partly in it.
-const KEPT: usize = PARTS as usize + 1;
+const KEPT: usize = 61;
+/// Parts in which a period is counted.
+const PARTS: u64 = KEPT as u64 - 1;
 
 /// The count of one quota.
 #[derive(Debug)]
@@ -148,8 +148,8 @@ impl Meter {
     }
 
     fn part_micros(&self) -> u64 {
-        let period = self.quota.per.duration() / 60;
-        u64::try_from(period.as_micros()).unwrap_or(u64::MAX).max(1)
+        let period = self.quota.per.duration();
+        (u64::try_from(period.as_micros()).unwrap_or(u64::MAX) / PARTS).max(1)
     }
 
     /// Returns how long the calls of a part count still.

@@ -74,8 +74,11 @@ impl Inner {
         let judged = match self.judge(line, &head, &mut client, (made, began_at)) {
             Ok(judged) => judged,
             Err(refusal) => {
+                let message = wire::text(&head.headers, "x-road-id");
                 tracing::info!(
                     exchange.id = %made,
+                    message.id = message,
+                    client = client.as_ref().map(tracing::field::display),
                     refusal.code = refusal.rejection.code,
                     "request refused: {}", refusal.rejection.text
                 );
@@ -84,6 +87,7 @@ impl Inner {
                 // Who asked is not proven, so nobody is named.
                 self.metrics.observe(&Record {
                     method: head.method.as_str(),
+                    message_id: message,
                     status: answer.status().as_u16(),
                     fault: Some((&fault, &refusal.rejection.text)),
                     ..story.record(metrics::Side::Client, Some(made), self.node.now())
@@ -108,6 +112,7 @@ impl Inner {
             service: story.known.then_some((&relation.provider, &*asked.target.service.service)),
             peer: Some(peer),
             method: asked.method.as_str(),
+            path: story.path.as_deref(),
             message_id: Some(&asked.message),
             request_id: Some(&id),
             user_id: asked.user_id,
@@ -203,6 +208,7 @@ impl Inner {
         let path = AccessPath::parse(asked.target.path).map_err(|error| error.by(SIDE));
         let term = path.and_then(|path| {
             let term = relation.term_to_send(asked.method, &path, asked.began_at);
+            story.path = term.as_ref().ok().and_then(|term| term.pattern(asked.method, &path));
             // In the name of the provider's node, which would say the same.
             term.map_err(|rejection| rejection.by(Prefix::ServerProxy))
         });

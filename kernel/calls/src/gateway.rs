@@ -402,6 +402,8 @@ pub(crate) struct Story {
     received: Option<Instant>,
     /// Whether client and service are known to exist.
     pub(crate) known: bool,
+    /// The pattern of the endpoint, when a line is written.
+    pub(crate) path: Option<Arc<str>>,
     /// Bytes of the request's body.
     pub(crate) request_size: u64,
     /// Bytes of the answer's body.
@@ -413,8 +415,8 @@ impl Story {
     pub(crate) fn new(began_at: Timestamp) -> Self {
         let (sent, received) = (None, None);
         let (request_size, response_size) = (0, 0);
-        let began = Instant::now();
-        Self { began_at, began, sent, received, known: false, request_size, response_size }
+        let (began, path) = (Instant::now(), None);
+        Self { began_at, began, sent, received, known: false, path, request_size, response_size }
     }
 
     /// Says that the request goes on.

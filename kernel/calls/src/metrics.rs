@@ -39,6 +39,8 @@ use crate::overload::Gate;
 
 mod line;
 
+pub(crate) use line::is_wanted as writes_lines;
+
 /// Most combinations of side, client and service that have series of their own.
 pub const SERIES_MAX: usize = 2_000;
 /// The media type of [`Metrics::render`].
@@ -86,7 +88,7 @@ pub struct Record<'a> {
     pub peer: Option<&'a NodeId>,
     /// The method.
     pub method: &'a str,
-    /// The pattern of the endpoint, or the path where paths hold no personal data.
+    /// The pattern of the endpoint by which the call is allowed; paths may hold personal data.
     pub path: Option<&'a str>,
     /// `X-Road-Id`.
     pub message_id: Option<&'a str>,

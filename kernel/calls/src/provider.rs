@@ -47,6 +47,8 @@ struct Job {
     relation: Arc<Relation>,
     asked: Called,
     limit: Option<Box<Limit>>,
+    /// The pattern that covers the path, for the log line.
+    path: Option<Arc<str>>,
 }
 
 /// What a service code names.
@@ -115,6 +117,7 @@ impl Inner {
             service: story.known.then_some((&opened.provider, opened.code.as_str())),
             peer: Some(&from),
             method: opened.method.as_str(),
+            path: story.path.as_deref(),
             message_id: Some(&opened.message),
             request_id: Some(&link.exchange),
             user_id: wire::text(&head.headers, header::USER_ID),
@@ -146,6 +149,7 @@ impl Inner {
             }
         };
         story.known = true;
+        story.path.clone_from(&job.path);
         let entered = match self.begin() {
             Ok(counted) => self
                 .provider_gate
@@ -227,7 +231,7 @@ impl Inner {
         }
         let asked = self.called(opened)?;
         if let Called::Question(_) = asked {
-            return Ok(Job { relation, asked, limit: None });
+            return Ok(Job { relation, asked, limit: None, path: None });
         }
         let path = AccessPath::parse(target.path).map_err(|error| error.by(SIDE))?;
         let named = &opened.verified.agreement;
@@ -241,7 +245,8 @@ impl Inner {
             return Err(rejection.by(SIDE));
         }
         let limit = term.meter.as_ref().map(|meter| count(meter, now)).transpose()?;
-        Ok(Job { relation, asked, limit })
+        let path = term.pattern(opened.method, &path);
+        Ok(Job { relation, asked, limit, path })
     }
 
     /// Returns what the service code of a call names.

@@ -1,9 +1,10 @@
 //! Calls as signed HTTP messages between nodes, and back.
 //!
 //! A call travels as the agency made it: its method, raw path and query, and every header that the
-//! protocol passes on, in their order. Beside them stand the fields of profile `karvan-sig/1`. A
-//! field of the agency's own that has the name of one of those travels with the prefix
-//! `karvan-agency-`, and gets its name back at the other end.
+//! protocol passes on, in their order but for fields of one name, which the HTTP library puts
+//! together where the first of them stood (RFC 9110, section 5.3, allows it). Beside them stand the
+//! fields of profile `karvan-sig/1`. A field of the agency's own that has the name of one of those
+//! travels with the prefix `karvan-agency-`, and gets its name back at the other end.
 //!
 //! `Karvan-Call` is a dictionary (RFC 9651): `size`, the length of the body; `head`, the SHA-256 of
 //! the head as X-Road serialises it, so that the signature covers every header; `salt`, of the log

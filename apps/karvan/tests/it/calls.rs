@@ -69,6 +69,13 @@ fn plain_call(world: &World, dir: &str, path: &str) -> String {
     answer
 }
 
+/// Makes an agreement about a service that nobody offers; returns what is told.
+fn allow_too_early(world: &World) -> Value {
+    let allow = ["services", "allow", "AZ/GOV/SCC/customs/certifcates", "--client", PK];
+    let terms = ["--purpose", "p", "--legal-basis", "l", "--until", "2099-01-01", "--dir", "az"];
+    world.json(&[&allow[..], &terms, &["--out", "early.json"]].concat())
+}
+
 /// Offers the service and concludes the agreement, as the two operators do.
 fn agree(world: &World) {
     let url = format!("http://{}/api", provider());
@@ -84,6 +91,9 @@ fn agree(world: &World) {
     let rest = ["--quota", "600/minute", "--out", "half.json"];
     let made = world.karvan(&[&allow[..], &terms, &endpoints, &rest].concat());
     made.check(0, "Not in force yet: PK has to sign");
+    assert!(!made.out.contains("warning"), "{}", made.out);
+    let early = allow_too_early(world);
+    assert!(early["warning"].as_str().is_some_and(|it| it.contains("certifcates yet")), "{early}");
     let hand_in = ["services", "allow", "--document"];
     let whole = [&hand_in[..], &["half.json", "--out", "whole-calls.json", "--dir", "pk"]].concat();
     world.karvan(&whole).check(0, "in force at this node, signed by all");
@@ -265,6 +275,7 @@ fn check_wrong_uses(world: &World) {
         (vec!["services", "show", &to("x"), "--dir", "az"], 6, "has no service"),
         ([&allow[..], &terms, &["--quota", "many"]].concat(), 3, "600/minute"),
         ([&allow[..], &terms, &["--endpoint", "/7"]].concat(), 3, "GET /lines/*"),
+        ([&allow[..], &terms, &["--endpoint", "FETCH /7"]].concat(), 3, "DELETE, GET, HEAD"),
         (disable.to_vec(), 0, "disabled"),
         ([&["call", &seven], &own[..]].concat(), 11, "back at noon"),
         (vec!["services", "enable", SERVICE, "--dir", "az"], 0, "enabled"),

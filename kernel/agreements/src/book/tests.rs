@@ -47,11 +47,13 @@ fn each_question_has_its_answer() {
     let call = |service: &str, now, covered| {
         book.find_service(&client, &provider, service, now, |_| covered)
             .map(drop)
-            .map_err(|refusal| refusal.text)
+            .map_err(|refusal| format!("{}: {}", refusal.code, refusal.text))
     };
     assert_eq!(call("tariff", at(1), true), Ok(()));
-    assert!(call("tariff", at(1), false).expect_err("no right").contains("method and path"));
-    assert!(call("rates", at(1), true).expect_err("no grant").contains("no agreement in force"));
+    let no_right = call("tariff", at(1), false).expect_err("no right");
+    assert!(no_right.starts_with("agreement-does-not-cover: ") && no_right.contains("and path"));
+    let no_grant = call("rates", at(1), true).expect_err("no grant");
+    assert!(no_grant.starts_with("agreement-missing: no agreement in force"), "{no_grant}");
     assert!(call("tariff", at(100), true).is_err(), "it has ended");
     assert!(book.find_document(&client, &provider, "EXD", at(1)).is_ok());
     assert!(book.find_document(&provider, &client, "EXD", at(1)).is_err(), "the other direction");

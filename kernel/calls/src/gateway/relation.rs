@@ -19,6 +19,7 @@ use karvan_xroad::access::{AccessPath, EndpointRight, Rights};
 use karvan_xroad::{Method, metadata};
 
 use crate::evidence::Side;
+use crate::metrics;
 
 /// How long what was found is read before it is looked up again.
 const LIFE: Duration = Duration::from_secs(1);
@@ -75,6 +76,8 @@ pub(crate) struct Term {
     until: Timestamp,
     /// What of the service; all of it when nothing.
     rights: Option<Rights>,
+    /// The path patterns of the rights, in their order.
+    patterns: Vec<Arc<str>>,
 }
 
 /// The relations that calls had lately.
@@ -246,6 +249,7 @@ impl Term {
             meter: None,
             until: Timestamp::from_millis(i64::MAX),
             rights: None,
+            patterns: Vec::new(),
         }
     }
 
@@ -258,7 +262,15 @@ impl Term {
         };
         let rights: Vec<_> = endpoints.iter().map(right).collect();
         let rights = if rights.is_empty() { None } else { Some(Rights::compile(&rights)?) };
-        Ok(Self::of(allowed, rights))
+        let patterns = endpoints.iter().map(|endpoint| endpoint.path.as_str().into()).collect();
+        Ok(Self { patterns, ..Self::of(allowed, rights) })
+    }
+
+    /// Returns the path pattern that covers a call, for its log line; nothing unless lines are
+    /// written, or when the whole service is allowed.
+    pub(crate) fn pattern(&self, method: Method, path: &AccessPath<'_>) -> Option<Arc<str>> {
+        let rights = self.rights.as_ref().filter(|_| metrics::writes_lines())?;
+        self.patterns.get(rights.covering(method, path)?).cloned()
     }
 
     fn of(allowed: Allowed<'_>, rights: Option<Rights>) -> Self {
@@ -271,6 +283,7 @@ impl Term {
             meter: allowed.meter.cloned(),
             until: entry.withdrawn.map_or(end, |at| at.min(end)),
             rights,
+            patterns: Vec::new(),
         }
     }
 }

@@ -4,6 +4,9 @@ use karvan_types::{MemberId, Timestamp};
 
 use super::{Record, Side};
 
+/// The version of the message protocol for REST (PR-REST, section 4.1: the `1` of `/r1/`).
+const MESSAGE_PROTOCOL_VERSION: &str = "1";
+
 /// The parts of a member's identifier, as X-Road's records have them.
 #[derive(Clone, Copy, Default)]
 struct Parts<'a> {
@@ -25,9 +28,14 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Returns whether anybody listens.
+pub(crate) fn is_wanted() -> bool {
+    tracing::enabled!(target: "karvan::call", tracing::Level::INFO)
+}
+
 /// Writes the line of a call, if anybody listens.
 pub(super) fn write(record: &Record<'_>) {
-    if !tracing::enabled!(target: "karvan::call", tracing::Level::INFO) {
+    if !is_wanted() {
         return;
     }
     let client = Parts::of(record.client);
@@ -40,6 +48,7 @@ pub(super) fn write(record: &Record<'_>) {
     };
     tracing::info!(
         target: "karvan::call",
+        monitoringDataTs = record.response_out.as_seconds(),
         exchange = record.exchange.map(tracing::field::display),
         peer = record.peer.map(tracing::field::display),
         securityServerType = match record.side {
@@ -64,6 +73,7 @@ pub(super) fn write(record: &Record<'_>) {
         statusCode = record.status,
         representedPartyClass = party_class,
         representedPartyCode = party_code,
+        messageProtocolVersion = MESSAGE_PROTOCOL_VERSION,
         messageId = record.message_id,
         messageUserId = record.user_id,
         messageIssue = record.issue,

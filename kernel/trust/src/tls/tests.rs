@@ -205,6 +205,8 @@ fn listed_nodes_connect_and_know_each_other() {
             let (a, b) = connect(&client, &server, host).expect("connected");
             assert_eq!(b.handshake_kind(), Some(kind));
             assert_eq!(b.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+            let group = b.negotiated_key_exchange_group().expect("a group").name();
+            assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
             let at_server = baku.peer(b.peer_certificates()).expect("known");
             assert_eq!(at_server, node("PK/node/karachi-1"));
             let at_client = karachi.peer(a.peer_certificates()).expect("known");

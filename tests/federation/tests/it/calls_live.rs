@@ -12,6 +12,9 @@ use karvan_calls::registry::{ClientAccess, Service, ServiceKind};
 use karvan_federation::{AZ, Answer, PK, Seen, Station, System, World, service};
 use karvan_trust::lists::Subsystem;
 use karvan_types::{ExchangeId, MemberId};
+use karvan_xroad::Method;
+use karvan_xroad::head::{BodyHash, request_hash, write_request};
+use karvan_xroad::header::{RequestAdditions, passes_in_request};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
@@ -207,6 +210,39 @@ fn compare_reached(wanted: &Reached, seen: &[Seen]) -> Result<(), String> {
     compare_headers(&wanted.headers, &wanted.absent, &last.headers)
 }
 
+/// Makes the request hash anew (X-Road 7 code; PR-REST 4.4) from what was asked and the ids in the
+/// answer.
+fn compare_hash(asked: &Request, fields: &[(&str, &str)], answer: &Answer) -> Result<(), String> {
+    let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(found) = text("x-road-request-hash") else { return Ok(()) };
+    let method = Method::parse(&asked.method).map_err(|error| error.to_string())?;
+    // Fields of one name stand together, where the first of them was.
+    let mut grouped = HeaderMap::new();
+    for (name, value) in fields {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| error.to_string())?;
+        grouped.append(name, value);
+    }
+    let given = grouped.contains_key("x-road-id");
+    let additions = RequestAdditions {
+        request_id: text("x-road-request-id").unwrap_or_default(),
+        message_id: text("x-road-id").filter(|_| !given),
+    };
+    let kept = grouped.iter().filter(|(name, _)| {
+        passes_in_request(name.as_str()) && !name.as_str().starts_with("karvan-")
+    });
+    let kept = kept.map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let mut head = Vec::new();
+    write_request(&mut head, method, &asked.target, kept, additions);
+    let mut body = BodyHash::default();
+    body.update(asked.body.as_bytes());
+    let expected = request_hash(&head, body.finish());
+    if expected == found {
+        return Ok(());
+    }
+    Err(format!("the hash is {found}, not {expected}, of {}", String::from_utf8_lossy(&head)))
+}
+
 fn member(text: &str) -> MemberId {
     text.parse().expect("a member id")
 }
@@ -356,7 +392,7 @@ impl Stage {
         }
         for id in ["PK/GOV/FBR/customs", "PK/GOV/FBR/stranger"] {
             let access = ClientAccess {
-                plain_http: true,
+                plain_http: state != Some("unproven"),
                 legacy_codes: case.legacy_codes,
                 ..ClientAccess::new(member(id))
             };
@@ -383,7 +419,9 @@ impl Stage {
         let answer = caller.call(method, target, &fields, body.clone()).await;
         let mut seen = self.system.seen().split_off(before.0);
         seen.extend(lock(&self.resets).iter().skip(before.1).cloned());
-        compare(&case.expect, &answer, &seen).map_err(|error| format!("{}: {error}", case.name))
+        compare(&case.expect, &answer, &seen)
+            .and_then(|()| compare_hash(&case.request, &fields, &answer))
+            .map_err(|error| format!("{}: {error}", case.name))
     }
 }
 

@@ -114,3 +114,23 @@ async fn calls_to_a_busy_system_are_shed_before_it() {
     az.stop().await;
     pk.stop().await;
 }
+
+/// A system that fails call after call is spared, and its callers are told when to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_to_a_failing_system_are_spared() {
+    let world = World::new(546);
+    let [az, pk] = world.start_both().await;
+    let provider = &world.nation(PK).member;
+    pk.offer(service(provider, "echo", "http://127.0.0.1:1")).await;
+    let target = format!("/r1/{provider}/echo");
+    for _ in 0..karvan_calls::breaker::CALLS_MIN {
+        let answer = az.caller().call("GET", &target, &[], "").await;
+        assert_eq!(answer.headers["karvan-cause"], "provider-system");
+    }
+    let answer = az.caller().call("GET", &target, &[], "").await;
+    assert_eq!(answer.headers["karvan-cause"], "provider-spared");
+    assert_eq!(answer.headers["x-road-error"], "server.serverproxy.network_error");
+    assert!(answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
+    az.stop().await;
+    pk.stop().await;
+}

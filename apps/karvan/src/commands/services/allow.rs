@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, NodeArgs};
 use crate::commands::Outcome;
 use crate::commands::status::cell;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::files;
 use crate::output::Output;
 
@@ -102,9 +102,27 @@ pub(crate) fn run(command: &Allow, output: Output) -> Result<Outcome> {
         "installed": outcome["installed"],
         "missing": outcome["missing"],
         "file": file,
+        "warning": command.service.as_deref().and_then(|it| not_offered(&client, it, &outcome)),
     });
-    output.print(&value, |value| describe(&name, value, file.as_deref()))?;
+    output.print(&value, |value| {
+        let warning = value["warning"].as_str().map(|text| format!("\nwarning: {text}\n"));
+        describe(&name, value, file.as_deref()) + &warning.unwrap_or_default()
+    })?;
     Ok(Outcome::Done)
+}
+
+/// Returns a warning when the provider's node, which this is when it signs for the provider, offers
+/// no such service: an agreement may come first, or hold a typing error.
+fn not_offered(client: &Client, service: &str, outcome: &Value) -> Option<String> {
+    let mut missing = outcome["missing"].as_array().into_iter().flatten().map(cell);
+    let signs = missing.all(|nation| !service.starts_with(&format!("{nation}/")));
+    let known = client.get(&super::path(service));
+    let unknown = known.is_err_and(|error| failure::kind(&error) == ErrorKind::NotFound);
+    (signs && unknown).then(|| {
+        format!(
+            "this node offers no service {service} yet; `karvan services list` shows what it offers"
+        )
+    })
 }
 
 fn describe(name: &AgreementRef, outcome: &Value, file: Option<&Path>) -> String {
