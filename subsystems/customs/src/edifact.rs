@@ -2,8 +2,8 @@
 //!
 //! From the bytes up: `charset` (repertoires UNOA to UNOY), `syntax` (service characters, segments,
 //! positions), `interchange` (envelopes, references, counts), `table` and `tables` (which field is
-//! where), `take` and `fill` (along a table in and out), `convert` (canonical messages), `control`
-//! (the answer to an interchange). The syntax is that of ISO 9735, versions 1 to 4.
+//! where), `take` and `fill` (along a table in and out, over the `part`s of a message), `convert`
+//! (canonical messages), `control` (the answer to an interchange). The syntax is that of ISO 9735, versions 1 to 4.
 //!
 //! | message | function, document | canonical |
 //! |---|---|---|
@@ -26,6 +26,7 @@ mod convert;
 mod error;
 mod fill;
 mod interchange;
+mod part;
 mod syntax;
 mod table;
 mod tables;

@@ -112,31 +112,9 @@ pub(crate) fn shown(value: &Value) -> String {
     text.chars().take(SHOWN_MAX).chain(['…']).collect()
 }
 
-/// Returns the value at a path of names.
+/// Returns the value at a path of names; the value itself at an empty one.
 pub(crate) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    names(path).try_fold(value, |value, name| value.get(name))
-}
-
-/// Returns the names of a path. A set of signs is looked for sign by sign, which is quicker on
-/// texts as short as these than the search for one.
-fn names(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['/']).filter(|name| !name.is_empty())
-}
-
-/// Returns the place at a path of names and makes it where it is missing; `None` when a value that
-/// is no object is in the way.
-pub(crate) fn place<'a>(value: &'a mut Value, path: &str) -> Option<&'a mut Value> {
-    names(path).try_fold(value, |value, name| {
-        if value.is_null() {
-            *value = Value::Object(serde_json::Map::new());
-        }
-        let members = value.as_object_mut()?;
-        // An entry makes a name of its own each time, also where there is one.
-        if members.contains_key(name) {
-            return members.get_mut(name);
-        }
-        Some(members.entry(name).or_insert(Value::Null))
-    })
+    path.split('/').filter(|name| !name.is_empty()).try_fold(value, Value::get)
 }
 
 #[cfg(test)]
@@ -184,14 +162,5 @@ pub(crate) mod tests {
             ]
         );
         assert_eq!(losses(&original, &original, &reasons), []);
-    }
-
-    #[test]
-    fn places_are_made_where_they_are_missing() {
-        let mut value = Value::Null;
-        *place(&mut value, "a/b").expect("a place") = json!(1);
-        assert_eq!((at(&value, "a/b"), at(&value, "a/c")), (Some(&json!(1)), None));
-        assert_eq!(at(&value, ""), Some(&value));
-        assert_eq!(place(&mut value, "a/b/c"), None);
     }
 }

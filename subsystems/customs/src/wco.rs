@@ -1,7 +1,10 @@
 //! WCO Data Model XML (version 3): declarations (DEC) and responses (RES), in and out.
 //!
-//! The text is read as a stream of events into a tree within named bounds (`read`), then each part
-//! of the declaration takes the elements it knows out of the tree (`declaration`, `amendment`).
+//! The text comes in pieces (`text`) and is read element by element within named bounds (`read`).
+//! Items of goods, changes and new values are made of their elements as soon as these end
+//! (`stream`); what is once in a document is held as a tree until the end, then each part takes the
+//! elements it knows out of it (`declaration`, `amendment`, `response`). So memory holds the message
+//! that is made, the header, and one item: [`import_each`] gives the items away and holds one.
 //! What is left has no place in the canonical message and is listed, never dropped in silence;
 //! what had to be filled in is noted. `TypeCode` decides the message: `EX…` or 830 an export
 //! declaration, `IM…` or 929 an import claim, `COR` an amendment, `INV` a cancellation.
@@ -20,18 +23,24 @@ mod declaration;
 mod ids;
 mod read;
 mod response;
+mod stream;
 mod take;
+mod text;
 mod write;
+
+use std::io::Read;
 
 use karvan_types::{ErrorKind, Timestamp};
 
-use crate::messages::{DocumentType, FunctionCode, Header, Message, SharingLevel};
+use crate::messages::{DocumentType, FunctionCode, GoodsItem, Header, Message, SharingLevel};
+use stream::Parts;
 use take::Taker;
 
 pub use amend::{Amended, Unamendable, amend};
 pub(crate) use ids::path as path_of;
 pub use read::{
-    ATTRIBUTES_MAX, BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX,
+    ATTRIBUTES_MAX, BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX, MARKUP_BYTES_MAX, NAME_BYTES_MAX,
+    TEXT_BYTES_MAX,
 };
 pub use response::{
     Answered, AnsweredCommodity, AnsweredItem, AnsweredShipment, Bank, Due, DuePayment, FUNCTIONS,
@@ -126,7 +135,9 @@ impl Error {
 #[non_exhaustive]
 pub enum Rule {
     /// The text is too long.
-    #[error("the text has {0} bytes; at most {BYTES_MAX} are accepted, so split the declaration")]
+    #[error(
+        "the text has {0} bytes or more; at most {BYTES_MAX} are accepted, so split the declaration"
+    )]
     Size(usize),
     /// The bytes are not UTF-8.
     #[error("the bytes are not UTF-8; convert the text")]
@@ -170,6 +181,9 @@ pub enum Rule {
     /// An amendment changes too much.
     #[error("the amendment changes more than {LOSSES_MAX} values; replace the declaration")]
     Changes,
+    /// A tag, a comment or a run of text is too long.
+    #[error("a tag, comment or text is longer than {MARKUP_BYTES_MAX} bytes; shorten it")]
+    Markup,
     /// A text value is too long.
     #[error("a value is longer than {TEXT_BYTES_MAX} bytes; shorten it")]
     Text,
@@ -228,12 +242,47 @@ pub enum Rule {
 
 /// Reads one declaration, amendment or cancellation.
 pub fn import(xml: &[u8], context: Context<'_>) -> Result<Imported, Error> {
-    let mut taker = Taker::new();
-    let element = declaration_element(&mut taker, read::tree(xml)?)?;
-    let message = message(&mut taker, element, context)?;
-    let Taker { mut losses, losses_unlisted, notes, .. } = taker;
-    losses.sort_by_key(|loss| loss.line);
-    Ok(Imported { message, not_carried_over: losses, not_listed: losses_unlisted, notes })
+    let mut items = Vec::new();
+    let mut imported = import_each(sized(xml)?, context, &mut |item| items.push(item))?;
+    if let Some(place) = items_of(&mut imported.message) {
+        *place = items;
+    }
+    Ok(imported)
+}
+
+/// Reads one declaration, amendment or cancellation from a source. Items of goods are given to
+/// `each`, in order, and are not in the message that is returned.
+///
+/// An item is given as soon as it is read, so a later error comes when others were given already.
+pub fn import_each<R: Read>(
+    source: R,
+    context: Context<'_>,
+    each: &mut dyn FnMut(GoodsItem),
+) -> Result<Imported, Error> {
+    let (root, mut taker) = Parts::of_message(each).read(source)?;
+    let element = declaration_element(&mut taker, root)?;
+    let mut message = message(&mut taker, element, context)?;
+    // Items that came before the codes were known were held.
+    items_of(&mut message).into_iter().flat_map(std::mem::take).for_each(each);
+    let (not_carried_over, not_listed, notes) = taker.finish();
+    Ok(Imported { message, not_carried_over, not_listed, notes })
+}
+
+/// Returns the place of the items of goods in a message that has them.
+fn items_of(message: &mut Message) -> Option<&mut Vec<GoodsItem>> {
+    match message {
+        Message::Export(export) => Some(&mut export.shipment.items),
+        Message::Import(claim) => Some(&mut claim.shipment.items),
+        _ => None,
+    }
+}
+
+/// Refuses a text that is too long before any of it is read.
+fn sized(xml: &[u8]) -> Result<&[u8], Error> {
+    if xml.len() > BYTES_MAX {
+        return Err(Error { line: 1, byte: 0, rule: Rule::Size(xml.len()) });
+    }
+    Ok(xml)
 }
 
 /// Takes the one message out of its envelope; `expected` is named when there is none.
@@ -292,14 +341,12 @@ fn message(
         "5" => Some(FunctionCode::Replace),
         _ => None,
     };
-    let is_export = type_code == "830" || type_code.starts_with("EX");
-    let is_import = type_code == "929" || type_code.starts_with("IM");
     match (function_code, function.as_str(), type_code.as_str()) {
-        (Some(code), _, _) if is_export => {
+        (Some(code), _, _) if declaration::is_export(&type_code) => {
             let header = header(taker, &mut element, code, &type_code, context)?;
             declaration::export(taker, element, header)
         }
-        (Some(code), _, _) if is_import => {
+        (Some(code), _, _) if declaration::is_import(&type_code) => {
             let header = header(taker, &mut element, code, &type_code, context)?;
             declaration::import(taker, element, header)
         }

@@ -3,7 +3,9 @@
 use std::io::Read;
 
 use karvan_types::ErrorKind;
-use serde_json::{Map, Value, json};
+use serde::Deserialize as _;
+use serde::de::value::Error as PartError;
+use serde_json::{Map, Value};
 
 use super::cargo::CargoReport;
 use super::charset::Charset;
@@ -11,15 +13,17 @@ use super::control::{Control, Verdict};
 use super::error::{Error, Rule};
 use super::fill::Filler;
 use super::interchange::{Header, Message as Raw, Reader};
+use super::part::Part;
 use super::table::{Directory, Node};
 use super::tables::{
     CANCELLATION, CARGO, DECLARATION, HEAD, ORDER_CUSDEC, ORDER_CUSRES, UTILISATION, VALIDATION,
 };
-use super::take::Builder;
+use super::take::{Builder, ITEMS};
 use super::write::{Envelope, Out, Unmappable};
 use crate::formats::{self, Loss};
 use crate::messages::{
-    DocumentType, EXPORT_TYPE_CODE, GoodsShipment, IMPORT_TYPE_CODE, Message, SharingLevel,
+    DocumentType, EXPORT_TYPE_CODE, GoodsItem, GoodsShipment, IMPORT_TYPE_CODE, Message,
+    SharingLevel,
 };
 use crate::wco::{Context, Note};
 
@@ -114,12 +118,12 @@ fn import(raw: &Raw, header: &Header, context: Context<'_>) -> Result<Imported, 
     let directory = Directory::from_name(&raw.kind.directory)
         .ok_or_else(|| unh.error(2, 2, Rule::MessageType(kind())))?;
     let (document_type, table) = which(raw)?;
-    let mut builder = Builder::new(directory, header.signs, [HEAD, table]);
-    let mut value = builder.build(raw)?;
-    let mut notes = Vec::new();
-    complete(&mut value, document_type, context, &mut notes);
     let name = document_type.map_or("cargo report", DocumentType::code);
-    let content = parse(document_type, value).map_err(|error| {
+    let mut builder = Builder::new(directory, header.signs, name, [HEAD, table]);
+    let mut value = builder.build(raw)?;
+    let (items, mut notes) = (std::mem::take(&mut builder.items), Vec::new());
+    complete(&mut value, (document_type, items.len()), context, &mut notes);
+    let content = parse(document_type, value, items).map_err(|error| {
         unh.error(0, 0, Rule::Content { document_type: name, rule: error.to_string() })
     })?;
     let (not_carried_over, not_listed) = (builder.losses, builder.unlisted);
@@ -162,20 +166,18 @@ fn empty() -> Error {
     Error { position: Box::default(), rule: Rule::Truncated("UNH") }
 }
 
-/// Fills in what the receiver knows and the message does not say.
+/// Fills in what the receiver knows and the message does not say; `of` is which message it is and
+/// how many items of goods it has.
 fn complete(
-    value: &mut Value,
-    document_type: Option<DocumentType>,
+    value: &mut Part,
+    of: (Option<DocumentType>, usize),
     context: Context<'_>,
     notes: &mut Vec<Note>,
 ) {
-    let items = formats::at(value, "GoodsShipment/GovernmentAgencyGoodsItem");
-    let count = items.and_then(Value::as_array).map(Vec::len);
-    let id = value.get("ID").cloned();
-    let Some(members) = value.as_object_mut() else { return };
-    let mut fill = |name: &str, value: Value, text: &str| {
-        if members.get(name).is_none_or(Value::is_null) {
-            members.insert(name.to_owned(), value);
+    let id = value.at("ID").cloned();
+    let mut fill = |name: &'static str, filled: Part, text: &str| {
+        if let Some(place) = value.place(name).filter(|place| place.is_absent()) {
+            *place = filled;
             if !text.is_empty() {
                 notes.push(Note { path: name.to_owned(), text: text.to_owned() });
             }
@@ -186,38 +188,44 @@ fn complete(
         SharingLevel::L2 => "L2",
         SharingLevel::L3 => "L3",
     };
-    fill("agreementID", json!(context.agreement_id), "");
-    fill("sharingLevel", json!(level), "");
-    let received_at = json!(context.received_at.to_string());
+    fill("agreementID", Part::Text(context.agreement_id.to_owned()), "");
+    fill("sharingLevel", Part::Text(level.to_owned()), "");
+    let received_at = Part::Text(context.received_at.to_string());
     fill("IssueDateTime", received_at, "not stated; the time of receipt is used");
-    fill("VersionID", json!(1), "not stated; the first version is assumed");
-    if let Some(count) = count
-        && matches!(document_type, Some(DocumentType::Export | DocumentType::Import))
-    {
-        fill("GoodsItemQuantity", json!(count), "not stated; the items are counted");
+    fill("VersionID", Part::Number(1), "not stated; the first version is assumed");
+    if let (Some(DocumentType::Export | DocumentType::Import), 1..) = of {
+        let count = Part::Number(u32::try_from(of.1).unwrap_or(u32::MAX));
+        fill("GoodsItemQuantity", count, "not stated; the items are counted");
     }
     if let Some(id) = id {
         fill("FunctionalReferenceID", id, "not stated; the number of the document is used");
     }
 }
 
-/// Makes the message of its JSON form; no type is a cargo report.
+/// Makes the message of its parts; no type is a cargo report.
 ///
 /// A message has its header among its own members, which makes serde hold everything beside it
 /// twice. So the shipment, which is nearly all of a declaration, is read alone and put in.
 fn parse(
     document_type: Option<DocumentType>,
-    mut value: Value,
-) -> Result<Content, serde_json::Error> {
-    let shipment = match value.get_mut("GoodsShipment") {
-        Some(shipment) => Some(serde_json::from_value::<GoodsShipment>(std::mem::replace(
-            shipment,
-            json!({ "GovernmentAgencyGoodsItem": [] }),
-        ))?),
-        None => None,
-    };
+    mut value: Part,
+    items: Vec<GoodsItem>,
+) -> Result<Content, PartError> {
+    if !items.is_empty()
+        && let Some(place) = value.place(ITEMS)
+    {
+        *place = Part::List(Vec::new());
+    }
+    let mut shipment = None;
+    if value.at("GoodsShipment").is_some()
+        && let Some(place) = value.place("GoodsShipment")
+    {
+        let empty = Part::Members(vec![("GovernmentAgencyGoodsItem", Part::List(Vec::new()))]);
+        let alone = GoodsShipment::deserialize(std::mem::replace(place, empty))?;
+        shipment = Some(GoodsShipment { items, ..alone });
+    }
     let mut content = match document_type {
-        None => Content::Cargo(serde_json::from_value(value)?),
+        None => Content::Cargo(Box::new(CargoReport::deserialize(value)?)),
         Some(document_type) => Content::Message(message(document_type, value)?),
     };
     let place = match &mut content {
@@ -232,14 +240,17 @@ fn parse(
     Ok(content)
 }
 
-fn message(document_type: DocumentType, value: Value) -> Result<Message, serde_json::Error> {
+fn message(document_type: DocumentType, value: Part) -> Result<Message, PartError> {
+    fn boxed<'de, T: serde::Deserialize<'de>>(value: Part) -> Result<Box<T>, PartError> {
+        T::deserialize(value).map(Box::new)
+    }
     let code = document_type.code();
     Ok(match document_type {
-        DocumentType::Export => Message::Export(serde_json::from_value(value)?),
-        DocumentType::Import => Message::Import(serde_json::from_value(value)?),
-        DocumentType::Utilisation => Message::Utilisation(serde_json::from_value(value)?),
-        DocumentType::Validation => Message::Validation(serde_json::from_value(value)?),
-        DocumentType::Cancellation => Message::Cancellation(serde_json::from_value(value)?),
+        DocumentType::Export => Message::Export(boxed(value)?),
+        DocumentType::Import => Message::Import(boxed(value)?),
+        DocumentType::Utilisation => Message::Utilisation(boxed(value)?),
+        DocumentType::Validation => Message::Validation(boxed(value)?),
+        DocumentType::Cancellation => Message::Cancellation(boxed(value)?),
         _ => return Err(serde::de::Error::custom(format!("{code} has no EDIFACT message"))),
     })
 }

@@ -2,68 +2,86 @@
 //!
 //! A segment belongs to the innermost open part whose table has it; a segment that opens an
 //! occurrence closes the parts that are deeper. What no table has is listed, never dropped.
-
-use std::borrow::Cow;
+//!
+//! Invariants: of the goods only the item that is open is held as parts; a finished one is a
+//! [`GoodsItem`], or refused at the segment that opened it.
 
 use karvan_types::amount::parse_decimal;
-use serde_json::{Map, Value, json};
+use serde::Deserialize as _;
 
 use super::error::{Error, Rule};
 use super::fill::join;
 use super::interchange::Message;
+use super::part::Part;
 use super::syntax::{Segment, ServiceCharacters};
 use super::table::{Directory, Field, Form, Node, Row};
-use crate::formats::{LOSSES_MAX, Loss, at, place};
+use crate::formats::{LOSSES_MAX, Loss};
+use crate::messages::GoodsItem;
 use crate::wco::{day, instant_304};
 
 /// Most characters of a value that is shown.
 const SHOWN_MAX: usize = 80;
-/// Components that few segments exceed; room for them is made at once.
-const USED_USUALLY: usize = 16;
+/// Where the items of goods are in a message that has them.
+pub(super) const ITEMS: &str = "GoodsShipment/GovernmentAgencyGoodsItem";
+
+/// The components of a segment that a field took: element, component.
+type Used = Vec<(usize, usize)>;
 
 /// An open part.
-struct Scope {
+struct Scope<'m> {
     /// The rows after the opening one.
     nodes: &'static [Node],
     /// Where the value goes in the part around it.
     path: &'static str,
-    value: Value,
+    value: Part,
+    /// The segment that opened it.
+    first: Segment<'m>,
 }
 
 /// Builds a message from segments.
-pub(super) struct Builder {
+pub(super) struct Builder<'m> {
     directory: Directory,
+    /// What the message is called in a refusal.
+    name: &'static str,
     signs: ServiceCharacters,
     tables: [&'static [Node]; 2],
     /// Which section of the table the segments are in.
     section: usize,
-    root: Value,
-    open: Vec<Scope>,
+    root: Part,
+    open: Vec<Scope<'m>>,
+    /// The items of goods that are finished.
+    pub(super) items: Vec<GoodsItem>,
+    /// What of the segment at hand is used; kept for its memory.
+    used: Used,
     pub(super) losses: Vec<Loss>,
     /// Losses that are not listed.
     pub(super) unlisted: usize,
 }
 
-impl Builder {
+impl<'m> Builder<'m> {
     pub(super) fn new(
         directory: Directory,
         signs: ServiceCharacters,
+        name: &'static str,
         tables: [&'static [Node]; 2],
     ) -> Self {
         Self {
             directory,
+            name,
             signs,
             tables,
             section: 0,
-            root: Value::Object(Map::new()),
+            root: Part::Members(Vec::new()),
             open: Vec::new(),
+            items: Vec::new(),
+            used: Vec::new(),
             losses: Vec::new(),
             unlisted: 0,
         }
     }
 
-    /// Takes all segments between UNH and UNT and returns the value.
-    pub(super) fn build(&mut self, message: &Message) -> Result<Value, Error> {
+    /// Takes all segments between UNH and UNT and returns the message without its items of goods.
+    pub(super) fn build(&mut self, message: &'m Message) -> Result<Part, Error> {
         for segment in message.segments() {
             match segment.tag() {
                 "UNH" | "UNT" => {}
@@ -71,7 +89,7 @@ impl Builder {
                 _ => self.segment(segment)?,
             }
         }
-        self.close_to(0);
+        self.close_to(0)?;
         Ok(std::mem::take(&mut self.root))
     }
 
@@ -92,14 +110,13 @@ impl Builder {
             return Err(uns.error(1, 1, Rule::Misplaced { found, expected }));
         }
         self.section += 1;
-        self.close_to(0);
-        Ok(())
+        self.close_to(0)
     }
 
-    fn segment(&mut self, segment: Segment<'_>) -> Result<(), Error> {
+    fn segment(&mut self, segment: Segment<'m>) -> Result<(), Error> {
         for depth in (0..=self.open.len()).rev() {
             let Some(node) = self.find(depth, segment) else { continue };
-            self.close_to(depth);
+            self.close_to(depth)?;
             match node {
                 Node::One(row) => {
                     let value = self.open.last_mut().map_or(&mut self.root, |s| &mut s.value);
@@ -109,9 +126,9 @@ impl Builder {
                     return result;
                 }
                 Node::Many(path, [Node::One(row), nodes @ ..]) => {
-                    let mut value = Value::Null;
+                    let mut value = Part::Absent;
                     self.apply(row, segment, &mut value)?;
-                    self.open.push(Scope { nodes, path, value });
+                    self.open.push(Scope { nodes, path, value, first: segment });
                     return Ok(());
                 }
                 _ => {}
@@ -144,17 +161,22 @@ impl Builder {
     }
 
     /// Closes the open parts that are deeper.
-    fn close_to(&mut self, depth: usize) {
+    fn close_to(&mut self, depth: usize) -> Result<(), Error> {
         while self.open.len() > depth {
-            let Some(Scope { path, value, .. }) = self.open.pop() else { return };
+            let Some(Scope { path, value, first, .. }) = self.open.pop() else { return Ok(()) };
+            if path == ITEMS {
+                self.items.push(GoodsItem::deserialize(value).map_err(|error| {
+                    let rule = error.to_string();
+                    first.error(0, 0, Rule::Content { document_type: self.name, rule })
+                })?);
+                continue;
+            }
             let outer = self.open.last_mut().map_or(&mut self.root, |scope| &mut scope.value);
-            if let Some(list) = place(outer, path) {
-                match list {
-                    Value::Array(list) => list.push(value),
-                    other => *other = Value::Array(vec![value]),
-                }
+            if let Some(list) = outer.place(path) {
+                list.push(value);
             }
         }
+        Ok(())
     }
 
     /// Takes the fields of a row out of a segment; what is left is listed.
@@ -162,35 +184,34 @@ impl Builder {
         &mut self,
         row: &'static Row,
         segment: Segment<'_>,
-        value: &mut Value,
+        value: &mut Part,
     ) -> Result<(), Error> {
-        let mut used: Vec<(usize, usize)> = Vec::with_capacity(USED_USUALLY);
+        let mut used = std::mem::take(&mut self.used);
+        used.clear();
         used.push((0, 1));
         used.extend(row.keys.iter().map(|(element, component, _)| (*element, *component)));
-        if value.is_null() && row.fields.iter().all(|field| !field.0.is_empty()) {
-            *value = Value::Object(Map::new());
+        if value.is_absent() && row.fields.iter().all(|field| !field.0.is_empty()) {
+            *value = Part::Members(Vec::new());
         }
         for field in row.fields {
             // Most fields of a row are not used, and to look for their place is what costs.
-            let &(_, element, component, form) = field;
-            if !matches!(form, Form::Long(..) | Form::Commodities)
+            let &(path, element, component, form) = field;
+            let is_long = matches!(form, Form::Long(..));
+            if !is_long
+                && !matches!(form, Form::Commodities)
                 && segment.value(element, component).is_empty()
                 && segment.value(element, component + 1).is_empty()
             {
                 continue;
             }
-            // Most rows belong to the occurrence itself.
-            let name = match row.base {
-                "" => Cow::Borrowed(field.0),
-                base => Cow::Owned(join(base, field.0)),
-            };
-            let before = at(value, &name).filter(|value| !value.is_null());
-            if before.is_some() && !matches!(form, Form::Long(..)) {
+            let before = value.at(row.base).and_then(|base| base.at(path));
+            let before = before.filter(|before| !before.is_absent());
+            if before.is_some() && !is_long {
                 continue;
             }
-            let found = self.field(field, &name, segment, before, &mut used)?;
-            if let Some(found) = found
-                && let Some(place) = place(value, &name)
+            let found = self.field(row, field, segment, before, &mut used)?;
+            if !found.is_absent()
+                && let Some(place) = value.place(row.base).and_then(|base| base.place(path))
             {
                 *place = found;
             }
@@ -200,50 +221,53 @@ impl Builder {
                 self.lose(segment, element, component, text, "the message has no place for it");
             }
         }
+        self.used = used;
         Ok(())
     }
 
     /// Reads one field; nothing when it is empty.
     fn field(
         &self,
+        row: &Row,
         field: &Field,
-        name: &str,
         segment: Segment<'_>,
-        before: Option<&Value>,
-        used: &mut Vec<(usize, usize)>,
-    ) -> Result<Option<Value>, Error> {
+        before: Option<&Part>,
+        used: &mut Used,
+    ) -> Result<Part, Error> {
         let &(_, element, component, form) = field;
         let first = segment.value(element, component);
         let second = segment.value(element, component + 1);
         let fail = |at: usize, value: &str, rule: &str| {
-            let (field, value) = (name.to_owned(), shown(value));
+            let (field, value) = (join(row.base, field.0), shown(value));
             segment.error(element, at, Rule::Value { field, value, rule: rule.to_owned() })
         };
         let decimal = |at, text: &str| {
             let plain = self.plain(text).filter(|plain| parse_decimal(plain).is_ok());
             plain.ok_or_else(|| segment.error(element, at, Rule::Decimal(shown(text))))
         };
-        let both = |used: &mut Vec<_>| {
+        let both = |used: &mut Used| {
             used.extend([(element, component), (element, component + 1)]);
         };
         if let Form::Long(width, pieces) = form {
             return Ok(long(field, width.of(self.directory), pieces, segment, before, used));
         }
         if let Form::Commodities = form {
-            return commodities(segment, element, used).map(Some);
+            return commodities(segment, element, used);
         }
         if first.is_empty() && (second.is_empty() || !matches!(form, Form::Amount | Form::Measure))
         {
-            return Ok(None);
+            return Ok(Part::Absent);
         }
         used.push((element, component));
-        Ok(Some(match form {
-            Form::Text(_) | Form::Long(..) | Form::Commodities => json!(first),
+        Ok(match form {
+            Form::Text(_) | Form::Long(..) | Form::Commodities => Part::Text(first.to_owned()),
             Form::Number => match first.parse::<u32>() {
-                Ok(number) if first.bytes().all(|byte| byte.is_ascii_digit()) => json!(number),
+                Ok(number) if first.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    Part::Number(number)
+                }
                 _ => return Err(fail(component, first, "write a whole number in digits")),
             },
-            Form::Decimal => Value::String(decimal(component, first)?),
+            Form::Decimal => Part::Text(decimal(component, first)?),
             Form::Amount => {
                 both(used);
                 if second.is_empty() {
@@ -262,22 +286,22 @@ impl Builder {
                 both(used);
                 let instant = instant_304(first).filter(|_| second == "304");
                 let rule = "write format 304 with offset, such as 20261002113000+05";
-                json!(instant.ok_or_else(|| fail(component, first, rule))?.to_string())
+                Part::Text(instant.ok_or_else(|| fail(component, first, rule))?.to_string())
             }
             Form::Date => {
                 both(used);
                 let day = day(first).filter(|_| second == "102" && first.len() == 8);
                 let rule = "write format 102, such as 20261002";
-                json!(day.ok_or_else(|| fail(component, first, rule))?.to_string())
+                Part::Text(day.ok_or_else(|| fail(component, first, rule))?.to_string())
             }
             Form::Code(codes) => {
                 let word = codes.iter().find(|(code, _)| *code == first).map(|(_, word)| *word);
                 let known = || codes.iter().map(|(code, _)| *code).collect::<Vec<_>>().join(", ");
-                json!(word.ok_or_else(|| {
-                    fail(component, first, &format!("use one of {}", known()))
-                })?)
+                let word =
+                    word.ok_or_else(|| fail(component, first, &format!("use one of {}", known())))?;
+                Part::Text(word.to_owned())
             }
-        }))
+        })
     }
 
     /// Returns a number with a dot for the decimal mark.
@@ -311,12 +335,9 @@ fn three(tag: &str) -> Option<&[u8; 3]> {
     tag.as_bytes().try_into().ok()
 }
 
-/// Makes an object of two texts.
-fn pair(first: &str, value: String, second: &str, text: &str) -> Value {
-    let mut members = Map::new();
-    members.insert(first.to_owned(), Value::String(value));
-    members.insert(second.to_owned(), Value::String(text.to_owned()));
-    Value::Object(members)
+/// Makes a part of two texts.
+fn pair(first: &'static str, value: String, second: &'static str, text: &str) -> Part {
+    Part::Members(vec![(first, Part::Text(value)), (second, Part::Text(text.to_owned()))])
 }
 
 /// Joins the pieces of a text. A piece that is full goes on in the next without a space.
@@ -325,11 +346,11 @@ fn long(
     width: usize,
     pieces: usize,
     segment: Segment<'_>,
-    before: Option<&Value>,
-    used: &mut Vec<(usize, usize)>,
-) -> Option<Value> {
+    before: Option<&Part>,
+    used: &mut Used,
+) -> Part {
     let &(_, element, component, _) = field;
-    let mut text = before.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut text = before.and_then(Part::as_text).unwrap_or_default().to_owned();
     let mut length = text.chars().count();
     for index in component..component + pieces {
         let piece = segment.value(element, index);
@@ -344,15 +365,11 @@ fn long(
         text.push_str(piece);
         length += piece.chars().count();
     }
-    (!text.is_empty()).then(|| json!(text))
+    if text.is_empty() { Part::Absent } else { Part::Text(text) }
 }
 
 /// Reads commodity codes with the list that says their nomenclature and edition.
-fn commodities(
-    segment: Segment<'_>,
-    element: usize,
-    used: &mut Vec<(usize, usize)>,
-) -> Result<Value, Error> {
+fn commodities(segment: Segment<'_>, element: usize, used: &mut Used) -> Result<Part, Error> {
     let mut codes = Vec::new();
     for (element, _, id) in segment.values().filter(|v| v.0 >= element && v.1 == 1) {
         let list = segment.value(element, 2);
@@ -375,13 +392,14 @@ fn commodities(
         if segment.value(element, 3) == "ZZZ" {
             used.push((element, 3));
         }
-        let mut code = json!({ "ID": id, "IdentificationTypeCode": kind });
-        if let Some(edition) = digits.and_then(|digits| digits.parse::<u16>().ok()) {
-            code["edition"] = json!(2000 + edition);
+        let text = |text: &str| Part::Text(text.to_owned());
+        let mut code = vec![("ID", text(id)), ("IdentificationTypeCode", text(kind))];
+        if let Some(edition) = digits.and_then(|digits| digits.parse::<u32>().ok()) {
+            code.push(("edition", Part::Number(2000 + edition)));
         }
-        codes.push(code);
+        codes.push(Part::Members(code));
     }
-    Ok(Value::Array(codes))
+    Ok(Part::List(codes))
 }
 
 fn shown(text: &str) -> String {

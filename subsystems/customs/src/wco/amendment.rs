@@ -3,11 +3,28 @@
 use super::declaration::Part;
 use super::read::Element;
 use super::take::{Taker, has};
-use super::{Error, Loss, Rule};
+use super::{Error, Rule};
 use crate::messages::{
-    AmendedValue, Amendment, AmendmentReason, Cancellation, DocumentReference, DocumentType,
-    Header, Message, Pointer,
+    Amendment, AmendmentReason, Cancellation, DocumentReference, DocumentType, Header, Message,
+    Pointer,
 };
+
+/// The elements beside the new values.
+const HEADER: [&str; 8] = [
+    "FunctionCode",
+    "FunctionalReferenceID",
+    "ID",
+    "IssueDateTime",
+    "TypeCode",
+    "VersionID",
+    "AdditionalInformation",
+    "Amendment",
+];
+
+/// Returns whether an element of an amendment is no new value.
+pub(super) fn is_header(element: &Element) -> bool {
+    HEADER.contains(&element.name.as_str())
+}
 
 /// Reads an amendment; every value that stands in it is a new value.
 pub(super) fn amendment(
@@ -18,7 +35,9 @@ pub(super) fn amendment(
 ) -> Result<Message, Error> {
     let e = &mut element;
     let reason = reason(taker, e)?;
-    let amendments = taker.all(e, "Amendment", change)?;
+    // Most were taken while the text was read.
+    let mut amendments = taker.all(e, "Amendment", change)?;
+    amendments.append(&mut taker.streamed.changes);
     if amendments.is_empty() {
         return Err(taker.missing(e, "Amendment"));
     }
@@ -32,11 +51,8 @@ pub(super) fn amendment(
             rest.lose(child);
         }
     }
-    if rest.losses_unlisted > 0 {
-        return Err(element.position().error(Rule::Changes));
-    }
-    let value = |loss: Loss| AmendedValue { path: loss.path, value: loss.value };
-    let values = rest.losses.into_iter().map(value).collect();
+    let values = taker.streamed.new_values(rest);
+    let values = values.ok_or_else(|| element.position().error(Rule::Changes))?;
     taker.lose_content(element);
     let message = Amendment { header, document, reason, amendments, values };
     Ok(Message::Amendment(Box::new(message)))

@@ -2,13 +2,15 @@
 
 use super::Error;
 use super::read::Element;
+use super::stream::{ITEM, SHIPMENT};
 use super::take::{Taker, attribute, has};
 use crate::messages::{
     AdditionalDocument, Address, CERTIFICATE_TYPE_CODE, ChargeDeduction, Classification,
     ClassificationKind, Commodity, Consignment, Country, CountryId, CustomsValuation, DutyTaxFee,
-    ExportDeclaration, GoodsItem, GoodsMeasure, GoodsShipment, GovernmentProcedure, Header,
-    ImportClaim, InvoiceLine, InvoiceReference, Location, Message, Origin, Packaging, Party,
-    Payment, PreviousDocument, Seal, TradeTerms, TransportEquipment, TransportMeans, Ucr, WriteOff,
+    EXPORT_TYPE_CODE, ExportDeclaration, GoodsItem, GoodsMeasure, GoodsShipment,
+    GovernmentProcedure, Header, IMPORT_TYPE_CODE, ImportClaim, InvoiceLine, InvoiceReference,
+    Location, Message, Origin, Packaging, Party, Payment, PreviousDocument, Seal, TradeTerms,
+    TransportEquipment, TransportMeans, Ucr, WriteOff,
 };
 
 /// A part of the message, absent when a required field of it is missing.
@@ -19,6 +21,39 @@ const MASS_UNIT: Option<&str> = Some("KGM");
 
 /// Category of the profile's document codes for proofs of preferential origin (`D031`).
 const PROOF_OF_ORIGIN: &str = "U";
+
+/// What of a declaration can come in thousands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Role {
+    /// Nothing, or it is not known yet.
+    #[default]
+    Other,
+    /// Items of goods.
+    Goods,
+    /// Changes and new values.
+    Changes,
+}
+
+impl Role {
+    /// Returns what a declaration with these codes holds.
+    pub(super) fn of(function: &str, type_code: &str) -> Self {
+        match function {
+            "9" | "4" | "5" if is_export(type_code) || is_import(type_code) => Self::Goods,
+            "13" if type_code == "COR" => Self::Changes,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Returns whether a type code is one of an export declaration.
+pub(super) fn is_export(type_code: &str) -> bool {
+    type_code == EXPORT_TYPE_CODE || type_code.starts_with("EX")
+}
+
+/// Returns whether a type code is one of an import claim.
+pub(super) fn is_import(type_code: &str) -> bool {
+    type_code == IMPORT_TYPE_CODE || type_code.starts_with("IM")
+}
 
 /// Reads an export declaration.
 pub(super) fn export(
@@ -82,7 +117,8 @@ fn item_count(taker: &mut Taker, e: &mut Element, shipment: &GoodsShipment) -> R
         return Ok(stated);
     }
     taker.note("GoodsItemQuantity", "not stated; the items are counted");
-    Ok(u32::try_from(shipment.items.len()).unwrap_or(u32::MAX))
+    let count = taker.streamed.items + shipment.items.len();
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// The countries of routing stand beside the shipment in the profile and inside it in the message.
@@ -101,7 +137,7 @@ fn routing(taker: &mut Taker, e: &mut Element, shipment: &mut GoodsShipment) -> 
 }
 
 fn shipment(taker: &mut Taker, e: &mut Element) -> Result<GoodsShipment, Error> {
-    let shipment = taker.one(e, "GoodsShipment", |taker, e| {
+    let shipment = taker.one(e, SHIPMENT, |taker, e| {
         Ok(Some(GoodsShipment {
             exit_date_time: taker.instant(e, "ExitDateTime")?,
             consignee: taker.one(e, "Consignee", party)?,
@@ -130,7 +166,11 @@ fn shipment(taker: &mut Taker, e: &mut Element) -> Result<GoodsShipment, Error> 
                 Ok(code.map(|condition_code| TradeTerms { condition_code, location_id }))
             })?,
             previous_documents: taker.all(e, "PreviousDocument", previous_document)?,
-            items: taker.all(e, "GovernmentAgencyGoodsItem", item)?,
+            items: {
+                // What was noted of the items that are read already has its place here.
+                taker.notes.append(&mut taker.streamed.notes);
+                taker.all(e, ITEM, item)?
+            },
         }))
     })?;
     shipment.ok_or_else(|| taker.missing(e, "GoodsShipment"))
@@ -211,7 +251,7 @@ fn previous_document(taker: &mut Taker, e: &mut Element) -> Part<PreviousDocumen
     }))
 }
 
-fn item(taker: &mut Taker, e: &mut Element) -> Part<GoodsItem> {
+pub(super) fn item(taker: &mut Taker, e: &mut Element) -> Part<GoodsItem> {
     let sequence = taker.number(e, "SequenceNumeric")?;
     Ok(Some(GoodsItem {
         sequence: sequence.ok_or_else(|| taker.missing(e, "SequenceNumeric"))?,

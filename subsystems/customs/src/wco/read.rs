@@ -1,12 +1,19 @@
-//! From bytes to a bounded tree of elements, refusing what XML should not contain here.
+//! From a source of XML to its elements, one by one, refusing what XML should not contain here.
+//!
+//! An element that ends goes to a [`Sink`], which takes it or leaves it to the element around it. So
+//! a document of many parts needs no more memory than its largest part and what nobody took.
+//!
+//! Not here: which parts are taken (`super::stream`).
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 
+use super::text::Text;
 use super::{Error, Rule};
 
 /// Longest text, in bytes (8 MiB).
@@ -21,6 +28,8 @@ pub const ATTRIBUTES_MAX: usize = 32;
 pub const NAME_BYTES_MAX: usize = 64;
 /// Longest value of an element or attribute, in bytes.
 pub const TEXT_BYTES_MAX: usize = 4096;
+/// Longest tag, comment or run of text, in bytes; more than all attributes at their longest.
+pub const MARKUP_BYTES_MAX: usize = 256 * 1024;
 
 /// An element with its content.
 #[derive(Debug)]
@@ -45,7 +54,7 @@ pub(super) struct Element {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Position {
     pub(super) line: usize,
-    byte: usize,
+    pub(super) byte: usize,
 }
 
 impl Position {
@@ -62,51 +71,36 @@ impl Element {
     }
 }
 
-/// Counts lines while the reader moves forward.
-struct Lines<'a> {
-    text: &'a str,
-    at: Position,
+/// Takes parts out of a document while it is read.
+pub(super) trait Sink {
+    /// Takes an element that ended, or gives it back; `outer` are the open elements around it,
+    /// outermost first.
+    fn take(&mut self, outer: &[Open], element: Element) -> Result<Option<Element>, Error>;
 }
 
-impl Lines<'_> {
-    fn move_to(&mut self, byte: usize) -> Position {
-        let passed = self.text.as_bytes().get(self.at.byte..byte).unwrap_or_default();
-        self.at.line += passed.split(|b| *b == b'\n').count() - 1;
-        self.at.byte = self.at.byte.max(byte);
-        self.at
-    }
-}
-
-/// Reads the one element of a text with everything in it.
-pub(super) fn tree(bytes: &[u8]) -> Result<Element, Error> {
-    let start = Position { line: 1, byte: 0 };
-    if bytes.len() > BYTES_MAX {
-        return Err(start.error(Rule::Size(bytes.len())));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let byte = error.valid_up_to();
-        let line = 1 + bytes.iter().take(byte).filter(|b| **b == b'\n').count();
-        Position { line, byte }.error(Rule::Utf8)
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = Lines { text, at: start };
-    let mut reader = NsReader::from_str(text);
-    let mut builder = Builder::default();
-    let byte = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+/// Reads the one element of a text, without the parts that the sink took.
+pub(super) fn pull<R: Read>(source: R, sink: &mut dyn Sink) -> Result<Element, Error> {
+    let mut reader = NsReader::from_reader(Text::new(source));
+    let mut builder = Builder { sink, open: Vec::new(), root: None, elements: 0 };
+    let (mut markup, mut at) = (Vec::new(), Position { line: 1, byte: 0 });
     loop {
-        // The event begins where the last one ended.
-        let at = lines.move_to(byte(reader.buffer_position()));
-        let (resolved, event) = match reader.read_resolved_event() {
+        markup.clear();
+        let (resolved, event) = match reader.read_resolved_event_into(&mut markup) {
             Ok((resolved, event)) => (namespace(&resolved), event),
             Err(error) => {
-                let at = lines.move_to(byte(reader.error_position()));
-                return Err(at.error(Rule::Syntax(error.to_string())));
+                let byte = usize::try_from(reader.error_position()).unwrap_or(usize::MAX);
+                let text = reader.get_mut();
+                let refused = text.refused.take();
+                let rule = || Rule::Syntax(error.to_string());
+                return Err(refused.unwrap_or_else(|| text.place(byte).error(rule())));
             }
         };
         if matches!(event, Event::Eof) {
             return builder.finish().map_err(|rule| at.error(rule));
         }
-        builder.event(&event, resolved, at).map_err(|rule| at.error(rule))?;
+        builder.event(&event, resolved, at)?;
+        // The next begins where this one ended.
+        at = reader.get_mut().next_markup();
     }
 }
 
@@ -149,45 +143,43 @@ fn namespace(resolved: &ResolveResult<'_>) -> Result<String, String> {
 }
 
 /// An element whose end has not come yet.
-struct Open {
-    element: Element,
+pub(super) struct Open {
+    /// What of it came already and was not taken.
+    pub(super) element: Element,
     /// How many children of each name it has.
     counts: BTreeMap<String, usize>,
 }
 
 /// The elements that are open, outermost first.
-#[derive(Default)]
-struct Builder {
+struct Builder<'s> {
+    sink: &'s mut dyn Sink,
     open: Vec<Open>,
     root: Option<Element>,
     elements: usize,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn event(
         &mut self,
         event: &Event<'_>,
         namespace: Result<String, String>,
         at: Position,
-    ) -> Result<(), Rule> {
-        match event {
+    ) -> Result<(), Error> {
+        let result = match event {
             Event::Start(tag) => self.start(tag, namespace, at),
             Event::Empty(tag) => {
-                self.start(tag, namespace, at)?;
-                self.end();
-                Ok(())
+                self.start(tag, namespace, at).map_err(|rule| at.error(rule))?;
+                return self.end();
             }
-            Event::End(_) => {
-                self.end();
-                Ok(())
-            }
+            Event::End(_) => return self.end(),
             Event::Text(text) => self.text(&text.xml10_content()),
             Event::CData(text) => self.text(&text.xml10_content()),
-            Event::GeneralRef(reference) => self.text(&resolve(reference)?),
+            Event::GeneralRef(reference) => resolve(reference).and_then(|text| self.text(&text)),
             Event::DocType(_) => Err(Rule::Doctype),
             Event::Decl(declaration) => encoding(declaration),
             Event::Comment(_) | Event::PI(_) | Event::Eof => Ok(()),
-        }
+        };
+        result.map_err(|rule| at.error(rule))
     }
 
     fn start(
@@ -228,21 +220,27 @@ impl Builder {
         Ok(())
     }
 
-    fn end(&mut self) {
-        let Some(Open { mut element, .. }) = self.open.pop() else { return };
-        if !element.children.is_empty() {
+    fn end(&mut self) -> Result<(), Error> {
+        let Some(Open { mut element, counts }) = self.open.pop() else { return Ok(()) };
+        if !counts.is_empty() {
             element.text.clear();
         }
-        match self.open.last_mut() {
-            Some(parent) => parent.element.children.push(element),
-            None => self.root = Some(element),
+        if self.open.is_empty() {
+            self.root = Some(element);
+            return Ok(());
         }
+        if let Some(kept) = self.sink.take(&self.open, element)?
+            && let Some(parent) = self.open.last_mut()
+        {
+            parent.element.children.push(kept);
+        }
+        Ok(())
     }
 
     fn text(&mut self, text: &str) -> Result<(), Rule> {
         let is_blank = text.trim().is_empty();
-        match self.open.last_mut().map(|open| &mut open.element) {
-            Some(element) if element.children.is_empty() => {
+        match self.open.last_mut() {
+            Some(Open { element, counts }) if counts.is_empty() => {
                 if element.text.len() + text.len() > TEXT_BYTES_MAX {
                     return Err(Rule::Text);
                 }

@@ -11,6 +11,7 @@ use karvan_types::{Amount, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::read::{Element, Position};
+use super::stream::{ITEM, Parts, SHIPMENT};
 use super::take::{Taker, has};
 use super::write::{self, Node, Unwritable};
 use super::{Error, Loss, NAMESPACE_RESPONSE, Note, Rule, declaration};
@@ -248,8 +249,8 @@ pub fn is_response(xml: &[u8]) -> bool {
 
 /// Reads a response, with or without its envelope.
 pub fn import_response(xml: &[u8]) -> Result<ImportedResponse, Error> {
-    let mut taker = Taker::new();
-    let root = super::read::tree(xml)?;
+    let mut ignored = |_| {};
+    let (root, mut taker) = Parts::of_response(&mut ignored).read(super::sized(xml)?)?;
     let at = root.position();
     let mut element = if root.name == "MetaData" {
         super::message_of(&mut taker, root, "Response")?
@@ -265,9 +266,8 @@ pub fn import_response(xml: &[u8]) -> Result<ImportedResponse, Error> {
     }
     let response = read(&mut taker, &mut element, at)?;
     taker.lose_content(element);
-    let Taker { mut losses, losses_unlisted, notes, .. } = taker;
-    losses.sort_by_key(|loss| loss.line);
-    Ok(ImportedResponse { response, not_carried_over: losses, not_listed: losses_unlisted, notes })
+    let (not_carried_over, not_listed, notes) = taker.finish();
+    Ok(ImportedResponse { response, not_carried_over, not_listed, notes })
 }
 
 fn read(taker: &mut Taker, e: &mut Element, at: Position) -> Result<Response, Error> {
@@ -289,13 +289,11 @@ fn read(taker: &mut Taker, e: &mut Element, at: Position) -> Result<Response, Er
     for second in declarations.by_ref().take(1) {
         whole.lose_content(second);
     }
-    if whole.losses_unlisted > 0 {
-        return Err(at.error(Rule::Changes));
-    }
+    let corrections = taker.streamed.new_values(whole);
+    let corrections = corrections.ok_or_else(|| at.error(Rule::Changes))?;
     for more in declarations {
         taker.lose(more);
     }
-    let value = |loss: Loss| AmendedValue { path: loss.path, value: loss.value };
     Ok(Response {
         function_code,
         functional_reference_id,
@@ -330,7 +328,7 @@ fn read(taker: &mut Taker, e: &mut Element, at: Position) -> Result<Response, Er
             }))
         })?,
         declaration,
-        corrections: whole.losses.into_iter().map(value).collect(),
+        corrections,
     })
 }
 
@@ -353,14 +351,16 @@ fn answered(taker: &mut Taker, e: &mut Element) -> Result<Option<Answered>, Erro
             })?;
             Ok(Some(Due { payment }))
         })?,
-        goods_shipment: taker.one(e, "GoodsShipment", |taker, e| {
-            let items = taker.all(e, "GovernmentAgencyGoodsItem", item)?;
+        goods_shipment: taker.one(e, SHIPMENT, |taker, e| {
+            // Most were taken while the text was read.
+            let mut items = std::mem::take(&mut taker.streamed.answered);
+            items.extend(taker.all(e, ITEM, item)?);
             Ok(Some(AnsweredShipment { government_agency_goods_item: items }))
         })?,
     }))
 }
 
-fn item(taker: &mut Taker, e: &mut Element) -> Result<Option<AnsweredItem>, Error> {
+pub(super) fn item(taker: &mut Taker, e: &mut Element) -> Result<Option<AnsweredItem>, Error> {
     if !has(e, &["SequenceNumeric"]) {
         return Ok(None);
     }

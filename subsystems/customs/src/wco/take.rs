@@ -4,6 +4,7 @@ use karvan_types::amount::parse_decimal;
 use karvan_types::{Amount, Date, Decimal, Quantity, Timestamp};
 
 use super::read::{Element, TEXT_BYTES_MAX};
+use super::stream::Streamed;
 use super::{Error, Loss, NAMESPACE_RESPONSE_TYPES, NAMESPACE_TYPES, Note, Rule};
 use crate::codes::units;
 use crate::messages::text::date;
@@ -21,6 +22,8 @@ pub(super) struct Taker {
     pub(super) losses_unlisted: usize,
     /// What was filled in.
     pub(super) notes: Vec<Note>,
+    /// What was taken while the text was read.
+    pub(super) streamed: Streamed,
     /// Names of the elements that contain the one being read, with occurrences.
     path: Vec<String>,
     /// Most characters kept of a lost value.
@@ -30,13 +33,26 @@ pub(super) struct Taker {
 impl Taker {
     /// Starts with nothing taken.
     pub(super) fn new() -> Self {
-        let (losses, notes, path) = (Vec::new(), Vec::new(), Vec::new());
-        Self { losses, losses_unlisted: 0, notes, path, value_max: SHOWN_MAX }
+        Self {
+            losses: Vec::new(),
+            losses_unlisted: 0,
+            notes: Vec::new(),
+            streamed: Streamed::default(),
+            path: Vec::new(),
+            value_max: SHOWN_MAX,
+        }
     }
 
     /// Starts a list that keeps values whole.
     pub(super) fn of_whole_values() -> Self {
         Self { value_max: TEXT_BYTES_MAX, ..Self::new() }
+    }
+
+    /// Returns what was lost, in the order of lines, how much more was, and what was noted.
+    pub(super) fn finish(mut self) -> (Vec<Loss>, usize, Vec<Note>) {
+        self.losses.sort_by_key(|loss| loss.line);
+        self.notes.append(&mut self.streamed.notes);
+        (self.losses, self.losses_unlisted, self.notes)
     }
 
     /// Notes that a value of the message is not the XML's own.
@@ -81,9 +97,8 @@ impl Taker {
         mut child: Element,
         part: impl FnOnce(&mut Self, &mut Element) -> Result<Option<T>, Error>,
     ) -> Result<Option<T>, Error> {
-        self.path.push(step(&child));
-        let result = part(self, &mut child);
-        self.path.pop();
+        let step = step(&child);
+        let result = self.inside(&step, |taker| part(taker, &mut child));
         // Whatever the part did not take out is still in the child.
         if result.is_ok() {
             self.lose(child);
@@ -91,12 +106,18 @@ impl Taker {
         result
     }
 
+    /// Reads what is inside an open element, whose step is named.
+    pub(super) fn inside<T>(&mut self, step: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step.to_owned());
+        let result = read(self);
+        self.path.pop();
+        result
+    }
+
     /// Lists everything that is left of an element.
     pub(super) fn lose(&mut self, element: Element) {
         let step = step(&element);
-        self.path.push(step);
-        self.lose_content(element);
-        self.path.pop();
+        self.inside(&step, |taker| taker.lose_content(element));
     }
 
     /// Lists everything that is left inside an element, whose own name is not part of the path.
@@ -302,7 +323,7 @@ fn remove(parent: &mut Element, name: &str) -> Option<Element> {
 }
 
 /// Returns whether an element has this name in the namespace of its parent or of the data types.
-fn is_named(element: &Element, name: &str, outer: &str) -> bool {
+pub(super) fn is_named(element: &Element, name: &str, outer: &str) -> bool {
     element.name == name
         && [outer, NAMESPACE_TYPES, NAMESPACE_RESPONSE_TYPES].contains(&element.namespace.as_str())
 }
@@ -325,7 +346,7 @@ pub(super) fn attribute(element: &mut Element, name: &str) -> Option<String> {
 }
 
 /// Returns the step of a path: the name, and the occurrence when it is not the first.
-fn step(element: &Element) -> String {
+pub(super) fn step(element: &Element) -> String {
     match element.occurrence {
         0 | 1 => element.name.clone(),
         occurrence => format!("{}[{occurrence}]", element.name),
