@@ -37,7 +37,7 @@ pub use cargo::CargoReport;
 pub(crate) use cargo::MANIFEST_TYPE_CODE;
 pub use charset::Charset;
 pub use control::{Control, Verdict};
-pub use convert::{Content, Imported, Received, Unwritable, Written, receive, write};
+pub use convert::{Content, Imported, Received, Unwritable, Written, receive, receive_each, write};
 pub use error::{Error, Position, Rule};
 pub use interchange::{Header, Message, MessageType, Reader};
 pub use syntax::{COMPONENTS_MAX, ELEMENTS_MAX, SEGMENT_BYTES_MAX, Segment, ServiceCharacters};

@@ -90,9 +90,27 @@ pub struct Received {
 /// Reads an interchange. A message with a fault is refused alone, with its place in the answer;
 /// an error is returned when even UNB cannot be read, so that nobody can be answered.
 pub fn receive<R: Read>(source: R, context: Context<'_>) -> Result<Received, Error> {
+    let mut messages = Vec::new();
+    let control = receive_each(source, context, &mut |imported| messages.push(imported))?;
+    if control.error.is_some() {
+        messages.clear();
+    }
+    Ok(Received { messages, control })
+}
+
+/// Reads an interchange as [`receive`] does, and gives each message away as soon as its UNT was
+/// checked, so that memory holds one.
+///
+/// A fault of the envelope refuses the whole interchange, also the messages that were given: when
+/// the answer has an error, nothing of them may take effect.
+pub fn receive_each<R: Read>(
+    source: R,
+    context: Context<'_>,
+    each: &mut dyn FnMut(Imported),
+) -> Result<Control, Error> {
     let mut reader = Reader::open(source)?;
     let mut control = Control::new(reader.header().clone());
-    let (mut messages, mut raw) = (Vec::new(), Raw::default());
+    let mut raw = Raw::default();
     loop {
         let result = match reader.next_message(&mut raw) {
             Ok(false) => break,
@@ -100,15 +118,14 @@ pub fn receive<R: Read>(source: R, context: Context<'_>) -> Result<Received, Err
             Err(error) if error.is_of_message() => Err(error),
             Err(error) => {
                 control.error = Some(error);
-                messages.clear();
                 break;
             }
         };
-        let error = result.map(|imported| messages.push(imported)).err();
+        let error = result.map(&mut *each).err();
         let (reference, kind) = (raw.reference.clone(), raw.kind.clone());
         control.verdicts.push(Verdict { reference, kind, error });
     }
-    Ok(Received { messages, control })
+    Ok(control)
 }
 
 /// Makes a canonical message of one EDIFACT message.

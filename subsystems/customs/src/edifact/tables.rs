@@ -143,6 +143,10 @@ const PREVIOUS: &[super::table::Field] = &[
     ("LineNumeric", 2, 3, Number),
 ];
 
+/// A date that belongs to the document before it, and not to the message: it has no place, and must
+/// not be taken for one of the message.
+const DATE_OF_DOCUMENT: Node = row("DTM", &[], &[]);
+
 /// Containers with their seals.
 const EQUIPMENTS: Node = Many(
     "GoodsShipment/Consignment/TransportEquipment",
@@ -204,9 +208,10 @@ pub(super) const DECLARATION: &[Node] = &[
         &[
             row("DOC", &[(1, 1, "380")], &[("ID", 2, 1, Text(DOCUMENT))]),
             row("DTM", &[(1, 1, "137")], &[("IssueDateTime", 1, 2, Date)]),
+            DATE_OF_DOCUMENT,
         ],
     ),
-    Many("GoodsShipment/PreviousDocument", &[row("DOC", &[], PREVIOUS)]),
+    Many("GoodsShipment/PreviousDocument", &[row("DOC", &[], PREVIOUS), DATE_OF_DOCUMENT]),
     party("Exporter", &[(1, 1, "EX")]),
     party("GoodsShipment/Consignee", &[(1, 1, "CN")]),
     party("GoodsShipment/Importer", &[(1, 1, "IM")]),

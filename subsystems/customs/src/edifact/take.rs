@@ -135,29 +135,53 @@ impl<'m> Builder<'m> {
             }
         }
         let text: Vec<_> = segment.values().skip(1).map(|value| value.2).collect();
-        self.lose(segment, 0, 0, &text.join(" "), "the message has no place for the segment");
+        let why = self.unplaced(segment);
+        self.lose(segment, 0, 0, &text.join(" "), &why);
         Ok(())
+    }
+
+    /// Says why a segment has no place here; when its qualifier is to blame, which are read.
+    fn unplaced(&self, segment: Segment<'_>) -> String {
+        let scopes = self.open.iter().flat_map(|scope| scope.nodes);
+        let mut read = Vec::new();
+        for row in scopes.chain(self.section_nodes()).filter_map(row_of) {
+            let keys: Vec<_> = row.keys.iter().map(|(_, _, value)| *value).collect();
+            if row.tag == segment.tag() && row.only.is_none_or(|only| only == self.directory) {
+                read.extend(Some(keys.join("+")).filter(|key| !key.is_empty()));
+            }
+        }
+        read.sort_unstable();
+        read.dedup();
+        if read.is_empty() {
+            return "the message has no place for the segment".to_owned();
+        }
+        let (tag, read) = (segment.tag(), read.join(", "));
+        format!("the message has no place for this {tag}; here it is read with {read}")
+    }
+
+    /// Returns the lines of the section that the segments are in.
+    fn section_nodes(&self) -> impl Iterator<Item = &'static Node> {
+        let (mut section, current) = (0, self.section);
+        self.tables.into_iter().flatten().filter(move |node| {
+            section += usize::from(matches!(node, Node::Section(_)));
+            section == current
+        })
     }
 
     /// Finds the line for a segment in the part of this depth; 0 is the message itself.
     fn find(&self, depth: usize, segment: Segment<'_>) -> Option<&'static Node> {
         let tag = three(segment.tag());
-        let fits = |node: &&'static Node| match node {
-            Node::One(row) | Node::Many(_, [Node::One(row), ..]) => {
+        let fits = |node: &&'static Node| {
+            row_of(node).is_some_and(|row| {
                 three(row.tag) == tag
                     && row.only.is_none_or(|only| only == self.directory)
                     && row.keys.iter().all(|(e, c, value)| segment.value(*e, *c) == *value)
-            }
-            _ => false,
+            })
         };
         if let Some(scope) = depth.checked_sub(1).and_then(|index| self.open.get(index)) {
             return scope.nodes.iter().find(fits);
         }
-        let mut section = 0;
-        self.tables.into_iter().flatten().find(|node| {
-            section += usize::from(matches!(node, Node::Section(_)));
-            section == self.section && fits(node)
-        })
+        self.section_nodes().find(fits)
     }
 
     /// Closes the open parts that are deeper.
@@ -327,6 +351,14 @@ impl<'m> Builder<'m> {
         }
         let place = segment.position(element, component);
         self.losses.push(Loss::new(format!("{place}: {}", shown(text)), why));
+    }
+}
+
+/// Returns the row of a line that takes a segment: its own, or the one that opens its part.
+const fn row_of(node: &'static Node) -> Option<&'static Row> {
+    match node {
+        Node::One(row) | Node::Many(_, [Node::One(row), ..]) => Some(row),
+        _ => None,
     }
 }
 

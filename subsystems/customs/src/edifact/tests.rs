@@ -5,6 +5,7 @@ use super::*;
 use crate::messages::{DocumentType, Message as Canonical, SharingLevel};
 use crate::wco::Context;
 
+mod qualifiers;
 mod refusals;
 mod round_trips;
 

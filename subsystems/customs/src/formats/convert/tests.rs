@@ -7,6 +7,8 @@ use super::*;
 use crate::edifact::Charset;
 use crate::messages::SharingLevel;
 
+mod round_trips;
+
 fn context() -> Context<'static> {
     Context {
         agreement_id: "AZ-PK-PTA",
