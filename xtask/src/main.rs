@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bench;
+mod fuzz;
 mod generate;
 mod picture;
 mod test;
@@ -51,6 +52,12 @@ enum Chore {
         #[arg(long)]
         list: bool,
     },
+    /// Look for inputs that break a reader, guided by coverage
+    #[command(after_help = "Needs a C++ compiler. Inputs and logs stay in target/xtask/fuzz, so \
+                            that the next run goes on; docs/develop/fuzzing.md tells what to do \
+                            with a finding.\n\n\
+                            Example: cargo xtask fuzz edifact --seconds 300")]
+    Fuzz(fuzz::Options),
     /// Write the files that are made from the code
     Gen {
         /// Change nothing; fail and name the files that are stale
@@ -84,6 +91,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         }
         Chore::Test(options) => test::run(options),
         Chore::Bench { names, list } => bench::run(names, *list),
+        Chore::Fuzz(options) => fuzz::run(options),
         Chore::Gen { check } => generate::run(*check),
     }
 }

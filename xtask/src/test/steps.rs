@@ -31,6 +31,8 @@ pub(super) enum Act {
     Fresh,
 }
 
+const CXX: Need = Need { name: "c++", probe: &["c++", "--version"], packages: &["g++"], hint: "" };
+
 const GO: Need = Need { name: "go", probe: &["go", "version"], packages: &["golang-go"], hint: "" };
 
 /// The packages that other transparency logs are checked with, as sources; no network is needed.
@@ -108,6 +110,13 @@ pub(super) const STEPS: &[Step] = &[
         name: "traces",
         about: "a program built with the feature `otel` sends its traces to a collector",
         act: Act::Run(&["cargo test -p karvan --locked --features otel --test it traces"]),
+        ..PLAIN
+    },
+    Step {
+        name: "fuzz",
+        about: "no input that coverage leads to breaks a reader, ten seconds each",
+        act: Act::Run(&["cargo run -q --locked -p xtask -- fuzz --seconds 10"]),
+        needs: &[&CXX],
         ..PLAIN
     },
     Step {

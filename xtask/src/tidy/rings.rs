@@ -99,6 +99,7 @@ const OWNED: &[Owned] = &[
     // For tests only.
     Owned { library: "ed25519-dalek", owners: &["tests"] },
     Owned { library: "insta", owners: &["tests"] },
+    Owned { library: "libfuzzer-sys", owners: &["tests/fuzz"] },
     Owned { library: "proptest", owners: &["tests"] },
     Owned { library: "tempfile", owners: &["tests", "bench"] },
     Owned { library: "turmoil", owners: &["tests"] },

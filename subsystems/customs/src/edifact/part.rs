@@ -82,7 +82,7 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
     path.split(['/']).filter(|name| !name.is_empty())
 }
 
-impl<'de> IntoDeserializer<'de, Error> for Part {
+impl IntoDeserializer<'_, Error> for Part {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
