@@ -103,8 +103,8 @@ fn unlisted(original: &Value, back: &Value, losses: &[Loss]) -> Vec<String> {
     let paths = before.keys().chain(after.keys()).filter(differs);
     let paths = paths.filter(|path| {
         let is_supplied = !before.contains_key(*path) || SUPPLIED[..2].contains(&path.as_str());
-        !(is_supplied && SUPPLIED.contains(&path.as_str()))
-            && !losses.iter().any(|loss| covers(loss, path))
+        let is_supplied = is_supplied && SUPPLIED.contains(&path.as_str());
+        !is_supplied && !losses.iter().any(|loss| covers(loss, path))
     });
     paths.cloned().collect()
 }
@@ -125,7 +125,9 @@ fn there_and_back(
     changes: &[Change],
 ) -> Result<bool, TestCaseError> {
     let mut value: Value = serde_json::from_slice(&example(code)).expect("JSON");
-    changes.iter().for_each(|made| change(&mut value, made));
+    for made in changes {
+        change(&mut value, made);
+    }
     let Ok(message) = Message::parse(code, value.to_string().as_bytes()) else { return Ok(false) };
     let text = message.to_canonical().expect("a canonical form");
     prop_assert_eq!(&Message::parse(code, &text).expect("read again"), &message);
