@@ -88,6 +88,7 @@ fn config() -> Outcome<Config> {
         agreement: "AZ-PK-PTA".to_owned(),
         sharing_level: SharingLevel::L2,
         go_live: "2025-01-01".parse()?,
+        compare_every_seconds: None,
     })
 }
 

@@ -58,7 +58,7 @@ mod waiting;
 mod xml;
 
 pub(crate) use browse::{CURSOR_CHARS_MAX, PAGE_MAX};
-pub use config::Config;
+pub use config::{COMPARE_SECONDS_MAX, COMPARE_SECONDS_MIN, CompareEvery, Config, OutOfBounds};
 
 use std::sync::atomic::AtomicUsize;
 

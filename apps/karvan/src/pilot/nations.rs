@@ -104,6 +104,7 @@ impl Nation {
                 agreement: "AZ-PK-PTA".to_owned(),
                 sharing_level: SharingLevel::L2,
                 go_live: GO_LIVE.parse()?,
+                compare_every_seconds: None,
             }),
         })
     }

@@ -28,6 +28,36 @@ fn write(world: &World, name: &str, document: &Value) {
     world.write(name, &document.to_string());
 }
 
+/// The clocks of two real nodes, with the night shortened to seconds.
+#[test]
+fn both_nodes_compare_by_their_own_clocks() {
+    let world = World::new();
+    let (mut pilot, _) = Pilot::running(&world);
+    pilot.end("-TERM");
+    for side in ["az", "pk"] {
+        let path = world.path(&format!("data/{side}/node.toml"));
+        let text = std::fs::read_to_string(&path).expect("the configuration");
+        let shortened = |seconds: u32| {
+            text.replace("\ngo-live", &format!("\ncompare-every-seconds = {seconds}\ngo-live"))
+        };
+        assert_ne!(shortened(1), text);
+        std::fs::write(&path, shortened(1)).expect("written");
+        let check = ["config", "check", &format!("data/{side}/node.toml")];
+        world.karvan(&check).check(12, "5 to 86400 seconds");
+        std::fs::write(&path, shortened(5)).expect("written");
+    }
+    let (_pilot, _) = Pilot::running(&world);
+    // Pakistan's node debited, so it tells its balances, and Azerbaijan's compares them.
+    let look = ["customs", "ledger", "compare", "--look", "--dir", "data/az"];
+    let seen = world
+        .wait_for(&look, |seen| seen["comparisons"].as_array().is_some_and(|all| !all.is_empty()));
+    assert_eq!(seen["comparisons"][0]["differing"], 0, "{seen:#}");
+    for side in ["data/az", "data/pk"] {
+        let list = ["documents", "list", "--dir", side, "--limit", "100"];
+        world.wait_for(&list, |seen| seen.to_string().contains("\"SEQ\""));
+    }
+}
+
 #[test]
 fn a_consignment_goes_through_the_command_line() {
     let world = World::new();

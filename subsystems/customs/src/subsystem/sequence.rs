@@ -60,8 +60,12 @@ pub(super) fn reference(document_type: &str, id: &str) -> DocumentReference {
     }
 }
 
-/// Returns the next instant that is so many minutes after midnight in our country.
+/// Returns the next instant that is so many minutes after midnight in our country, or sooner where
+/// the configuration says so.
 fn next_night(customs: &Customs, now: Timestamp) -> Timestamp {
+    if let Some(every) = customs.config.compare_every() {
+        return now.plus(every);
+    }
     let offset = utc_offset(customs.config.nation());
     let after = customs.clocks.wait(TimerKind::NightlySequence, now);
     let local = now.plus(offset);
@@ -71,13 +75,29 @@ fn next_night(customs: &Customs, now: Timestamp) -> Timestamp {
     if tonight > now { tonight } else { tonight.plus(DAY) }
 }
 
-/// Returns whether the nightly comparison has yet to be set up.
+/// Returns whether the nightly comparison has yet to be set up, or is set up for later than the
+/// configuration now says.
 pub(super) fn is_unset(
     customs: &Customs,
     view: &dyn karvan_store::Read,
+    now: Timestamp,
 ) -> Result<bool, Rejection> {
+    let timer = of_partner(customs, view)?;
+    Ok(timer.is_none_or(|timer| timer.due > next_night(customs, now)))
+}
+
+fn of_partner(
+    customs: &Customs,
+    view: &dyn karvan_store::Read,
+) -> Result<Option<Timer>, Rejection> {
     let partner = customs.config.partner.as_str();
-    Ok(timers::find(view, TimerKind::NightlySequence, SUBJECT, partner)?.is_none())
+    Ok(timers::find(view, TimerKind::NightlySequence, SUBJECT, partner)?)
+}
+
+/// Sets up the first comparison, or brings it forward.
+pub(super) fn set_up_first(customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rejection> {
+    let since = of_partner(customs, cx.tx)?.map_or(cx.now, |timer| timer.since);
+    set_up(customs, cx, since)
 }
 
 /// Sets up the next comparison, of what is sent from `since` on.
@@ -538,13 +558,12 @@ pub(super) fn compare_now(
         let text = "no agreement in force lets us send `SEQ` to the partner; have it added first";
         return Err(refuse(karvan_types::ErrorKind::Forbidden, "not-agreed", text));
     }
-    let partner = customs.config.partner.as_str();
-    let timer = timers::find(cx.tx, TimerKind::NightlySequence, SUBJECT, partner)?;
+    let timer = of_partner(customs, cx.tx)?;
     let Some(timer) = timer else {
         let text = "the nightly comparison is not set up yet; try again in a minute";
         return Err(refuse(karvan_types::ErrorKind::Conflict, "not-set-up", text));
     };
-    let from = timer.since;
+    let (from, partner) = (timer.since, customs.config.partner.as_str());
     nightly(customs, cx, &timer)?;
     Ok(serde_json::json!({ "from": from, "to": cx.now, "partner": partner }))
 }

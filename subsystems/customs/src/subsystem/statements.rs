@@ -54,7 +54,16 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Sees to it that what was debited is told in the coming night.
 pub(super) fn arm(customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rejection> {
-    if timers::find(cx.tx, TimerKind::Balances, SUBJECT, SUBJECT)?.is_some() {
+    let armed = timers::find(cx.tx, TimerKind::Balances, SUBJECT, SUBJECT)?;
+    if let Some(every) = customs.config.compare_every() {
+        let due = cx.now.plus(every);
+        return if armed.is_some_and(|timer| timer.due <= due) {
+            Ok(())
+        } else {
+            set_timer(cx, due)
+        };
+    }
+    if armed.is_some() {
         return Ok(());
     }
     let hour = i64::from(customs.ledger_terms.statement_hour(cx.now.utc_date()));

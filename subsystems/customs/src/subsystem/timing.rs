@@ -21,7 +21,7 @@ const PUT_OFF: Duration = Duration::from_mins(10);
 
 /// Returns whether anything is due, or what happens every night has yet to be set up.
 pub(super) fn due(customs: &Customs, view: &dyn Read, now: Timestamp) -> Result<bool, Rejection> {
-    Ok(timers::is_due(view, now)? || sequence::is_unset(customs, view)?)
+    Ok(timers::is_due(view, now)? || sequence::is_unset(customs, view, now)?)
 }
 
 /// Takes up a batch of what is due.
@@ -31,8 +31,11 @@ pub(super) fn run_due(customs: &Customs, cx: &mut Context<'_>) -> Result<(), Rej
         fire(customs, cx, &timer)?;
     }
     // The nightly comparison sets itself up again when it is done; this is the first time.
-    if sequence::is_unset(customs, cx.tx)? {
-        sequence::set_up(customs, cx, cx.now)?;
+    if sequence::is_unset(customs, cx.tx, cx.now)? {
+        sequence::set_up_first(customs, cx)?;
+        if customs.config.compare_every().is_some() {
+            statements::arm(customs, cx)?;
+        }
     }
     customs.batch.store((size * 2).min(BATCH_MAX), Ordering::Relaxed);
     Ok(())

@@ -53,6 +53,7 @@ impl Side {
             agreement: "AZ-PK-PTA".to_owned(),
             sharing_level: SharingLevel::L2,
             go_live: "2025-01-01".parse().expect("a date"),
+            compare_every_seconds: None,
         })
         .expect("the shipped rules load")
         .with_ledger_terms(terms.clone());
