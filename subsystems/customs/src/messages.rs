@@ -14,6 +14,7 @@ mod certificate;
 mod commitment;
 mod comparison;
 mod declaration;
+mod extension;
 pub(crate) mod fit;
 mod parts;
 mod result;
@@ -34,6 +35,7 @@ pub use declaration::{
     GoodsMeasure, GoodsShipment, GovernmentProcedure, ImportClaim, InvoiceLine, Payment,
     TradeTerms,
 };
+pub use extension::{EXTENSIONS_MAX, Extension};
 pub use fit::Misfit;
 pub use parts::{
     AdditionalDocument, Address, Classification, ClassificationKind, Consignment, Country,

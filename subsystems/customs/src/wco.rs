@@ -5,7 +5,8 @@
 //! (`stream`); what is once in a document is held as a tree until the end, then each part takes the
 //! elements it knows out of it (`declaration`, `amendment`, `response`). So memory holds the message
 //! that is made, the header, and one item: [`import_each`] gives the items away and holds one.
-//! What is left has no place in the canonical message and is listed, never dropped in silence;
+//! What is left of the model goes with the message as it is (`extension`); what is left otherwise
+//! has no place in it and is listed, never dropped in silence;
 //! what had to be filled in is noted. `TypeCode` decides the message: `EX…` or 830 an export
 //! declaration, `IM…` or 929 an import claim, `COR` an amendment, `INV` a cancellation.
 //!
@@ -20,6 +21,7 @@
 mod amend;
 mod amendment;
 mod declaration;
+mod extension;
 mod ids;
 mod read;
 mod response;
@@ -37,6 +39,7 @@ use stream::Parts;
 use take::Taker;
 
 pub use amend::{Amended, Unamendable, amend};
+pub(crate) use extension::is_known;
 pub(crate) use ids::path as path_of;
 pub use read::{
     ATTRIBUTES_MAX, BYTES_MAX, DEPTH_MAX, ELEMENTS_MAX, MARKUP_BYTES_MAX, NAME_BYTES_MAX,
@@ -264,6 +267,7 @@ pub fn import_each<R: Read>(
     let mut message = message(&mut taker, element, context)?;
     // Items that came before the codes were known were held.
     items_of(&mut message).into_iter().flat_map(std::mem::take).for_each(each);
+    extension::take(&mut message, &mut taker.losses, &mut taker.depths);
     let (not_carried_over, not_listed, notes) = taker.finish();
     Ok(Imported { message, not_carried_over, not_listed, notes })
 }

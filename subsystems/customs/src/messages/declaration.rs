@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CERTIFICATE_TYPE_CODE;
+use super::extension::Extension;
 use super::parts::{
     AdditionalDocument, Classification, ClassificationKind, Consignment, Country, CountryId,
     Header, InvoiceReference, Origin, Packaging, Party, PreviousDocument, TransportMeans, Ucr,
@@ -52,6 +53,9 @@ pub struct ExportDeclaration {
     /// The shipment `67A`.
     #[serde(rename = "GoodsShipment")]
     pub shipment: GoodsShipment,
+    /// Values of its XML that it has no field for.
+    #[serde(rename = "ext", default, skip_serializing_if = "Vec::is_empty")]
+    pub ext: Vec<Extension>,
 }
 
 /// IMP: the importer's declaration, whose items quote certificates of origin `42A`.
@@ -91,6 +95,9 @@ pub struct ImportClaim {
     /// The shipment, with the importer `67A`.
     #[serde(rename = "GoodsShipment")]
     pub shipment: GoodsShipment,
+    /// Values of its XML that it has no field for.
+    #[serde(rename = "ext", default, skip_serializing_if = "Vec::is_empty")]
+    pub ext: Vec<Extension>,
 }
 
 impl ExportDeclaration {

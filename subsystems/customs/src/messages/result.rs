@@ -4,6 +4,7 @@ use karvan_types::{Date, Quantity, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::extension::Extension;
 use super::parts::{Header, WriteOff};
 use super::text::{date, optional_date};
 
@@ -222,6 +223,9 @@ pub struct Amendment {
     /// The new values.
     #[serde(rename = "values", default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<AmendedValue>,
+    /// Values of its XML that it has no field for.
+    #[serde(rename = "ext", default, skip_serializing_if = "Vec::is_empty")]
+    pub ext: Vec<Extension>,
 }
 
 impl Amendment {
@@ -288,6 +292,9 @@ pub struct Cancellation {
     /// Number of the document that takes its place.
     #[serde(rename = "replacedBy", default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// Values of its XML that it has no field for.
+    #[serde(rename = "ext", default, skip_serializing_if = "Vec::is_empty")]
+    pub ext: Vec<Extension>,
 }
 
 impl Cancellation {

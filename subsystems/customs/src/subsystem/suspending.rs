@@ -292,6 +292,7 @@ pub(super) fn tell(
         change_reason_code: told.code().to_owned(),
         reason: text.to_owned(),
         replaced_by: None,
+        ext: Vec::new(),
     }));
     let (us, them) = (&customs.config.customs, &customs.config.partner);
     answer::send(cx, us, them, &message, &subject).map(drop)

@@ -3,6 +3,7 @@
 mod certificate;
 mod comparison;
 mod declaration;
+mod extension;
 mod result;
 mod transport;
 mod verification;
@@ -33,6 +34,7 @@ const OLDEST: Timestamp = Timestamp::from_seconds(946_684_800);
 /// Checks the rules of the message's type.
 pub(super) fn check(message: &Message, now: Timestamp, problems: &mut Problems) {
     header(message, now, problems);
+    extension::check(message, problems);
     match message {
         Message::Export(export) => declaration::export(export, now, problems),
         Message::Import(import) => declaration::import(import, now, problems),

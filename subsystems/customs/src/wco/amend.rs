@@ -16,7 +16,7 @@ use karvan_types::ErrorKind;
 
 use self::plan::Plan;
 use super::write::{self, Node};
-use super::{Context, Loss, Unwritable, ids, import};
+use super::{Context, Imported, Loss, Unwritable, extension, ids, import};
 use crate::messages::{Amendment, AmendmentReason, DocumentType, FunctionCode, Header, Message};
 
 /// A declaration after an amendment.
@@ -112,25 +112,17 @@ pub fn amend(declaration: &Message, amendment: &Amendment) -> Result<Amended, Un
             given: format!("{kind} {}", header.id),
         });
     }
-    let (mut target, _) = write::declaration(declaration)?;
+    let (mut target, left) = target(declaration)?;
     let mut source = Node::new("Declaration");
     write::graft(&mut source, &amendment.values)?;
     let mut plan = Plan::default();
     for (change, number) in amendment.amendments.iter().zip(1..) {
         plan.add(&steps(change, number)?, number);
     }
-    let mut left = Vec::new();
+    let mut left = left;
     plan.apply(&mut target, &source, "", &mut left)?;
     target.sort("Declaration");
-    let xml = write::document(&target, "DEC")?;
-    let context = Context {
-        agreement_id: &header.agreement_id,
-        sharing_level: header.sharing_level,
-        received_at: amendment.header.issue_date_time,
-        subject: kind,
-    };
-    let imported =
-        import(xml.as_bytes(), context).map_err(|error| Unamendable::Result(error.to_string()))?;
+    let imported = read(&target, declaration)?;
     let mut message = imported.message;
     renew(&mut message, &amendment.header);
     let mut not_carried_over = imported.not_carried_over;
@@ -138,6 +130,41 @@ pub fn amend(declaration: &Message, amendment: &Amendment) -> Result<Amended, Un
     not_carried_over.retain(|loss| !loss.path.starts_with("MetaData"));
     not_carried_over.extend(left);
     Ok(Amended { message, not_carried_over })
+}
+
+/// Makes the element to amend. Values that go with the declaration are left out of it, and listed,
+/// when the declaration could not be read out of it any more.
+fn target(declaration: &Message) -> Result<(Node, Vec<Loss>), Unamendable> {
+    let (target, _) = write::declaration(declaration)?;
+    let mut bare = declaration.clone();
+    let ext = extension::place(&mut bare).map(std::mem::take).unwrap_or_default();
+    if ext.is_empty() {
+        return Ok((target, Vec::new()));
+    }
+    let (plain, _) = write::declaration(&bare)?;
+    let without = |node: &Node| {
+        let mut message = read(node, declaration)?.message;
+        extension::place(&mut message).map(std::mem::take);
+        Ok::<Message, Unamendable>(message)
+    };
+    if without(&target).ok() == Some(without(&plain)?) {
+        return Ok((target, Vec::new()));
+    }
+    let left = ext.into_iter().map(|value| Loss { path: value.path, line: 0, value: value.value });
+    Ok((plain, left.collect()))
+}
+
+/// Reads what was made of a declaration.
+fn read(target: &Node, declaration: &Message) -> Result<Imported, Unamendable> {
+    let header = declaration.header();
+    let context = Context {
+        agreement_id: &header.agreement_id,
+        sharing_level: header.sharing_level,
+        received_at: header.issue_date_time,
+        subject: declaration.document_type(),
+    };
+    let xml = write::document(target, "DEC")?;
+    import(xml.as_bytes(), context).map_err(|error| Unamendable::Result(error.to_string()))
 }
 
 /// Makes the message a new version, as of the amendment.

@@ -3,6 +3,7 @@
 use super::declaration::Part;
 use super::read::Element;
 use super::take::{Taker, has};
+use super::write::REASON;
 use super::{Error, Rule};
 use crate::messages::{
     Amendment, AmendmentReason, Cancellation, DocumentReference, DocumentType, Header, Message,
@@ -17,7 +18,7 @@ const HEADER: [&str; 8] = [
     "IssueDateTime",
     "TypeCode",
     "VersionID",
-    "AdditionalInformation",
+    STATEMENT,
     "Amendment",
 ];
 
@@ -25,6 +26,10 @@ const HEADER: [&str; 8] = [
 pub(super) fn is_header(element: &Element) -> bool {
     HEADER.contains(&element.name.as_str())
 }
+
+/// The element that gives the reason of a change, and its text.
+pub(super) const STATEMENT: &str = "AdditionalInformation";
+const DESCRIPTION: &str = "StatementDescription";
 
 /// Reads an amendment; every value that stands in it is a new value.
 pub(super) fn amendment(
@@ -45,7 +50,7 @@ pub(super) fn amendment(
     let document = reference(&header, subject);
     // Everything else that the declaration holds is a new value.
     for child in std::mem::take(&mut element.children) {
-        if child.name == "AdditionalInformation" {
+        if child.name == STATEMENT {
             element.children.push(child);
         } else {
             rest.lose(child);
@@ -54,7 +59,8 @@ pub(super) fn amendment(
     let values = taker.streamed.new_values(rest);
     let values = values.ok_or_else(|| element.position().error(Rule::Changes))?;
     taker.lose_content(element);
-    let message = Amendment { header, document, reason, amendments, values };
+    let ext = Vec::new();
+    let message = Amendment { header, document, reason, amendments, values, ext };
     Ok(Message::Amendment(Box::new(message)))
 }
 
@@ -71,22 +77,35 @@ pub(super) fn cancellation(
     let change_reason_code = code.ok_or_else(|| taker.missing(e, "Amendment/ChangeReasonCode"))?;
     taker.lose_content(element);
     let document = reference(&header, subject);
-    let message = Cancellation { header, document, change_reason_code, reason, replaced_by: None };
+    let (replaced_by, ext) = (None, Vec::new());
+    let message = Cancellation { header, document, change_reason_code, reason, replaced_by, ext };
     Ok(Message::Cancellation(Box::new(message)))
 }
 
-/// Joins the statements; each is the reason of one change.
+/// Joins the statements; each is the reason of one change. One that says no more than that is
+/// taken; others stay, whole.
 fn reason(taker: &mut Taker, e: &mut Element) -> Result<String, Error> {
-    let statements: Vec<Element> = std::mem::take(&mut e.children);
-    let mut reasons = Vec::new();
-    for mut child in statements {
-        if child.name == "AdditionalInformation" {
-            reasons.extend(taker.text(&mut child, "StatementDescription")?);
-        }
-        e.children.push(child);
-    }
+    let is_statement = |child: &Element| child.name == STATEMENT;
+    let said = |statement: &Element| {
+        let mut found = statement.children.iter().filter(|child| child.name == DESCRIPTION);
+        found.next().map(|said| said.text.trim().to_owned()).filter(|said| !said.is_empty())
+    };
+    let statements: Vec<&Element> = e.children.iter().filter(|child| is_statement(child)).collect();
+    let reasons: Vec<String> = statements.iter().filter_map(|statement| said(statement)).collect();
     if reasons.is_empty() {
         return Err(taker.missing(e, "AdditionalInformation/StatementDescription"));
+    }
+    let is_plain = |child: &Element| match child.name.as_str() {
+        DESCRIPTION => child.attributes.is_empty(),
+        "StatementTypeCode" => child.text.trim() == REASON && child.attributes.is_empty(),
+        _ => false,
+    };
+    if let [only] = statements.as_slice()
+        && only.attributes.is_empty()
+        && only.children.len() <= 2
+        && only.children.iter().all(is_plain)
+    {
+        e.children.retain(|child| !is_statement(child));
     }
     Ok(reasons.join("; "))
 }

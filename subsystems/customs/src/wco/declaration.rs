@@ -79,6 +79,7 @@ pub(super) fn export(
             routing(taker, e, &mut shipment)?;
             shipment
         },
+        ext: Vec::new(),
     };
     taker.lose_content(element);
     Ok(Message::Export(Box::new(message)))
@@ -107,6 +108,7 @@ pub(super) fn import(
             routing(taker, e, &mut shipment)?;
             shipment
         },
+        ext: Vec::new(),
     };
     taker.lose_content(element);
     Ok(Message::Import(Box::new(message)))
@@ -189,12 +191,10 @@ fn consignment(taker: &mut Taker, e: &mut Element) -> Part<Consignment> {
             if !has(e, &["ID"]) {
                 return Ok(None);
             }
-            taker.number(e, "SequenceNumeric")?;
             let seals = taker.all(e, "Seal", |taker, e| {
                 if !has(e, &["ID"]) {
                     return Ok(None);
                 }
-                taker.number(e, "SequenceNumeric")?;
                 Ok(taker.text(e, "ID")?.map(|id| Seal { id }))
             })?;
             Ok(taker.text(e, "ID")?.map(|id| TransportEquipment { id, seals }))
@@ -271,7 +271,6 @@ pub(super) fn item(taker: &mut Taker, e: &mut Element) -> Part<GoodsItem> {
             if !has(e, &["QuantityQuantity", "TypeCode"]) {
                 return Ok(None);
             }
-            taker.number(e, "SequenceNumeric")?;
             let marks_numbers = taker.text(e, "MarksNumbersID")?;
             let quantity = taker.number(e, "QuantityQuantity")?;
             let type_code = taker.text(e, "TypeCode")?;

@@ -3,10 +3,13 @@
 use karvan_types::amount::parse_decimal;
 use karvan_types::{Amount, Date, Decimal, Quantity, Timestamp};
 
-use super::read::{Element, TEXT_BYTES_MAX};
+use super::read::Element;
 use super::stream::Streamed;
-use super::{Error, Loss, NAMESPACE_RESPONSE_TYPES, NAMESPACE_TYPES, Note, Rule};
+use super::{
+    Error, Loss, NAMESPACE_DECLARATION, NAMESPACE_RESPONSE_TYPES, NAMESPACE_TYPES, Note, Rule,
+};
 use crate::codes::units;
+use crate::messages::EXTENSIONS_MAX;
 use crate::messages::text::date;
 
 /// Most values listed as lost; more are only counted.
@@ -24,10 +27,15 @@ pub(super) struct Taker {
     pub(super) notes: Vec<Note>,
     /// What was taken while the text was read.
     pub(super) streamed: Streamed,
+    /// How many elements of the path of each loss were taken; `None` for what is not of the model's
+    /// namespaces.
+    pub(super) depths: Vec<Option<usize>>,
     /// Names of the elements that contain the one being read, with occurrences.
     path: Vec<String>,
-    /// Most characters kept of a lost value.
-    value_max: usize,
+    /// The same for the element that is being lost, when one is.
+    losing: Option<Option<usize>>,
+    /// Most losses kept.
+    losses_max: usize,
 }
 
 impl Taker {
@@ -38,21 +46,29 @@ impl Taker {
             losses_unlisted: 0,
             notes: Vec::new(),
             streamed: Streamed::default(),
+            depths: Vec::new(),
             path: Vec::new(),
-            value_max: SHOWN_MAX,
+            losing: None,
+            losses_max: EXTENSIONS_MAX,
         }
     }
 
-    /// Starts a list that keeps values whole.
+    /// Starts a list of new values.
     pub(super) fn of_whole_values() -> Self {
-        Self { value_max: TEXT_BYTES_MAX, ..Self::new() }
+        Self { losses_max: LOSSES_MAX, ..Self::new() }
     }
 
-    /// Returns what was lost, in the order of lines, how much more was, and what was noted.
+    /// Returns what was lost, in the order of lines and shortened, how much more was, and what was
+    /// noted.
     pub(super) fn finish(mut self) -> (Vec<Loss>, usize, Vec<Note>) {
         self.losses.sort_by_key(|loss| loss.line);
+        let more = self.losses.len().saturating_sub(LOSSES_MAX);
+        self.losses.truncate(LOSSES_MAX);
+        for loss in &mut self.losses {
+            loss.value = shown(&loss.value);
+        }
         self.notes.append(&mut self.streamed.notes);
-        (self.losses, self.losses_unlisted, self.notes)
+        (self.losses, self.losses_unlisted + more, self.notes)
     }
 
     /// Notes that a value of the message is not the XML's own.
@@ -100,8 +116,12 @@ impl Taker {
         let step = step(&child);
         let result = self.inside(&step, |taker| part(taker, &mut child));
         // Whatever the part did not take out is still in the child.
-        if result.is_ok() {
-            self.lose(child);
+        match &result {
+            Ok(Some(_)) => {
+                self.inside(&step, |taker| taker.lose_content(child));
+            }
+            Ok(None) => self.lose(child),
+            Err(_) => {}
         }
         result
     }
@@ -117,7 +137,11 @@ impl Taker {
     /// Lists everything that is left of an element.
     pub(super) fn lose(&mut self, element: Element) {
         let step = step(&element);
+        let before = self.losing;
+        let is_ours = [NAMESPACE_DECLARATION, NAMESPACE_TYPES].contains(&&*element.namespace);
+        self.losing = Some(before.unwrap_or(Some(self.path.len())).filter(|_| is_ours));
         self.inside(&step, |taker| taker.lose_content(element));
+        self.losing = before;
     }
 
     /// Lists everything that is left inside an element, whose own name is not part of the path.
@@ -136,7 +160,7 @@ impl Taker {
     }
 
     fn lose_value(&mut self, attribute: Option<&str>, line: usize, value: &str) {
-        if self.losses.len() >= LOSSES_MAX {
+        if self.losses.len() >= self.losses_max {
             self.losses_unlisted += 1;
             return;
         }
@@ -145,8 +169,8 @@ impl Taker {
             path.push_str("/@");
             path.push_str(name);
         }
-        let value = value.chars().take(self.value_max).collect();
-        self.losses.push(Loss { path, line, value });
+        self.losses.push(Loss { path, line, value: value.to_owned() });
+        self.depths.push(self.losing.unwrap_or(Some(self.path.len())));
     }
 
     /// Takes the trimmed text of a child; nothing when it is absent or empty.

@@ -14,8 +14,11 @@ use std::fmt::Write as _;
 use karvan_types::{ErrorKind, Timestamp};
 use serde_json::Value;
 
+use super::amendment::STATEMENT;
 use super::response::Response;
-use super::{Context, NAMESPACE_DECLARATION, NAMESPACE_METADATA, NAMESPACE_TYPES, ids, import};
+use super::{
+    Context, NAMESPACE_DECLARATION, NAMESPACE_METADATA, NAMESPACE_TYPES, extension, ids, import,
+};
 use crate::formats::{self, Loss};
 use crate::messages::{AmendedValue, Amendment, Cancellation, DocumentType, Message, SharingLevel};
 
@@ -24,7 +27,7 @@ const MODEL_VERSION: &str = "3.6";
 /// Function of a request about an earlier declaration.
 const REQUEST: &str = "13";
 /// Type of a statement that gives the reason of a change.
-const REASON: &str = "AES";
+pub(super) const REASON: &str = "AES";
 
 /// XML that was written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -90,7 +93,7 @@ impl Node {
     }
 
     /// Returns the child at a path of element names with occurrences, made where it is missing.
-    fn at(&mut self, path: &str) -> Option<&mut Self> {
+    pub(super) fn at(&mut self, path: &str) -> Option<&mut Self> {
         path.split('/').try_fold(self, |node, step| {
             let (name, number) = occurrence(step)?;
             let count = node.children.iter().filter(|child| child.name == name).count();
@@ -182,6 +185,12 @@ pub(super) fn declaration(message: &Message) -> Result<(Node, Value), Unwritable
         Message::Cancellation(cancellation) => cancelled(cancellation),
         _ => return Err(Unwritable::Kind),
     };
+    let ext = extension::of(message).map(Vec::as_slice).unwrap_or_default();
+    if ext.iter().any(|value| value.path.starts_with(STATEMENT)) {
+        // The statements of the XML are there, and the reason is theirs.
+        root.children.retain(|child| child.name != STATEMENT);
+    }
+    extension::put(&mut root, ext);
     root.sort("Declaration");
     Ok((root, value))
 }
