@@ -19,6 +19,8 @@ pub use convert::{Contents, Document, Error, Format, Read, Target, detect, read,
 
 /// Most losses that are listed.
 pub const LOSSES_MAX: usize = 1000;
+/// The member that holds values without a field of their own.
+const EXTENSIONS: &str = "ext";
 /// Most characters of a value that is shown.
 const SHOWN_MAX: usize = 80;
 
@@ -88,6 +90,10 @@ fn compare(original: &Value, back: &Value, path: &mut String, found: &mut Vec<(S
                 compare(value, back.get(index).unwrap_or(&Value::Null), path, found);
                 path.truncate(length);
             }
+        }
+        // Each of these is a value of its own, however many there are.
+        (Value::Array(_), Value::Null) if path == EXTENSIONS => {
+            compare(original, &Value::Array(Vec::new()), path, found);
         }
         _ if original == back => {}
         (_, Value::Null) => {
