@@ -59,7 +59,7 @@ pub(crate) mod relation;
 
 /// Paths of calls begin like this.
 const CALLS_PATH: &str = "/r1/";
-/// How long a request head of an agency's system may take to arrive.
+/// How long a request head of an agency's system may take to arrive, and its connection be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the other node may take when the operator sets nothing: what a service has when
 /// nothing was set for it, and half as much again.
@@ -76,7 +76,8 @@ pub struct Settings {
     pub answer_timeout: Duration,
     /// How many calls may be under way, on each side.
     pub bounds: Bounds,
-    /// How long the head of an agency's request may take to arrive.
+    /// How long the head of an agency's request may take to arrive, counted from the answer to the
+    /// request before.
     pub head_timeout: Duration,
     /// Whether one signature may cover many calls.
     pub signatures: Signatures,

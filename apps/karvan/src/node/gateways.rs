@@ -43,6 +43,7 @@ impl Gateways {
         let settings = Settings {
             signatures: calls.signatures,
             answer_timeout: calls.answer_timeout.duration(),
+            head_timeout: calls.idle_timeout.duration(),
             ..Settings::new(spool)
         };
         let disk = Arc::new(OsDisk);

@@ -5,6 +5,7 @@ mod bundles;
 mod call_bundles;
 mod calls;
 mod calls_abuse;
+mod calls_certificates;
 mod calls_crash;
 mod calls_crowd;
 mod calls_figures;
