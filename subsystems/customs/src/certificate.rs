@@ -14,8 +14,9 @@ mod account;
 mod ledger;
 mod number;
 mod suspension;
+mod unseen;
 
-pub use account::{COPIES_MAX, carry_over, original_of};
+pub use account::{COPIES_MAX, REPLACED_MAX, carry_in, carry_over, original_of, replaced_by};
 pub(crate) use ledger::DEBITS;
 pub use ledger::{
     Debit, DebitKind, Entry, HOLDING_LINES_MAX, Holding, LedgerError, LedgerItem, Share, debit,
@@ -23,6 +24,8 @@ pub use ledger::{
 };
 pub use number::{CertificateNumber, InvalidNumber, NUMBER_CHARS_MAX};
 pub use suspension::Suspension;
+pub(crate) use unseen::UNSEEN;
+pub use unseen::{UNSEEN_MAX, Unseen};
 
 use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
 use karvan_types::{Date, Decimal, Digest, ExchangeId, Instance, MemberId, Timestamp};
@@ -102,8 +105,11 @@ pub struct Certificate {
 /// Where certificates are kept.
 pub(crate) static CERTIFICATES: Table = Table {
     name: "customs_certificate",
-    columns: &["country", "folded", "issuer", "standing"],
-    indexes: &[Index { name: "by_folded", columns: &["country", "folded"], unique: false }],
+    columns: &["country", "folded", "issuer", "standing", "replacement"],
+    indexes: &[
+        Index { name: "by_folded", columns: &["country", "folded"], unique: false },
+        Index { name: "by_replacement", columns: &["replacement"], unique: false },
+    ],
 };
 
 impl Record for Certificate {
@@ -119,6 +125,7 @@ impl Record for Certificate {
             self.number.folded().into(),
             self.issuer.as_str().into(),
             standing_name(self.standing()).into(),
+            self.replacement().into(),
         ]
     }
 }

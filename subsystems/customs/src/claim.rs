@@ -133,12 +133,13 @@ pub struct ClaimItem {
 /// Where claimed items are kept.
 pub(crate) static CLAIM_ITEMS: Table = Table {
     name: "customs_claim_item",
-    columns: &["claim", "certificate", "ucr", "state"],
+    columns: &["claim", "certificate", "ucr", "export", "state"],
     indexes: &[
         Index { name: "by_claim", columns: &["claim"], unique: false },
         Index { name: "by_certificate", columns: &["certificate"], unique: false },
         Index { name: "by_ucr", columns: &["ucr"], unique: false },
         Index { name: "by_state", columns: &["state"], unique: false },
+        Index { name: "by_export", columns: &["export"], unique: false },
     ],
 };
 
@@ -154,6 +155,7 @@ impl Record for ClaimItem {
             self.claim.as_str().into(),
             self.certificate.as_str().into(),
             self.ucr.as_deref().into(),
+            self.export().into(),
             self.state.name().into(),
         ]
     }
@@ -165,7 +167,14 @@ impl ClaimItem {
         item_key(&self.claim, self.item)
     }
 
-    /// Returns the range of items in one state, of one claim, certificate or consignment.
+    /// Returns the key of the item of the export declaration on which it rests.
+    pub fn export(&self) -> Option<String> {
+        let matched = &self.assessment.matched;
+        Some(item_key(matched.export.as_deref()?, matched.export_item?))
+    }
+
+    /// Returns the range of items in one state, of one claim, certificate, consignment
+    /// or item of an export declaration.
     pub fn range(index: &'static str, value: &str) -> Range {
         Range::of(index, vec![value.into()], ITEMS_MAX)
     }

@@ -102,6 +102,9 @@ pub enum Reason {
     /// The quantity cannot be compared.
     #[serde(rename = "quantity-unclear")]
     QuantityUnclear,
+    /// What the preference is worth cannot be computed.
+    #[serde(rename = "duty-unknown")]
+    DutyUnknown,
     /// The papers were tampered with.
     #[serde(rename = "false-papers")]
     FalsePapers,
@@ -133,7 +136,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InOrder,
         Self::FlagsAccepted,
         Self::BalanceExceeded,
@@ -147,6 +150,7 @@ impl Reason {
         Self::ExportUnknown,
         Self::PapersDiffer,
         Self::QuantityUnclear,
+        Self::DutyUnknown,
         Self::FalsePapers,
         Self::ClearedUp,
         Self::QuotaExceeded,
@@ -224,13 +228,16 @@ fn covered(matched: &Match) -> Option<Quantity> {
 
 const fn reason_of(rule: Rule) -> Reason {
     match rule {
-        Rule::CertificateUnknown | Rule::NoDataPeriod | Rule::PartnerSilent => {
-            Reason::CertificateUnknown
-        }
+        Rule::CertificateUnknown
+        | Rule::NoDataPeriod
+        | Rule::PartnerSilent
+        | Rule::GrantedUnseen => Reason::CertificateUnknown,
+        Rule::ExportUsedUp => Reason::ExportExceeded,
         Rule::CertificateCancelled
         | Rule::CertificateReplaced
         | Rule::CertificateSuspended
         | Rule::CertificateExpired
+        | Rule::QuotedTooEarly
         | Rule::CertificateFuture
         | Rule::CertificateTooLate
         | Rule::CertificateValidity => Reason::CertificateInvalid,
@@ -247,6 +254,8 @@ const fn reason_of(rule: Rule) -> Reason {
         Rule::VerificationPartly => Reason::OriginPartly,
         Rule::ExportMissing | Rule::ExportCancelled => Reason::ExportUnknown,
         Rule::NoConcession => Reason::GoodsNotCovered,
+        Rule::DutyUnknown => Reason::DutyUnknown,
+        Rule::WriteOff | Rule::QuantityMass | Rule::MassPerUnit => Reason::QuantityUnclear,
         _ => Reason::PapersDiffer,
     }
 }
@@ -274,6 +283,10 @@ pub struct DecisionRecord {
     /// What was reserved on it, for goods released under security.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Quantity>,
+    /// What was granted, or released under security, on a certificate that was not here; it is
+    /// debited when that comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Quantity>,
     /// What was left on the certificate afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Quantity>,
@@ -284,6 +297,9 @@ pub struct DecisionRecord {
     /// What is to be paid, when the claim states a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duty: Option<Payable>,
+    /// Why that is not known, when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duty_unknown: Option<String>,
     /// Under which security the goods were released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<Security>,
@@ -413,10 +429,13 @@ mod tests {
         let found = propose(&Match {
             differences: findings.finish(),
             claimed: quantity(100),
+            goods: quantity(100),
             balance: quantity(60),
             exported: quantity(50),
             certificate_version: None,
             export: None,
+            export_item: None,
+            of_export: None,
             export_version: None,
         });
         assert_eq!((found.verdict, found.reason), (verdict, reason), "{rules:?}");

@@ -10,7 +10,13 @@
 //! Invariants: exact decimals; no line is dearer with the preference; each total is the sum of its
 //! lines.
 //!
+//! A part of an item has its part of the quantities as a fraction, so a third of them is a third.
+//!
 //! Not here: which rate is used and why (`crate::tariff`), whether the goods earn the preference.
+
+mod share;
+
+pub use share::Share;
 
 use karvan_types::amount::{RoundingStrategy, decimal_text};
 use karvan_types::{Amount, Decimal, ErrorKind, Quantity};
@@ -24,14 +30,18 @@ use crate::tariff::{
 
 /// Decimal places to which the value of a part of the goods is rounded.
 const PART_DECIMALS: u32 = 2;
+/// Decimal places of a quantity that is shown.
+const QUANTITY_DECIMALS: u32 = 6;
 
 /// The goods that duty is taken on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Goods {
     /// The customs value.
     pub value: Amount,
-    /// Quantities in different units, the one to prefer first.
+    /// Quantities of the whole item in different units, the one to prefer first.
     pub quantities: Vec<Quantity>,
+    /// Which part of these quantities the goods are.
+    pub share: Share,
     /// Whether amounts that are fixed per item are due on these goods; they are not on the second
     /// part of a divided item.
     pub bears_fixed: bool,
@@ -40,26 +50,26 @@ pub struct Goods {
 impl Goods {
     /// Makes the goods of a whole item.
     pub const fn new(value: Amount, quantities: Vec<Quantity>) -> Self {
-        Self { value, quantities, bears_fixed: true }
+        Self { value, quantities, share: Share::ALL, bears_fixed: true }
     }
 
-    /// Divides an item into a share, from 0 to 1, and the rest. What is fixed per item goes with
-    /// the share, unless there is none.
-    pub fn divide(&self, share: Decimal) -> (Self, Self) {
+    /// Divides an item into a share and the rest. What is fixed per item goes with the share, unless
+    /// there is none. Nothing when the value leaves the exact range.
+    pub fn divide(&self, share: Share) -> Option<(Self, Self)> {
         let half_up = RoundingStrategy::MidpointAwayFromZero;
-        let value = (self.value.value * share).round_dp_with_strategy(PART_DECIMALS, half_up);
-        let part = |value, of: &dyn Fn(Decimal) -> Decimal, bears_fixed| Self {
+        let value = share.of_number(self.value.value, Decimal::ONE)?;
+        let value = value.round_dp_with_strategy(PART_DECIMALS, half_up);
+        let part = |value, share: Share, bears_fixed| Self {
             value: Amount { value, currency: self.value.currency.clone() },
-            quantities: (self.quantities.iter())
-                .map(|quantity| Quantity { value: of(quantity.value), unit: quantity.unit.clone() })
-                .collect(),
+            quantities: self.quantities.clone(),
+            share,
             bears_fixed: self.bears_fixed && bears_fixed,
         };
-        let has_share = !share.is_zero();
-        (
-            part(value, &|all| all * share, has_share),
-            part(self.value.value - value, &|all| all - all * share, !has_share),
-        )
+        let has_share = !share.is_none();
+        Some((
+            part(value, share, has_share),
+            part(self.value.value - value, share.rest(), !has_share),
+        ))
     }
 }
 
@@ -289,13 +299,15 @@ impl<'a> Stack<'_, 'a> {
             .or_else(|| stated().find(|(_, unit)| unit.kind == wanted.kind))
             .ok_or_else(missing)?;
         let in_base = exact_product(quantity.value, unit.factor);
-        let amount = in_base.and_then(|in_base| {
-            exact_product(in_base, specific.amount)?.checked_div(wanted.factor)
-        });
-        let counted = in_base.and_then(|in_base| in_base.checked_div(wanted.factor));
+        let of_goods = |number| self.goods.share.of_number(number, wanted.factor);
+        let amount =
+            in_base.and_then(|in_base| exact_product(in_base, specific.amount)).and_then(of_goods);
+        let counted = in_base.and_then(of_goods);
         match (counted, amount) {
             (Some(value), Some(amount)) => {
-                Ok((Quantity { value: value.normalize(), unit: wanted.code.to_owned() }, amount))
+                // Shown as quantities are written; the amount is of the exact one.
+                let value = value.round_dp(QUANTITY_DECIMALS).normalize();
+                Ok((Quantity { value, unit: wanted.code.to_owned() }, amount))
             }
             _ => Err(self.too_large()),
         }

@@ -15,11 +15,12 @@ mod certificate;
 mod difference;
 mod goods;
 mod origin;
+mod quantity;
 mod rules;
 mod value;
 
 pub use difference::{Difference, Findings, Papers};
-pub(crate) use goods::stated_quantities;
+pub(crate) use quantity::stated_quantities;
 pub use rules::{
     Error as RulesError, ExchangeDay, ExchangeRates, Row, Rule, Rules, Severity, Standing,
 };
@@ -27,7 +28,7 @@ pub use rules::{
 use karvan_types::{Amount, Date, Instance, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{Certificate, CertificateNumber};
+use crate::certificate::{Certificate, CertificateNumber, Unseen};
 use crate::export::Export;
 use crate::messages::{CertificateItem, GoodsItem, ImportClaim};
 use crate::rates::Converted;
@@ -42,6 +43,18 @@ pub struct Quote {
     pub date: Option<Date>,
     /// Item of the certificate.
     pub item: u32,
+}
+
+/// Another claimed item that rests on the same item of an export declaration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Other {
+    /// The claimed item, `claim#item`.
+    pub claim_item: String,
+    /// How much it has or claims, in the unit of [`Case::exported`]; nothing when it cannot be said
+    /// in that unit.
+    pub quantity: Option<Quantity>,
+    /// Whether it was granted or released, and not only claimed.
+    pub is_taken: bool,
 }
 
 /// The papers of one claimed item.
@@ -73,6 +86,10 @@ pub struct Case<'a> {
     pub export: Option<&'a Export>,
     /// Numbers of other certificates of the exporter that name the same invoice.
     pub sharing_invoice: &'a [String],
+    /// What was granted to other claimed items on the quoted number while no certificate was here.
+    pub unseen: &'a [Unseen],
+    /// Other claimed items that rest on the same item of the export declaration.
+    pub others: &'a [Other],
     /// The amounts of [`Case::conversions`] that could be converted.
     pub converted: &'a [Converted],
 }
@@ -86,6 +103,13 @@ impl<'a> Case<'a> {
     /// Returns the item of the export declaration that belongs to the claimed one.
     fn export_item(&self) -> Option<&'a GoodsItem> {
         self.export_item_and_fit().0
+    }
+
+    /// Returns the number of the item of the export declaration that belongs to the claimed one, and
+    /// its quantity in a unit that the claim has too.
+    pub fn exported(&self) -> Option<(u32, Option<Quantity>)> {
+        let item = self.export_item()?;
+        Some((item.sequence, quantity::comparable(self).map(|(_, exported)| exported)))
     }
 
     /// Returns which amounts are to be compared in another currency, and in which.
@@ -135,6 +159,9 @@ pub struct Match {
     /// What the claim wants debited, in the unit of the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<Quantity>,
+    /// How much the goods are, in the same unit: as stated, or as their mass or value lets expect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goods: Option<Quantity>,
     /// What the certificate still covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<Quantity>,
@@ -147,6 +174,12 @@ pub struct Match {
     /// Key of the export declaration that was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<String>,
+    /// Item of that declaration that belongs to the claimed one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_item: Option<u32>,
+    /// What the claim wants of that item, in a unit in which it is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_export: Option<Quantity>,
     /// Version of the export declaration that was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export_version: Option<u32>,
@@ -193,18 +226,21 @@ pub fn compare(case: &Case<'_>) -> Match {
     origin::look(case, &mut findings);
     goods::look_at_codes_and_countries(case, &mut findings);
     goods::look_at_export(case, &mut findings);
-    let quantities = goods::look_at_quantity(case, &mut findings);
+    let quantities = quantity::look(case, &mut findings);
     goods::look_at_mass(case, &mut findings);
     goods::look_at_packages(case, &mut findings);
     value::look(case, &mut findings);
     Match {
         differences: findings.finish(),
         claimed: quantities.claimed,
+        goods: quantities.goods,
         balance: quantities.balance,
         exported: quantities.exported,
         certificate_version: (case.certificate.and_then(Certificate::content))
             .map(|content| content.header.version_id),
         export: case.export.map(Export::id),
+        export_item: case.export_item().map(|item| item.sequence),
+        of_export: quantity::comparable(case).map(|(claimed, _)| claimed),
         export_version: (case.export.and_then(Export::content))
             .map(|content| content.header.version_id),
     }

@@ -1,18 +1,22 @@
 //! What the preference is worth for a claimed item, and whether there is one at all.
 //!
 //! The rates and amounts are those of `crate::tariff` and `crate::duty`; here they are put beside
-//! the match: goods without a concession, and a general rate that is as low as the preferential
-//! one, become differences like the others.
+//! the match: goods without a concession, a general rate that is as low as the preferential one,
+//! and a duty that cannot be computed become differences like the others.
+//!
+//! Invariant: a preference without an amount is never proposed; why there is none is always told.
 
+use karvan_store::{Error as StoreError, Read};
 use karvan_types::{Amount, Date, Decimal, Digest, Instance, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::claim::Claim;
-use crate::duty::{self, Goods};
+use crate::duty::{self, Goods, Share};
 use crate::matching::{Findings, Match, Papers, Rule, Rules, stated_quantities};
-use crate::messages::GoodsItem;
 use crate::messages::text::date;
+use crate::messages::{Decision, GoodsItem};
+use crate::rates::{self, Converted};
 use crate::tariff::{Events, Explanation, ImporterClass, Query, RateDay, Status, Tariff, Winner};
 
 /// What the preference is worth for one item.
@@ -35,6 +39,9 @@ pub struct Relief {
     /// The least sure status among the rates used; nobody pays on an assumed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// How the customs value was converted, when it is stated in another currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted: Option<Converted>,
     /// The rates that were used: which version of the tariff, and of which day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff: Option<Basis>,
@@ -85,6 +92,9 @@ pub struct Payable {
     pub without_preference: Amount,
     /// The difference.
     pub saved: Amount,
+    /// How the customs value was converted, when it is stated in another currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converted: Option<Converted>,
     /// The least sure status among the rates used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -139,89 +149,198 @@ pub fn explain<'a>(
     tariff.explain(asked.query).ok()
 }
 
-fn goods(item: &GoodsItem, value: &Amount) -> Goods {
-    Goods::new(value.clone(), stated_quantities(item).cloned().collect())
+/// A claimed item with its customs value in the currency of the tariff.
+#[derive(Clone, Debug)]
+pub struct Valued<'a> {
+    /// The tariff of the importing country.
+    pub tariff: &'a Tariff,
+    /// The country in which the goods originate.
+    pub partner: Instance,
+    /// The claim.
+    pub claim: &'a Claim,
+    /// Its item.
+    pub item: &'a GoodsItem,
+    /// The customs value, converted where the claim states it in another currency.
+    pub value: Result<Converted, Unvalued>,
 }
 
-/// Works out what the preference is worth, and adds to the match what the tariff says against it.
-pub fn weigh(
-    rules: &Rules,
-    tariff: &Tariff,
-    partner: Instance,
-    claim: &Claim,
-    item: &GoodsItem,
-    matched: &mut Match,
-) -> Option<Relief> {
-    let asked = ask(tariff, &partner, claim, item)?;
-    let code = asked.query.code.to_owned();
-    let chapter = code.get(..2);
-    let mut findings = Findings::new(rules, claim.filed, chapter);
-    let value = item.customs_value.as_ref().map(|value| goods(item, value));
-    let relief = relief(&asked, value.as_ref(), code.clone(), &mut findings);
-    matched.differences.extend(findings.finish());
-    matched.differences.sort_by_key(|difference| std::cmp::Reverse(difference.severity));
-    Some(relief)
+/// There is no customs value that duty can be taken on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unvalued {
+    /// The claim states none.
+    #[error("the claim states no customs value; have it stated")]
+    Missing,
+    /// It is in another currency, and no rate of the day of filing is known.
+    #[error(
+        "the customs value is {stated}, and no exchange rate to {currency} is known for {day}; \
+         import the rates, or have it stated in {currency}"
+    )]
+    NoRate {
+        /// As stated.
+        stated: Amount,
+        /// Currency of the tariff.
+        currency: String,
+        /// The day of filing.
+        day: Date,
+    },
 }
 
-fn relief(
-    asked: &Asked<'_>,
-    goods: Option<&Goods>,
-    code: String,
-    findings: &mut Findings<'_>,
-) -> Relief {
-    let explanation = match asked.tariff.explain(asked.query) {
-        Ok(explanation) => explanation,
-        Err(error) => {
-            let covered = is_conceded(asked);
-            if !covered {
-                findings.add(Rule::NoConcession, Papers::new().claim(dotted(&code)));
+impl<'a> Valued<'a> {
+    /// Values an item by the exchange rates of the day on which its claim was filed.
+    pub fn new(
+        view: &dyn Read,
+        tariff: &'a Tariff,
+        partner: Instance,
+        claim: &'a Claim,
+        item: &'a GoodsItem,
+    ) -> Result<Self, StoreError> {
+        let (currency, day) = (&tariff.currency, claim.filed);
+        let value = match &item.customs_value {
+            None => Err(Unvalued::Missing),
+            Some(stated) => {
+                let found = rates::convert(view, currency, stated, currency, day)?;
+                let (stated, currency) = (stated.clone(), currency.clone());
+                found.ok_or(Unvalued::NoRate { stated, currency, day })
             }
-            let text = error.to_string();
-            return Relief { text, ..bare(asked, code, covered, Value::Null) };
-        }
-    };
-    let covered = explanation.rates.iter().any(|line| line.winner != Winner::NoPreference);
-    let assessed = goods.map(|goods| duty::assess(asked.tariff, asked.query, goods));
-    let has_advantage = match &assessed {
-        Some(Ok(found)) => found.lines.iter().any(|line| line.winner == Winner::Preference),
-        _ => explanation.has_advantage(),
-    };
-    if !covered {
-        findings.add(Rule::NoConcession, Papers::new().claim(dotted(&code)));
-    } else if !has_advantage {
-        findings.add(Rule::GeneralRateNotHigher, Papers::new().claim(dotted(&code)));
+        };
+        Ok(Self { tariff, partner, claim, item, value })
     }
-    let rates = || serde_json::to_value(&explanation).unwrap_or_default();
-    match assessed {
-        None => {
-            let text = "The claim states no customs value, so only the rates can be shown.";
-            Relief { text: text.to_owned(), ..bare(asked, code, covered, rates()) }
+
+    fn goods(&self) -> Result<Goods, Unvalued> {
+        let value = self.value.as_ref().map_err(Clone::clone)?.amount.clone();
+        Ok(Goods::new(value, stated_quantities(self.item).cloned().collect()))
+    }
+
+    fn converted(&self) -> Option<Converted> {
+        self.value.as_ref().ok().filter(|value| !value.rates.is_empty()).cloned()
+    }
+
+    /// Works out what the preference is worth, and adds to the match what the tariff says against
+    /// it, and that the duty cannot be computed where it cannot.
+    pub fn weigh(&self, rules: &Rules, matched: &mut Match) -> Option<Relief> {
+        let asked = ask(self.tariff, &self.partner, self.claim, self.item);
+        let code = asked.as_ref().map(|asked| asked.query.code.to_owned());
+        let chapter = code.as_ref().and_then(|code| code.get(..2));
+        let mut findings = Findings::new(rules, self.claim.filed, chapter);
+        let relief = asked.as_ref().map(|asked| self.relief(asked, &mut findings));
+        if relief.is_none() {
+            findings.add(Rule::DutyUnknown, Papers::new().basis(NO_CODE));
         }
-        Some(Ok(found)) => {
-            let amount = |value| Some(Amount { value, currency: asked.tariff.currency.clone() });
-            Relief {
-                general: amount(found.total_general),
-                preferential: amount(found.total_preferential),
-                saved: amount(found.saved),
-                status: found.status,
-                text: in_words(&found),
-                ..bare(asked, code, covered, serde_json::to_value(&found).unwrap_or_default())
+        matched.differences.extend(findings.finish());
+        matched.differences.sort_by_key(|difference| std::cmp::Reverse(difference.severity));
+        relief
+    }
+
+    fn relief(&self, asked: &Asked<'_>, findings: &mut Findings<'_>) -> Relief {
+        let code = asked.query.code;
+        let shown = dotted(code);
+        let unknown = |why: &dyn ToString| Papers::new().claim(&shown).basis(why.to_string());
+        let explanation = match asked.tariff.explain(asked.query) {
+            Ok(explanation) => explanation,
+            Err(error) => {
+                let covered = is_conceded(asked);
+                if covered {
+                    findings.add(Rule::DutyUnknown, unknown(&error));
+                } else {
+                    findings.add(Rule::NoConcession, Papers::new().claim(&shown));
+                }
+                let text = error.to_string();
+                return Relief { text, ..bare(asked, covered, Value::Null) };
             }
+        };
+        let covered = explanation.rates.iter().any(|line| line.winner != Winner::NoPreference);
+        let goods = self.goods();
+        let assessed = goods.map(|goods| duty::assess(asked.tariff, asked.query, &goods));
+        let has_advantage = match &assessed {
+            Ok(Ok(found)) => found.lines.iter().any(|line| line.winner == Winner::Preference),
+            _ => explanation.has_advantage(),
+        };
+        if !covered {
+            findings.add(Rule::NoConcession, Papers::new().claim(&shown));
+        } else if !has_advantage {
+            findings.add(Rule::GeneralRateNotHigher, Papers::new().claim(&shown));
         }
-        Some(Err(error)) => {
-            Relief { text: error.to_string(), ..bare(asked, code, covered, rates()) }
+        let why = match assessed {
+            Ok(Ok(found)) => return self.computed(asked, covered, &found),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if covered && has_advantage {
+            findings.add(Rule::DutyUnknown, unknown(&why));
         }
+        let text = format!("Only the rates can be shown: {why}.");
+        let rates = serde_json::to_value(&explanation).unwrap_or_default();
+        Relief { text, ..bare(asked, covered, rates) }
+    }
+
+    fn computed(&self, asked: &Asked<'_>, covered: bool, found: &duty::Assessment<'_>) -> Relief {
+        let amount = |value| Some(Amount { value, currency: self.tariff.currency.clone() });
+        let converted = self.converted();
+        let by = converted
+            .as_ref()
+            .map(|found| format!(" {} are {} by {}.", found.stated, found.amount, found.basis()));
+        Relief {
+            general: amount(found.total_general),
+            preferential: amount(found.total_preferential),
+            saved: amount(found.saved),
+            status: found.status,
+            text: in_words(found) + &by.unwrap_or_default(),
+            converted,
+            ..bare(asked, covered, serde_json::to_value(found).unwrap_or_default())
+        }
+    }
+
+    /// Works out what is to be paid when this share of the goods earns the preference.
+    pub fn payable(&self, share: Share) -> Result<Payable, Unpayable> {
+        let asked = ask(self.tariff, &self.partner, self.claim, self.item);
+        let asked = asked.ok_or(Unpayable::NoCode)?;
+        let goods = self.goods()?;
+        let amount = |value| Amount { value, currency: self.tariff.currency.clone() };
+        let of = |goods: &Goods| duty::assess(self.tariff, asked.query, goods);
+        let too_large = || duty::Error::TooLarge(goods.value.clone());
+        let (part, rest) = goods.divide(share).ok_or_else(too_large)?;
+        let (whole, preferred, rest) = (of(&goods)?, of(&part)?, of(&rest)?);
+        let payable = preferred.total_preferential.checked_add(rest.total_general);
+        let payable = payable.ok_or_else(too_large)?;
+        Ok(Payable {
+            payable: amount(payable),
+            without_preference: amount(whole.total_general),
+            // Rounding of the two parts may add a unit; a preference never costs anything.
+            saved: amount((whole.total_general - payable).max(Decimal::ZERO)),
+            converted: self.converted(),
+            status: whole.status,
+            tariff: Some(asked.basis()),
+        })
     }
 }
 
-fn bare(asked: &Asked<'_>, code: String, covered: bool, breakdown: Value) -> Relief {
+const NO_CODE: &str = "the claim states no tariff code; have it stated";
+
+/// What is to be paid cannot be computed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unpayable {
+    /// The item has no tariff code.
+    #[error("{NO_CODE}")]
+    NoCode,
+    /// There is no customs value in the currency of the tariff.
+    #[error(transparent)]
+    Value(#[from] Unvalued),
+    /// A duty cannot be computed.
+    #[error(transparent)]
+    Duty(#[from] duty::Error),
+}
+
+fn bare(asked: &Asked<'_>, covered: bool, breakdown: Value) -> Relief {
     Relief {
-        code,
+        code: asked.query.code.to_owned(),
         covered,
         general: None,
         preferential: None,
         saved: None,
         status: None,
+        converted: None,
         tariff: Some(asked.basis()),
         quota: None,
         text: String::new(),
@@ -276,41 +395,25 @@ fn in_words(found: &duty::Assessment<'_>) -> String {
     text
 }
 
-/// Returns the share of the goods that earns the preference: all that is granted when it is not
-/// known how much was claimed.
-pub fn share(grants: bool, granted: Option<&Quantity>, claimed: Option<&Quantity>) -> Decimal {
-    match (granted, claimed) {
-        _ if !grants => Decimal::ZERO,
-        (Some(granted), Some(claimed)) if !claimed.value.is_zero() => {
-            (granted.value / claimed.value).min(Decimal::ONE)
-        }
-        _ => Decimal::ONE,
+/// Returns the share of the goods that earns the preference: what is granted of the quantity of the
+/// goods, and nothing when it is not known how much they are.
+///
+/// An officer who grants everything in a unit that the claim does not state has measured the goods;
+/// that counts for all of them when it is near to what their mass or value lets expect.
+pub fn share(decision: Decision, granted: Option<&Quantity>, matched: &Match) -> Share {
+    let (Some(granted), Some(goods)) = (granted, &matched.goods) else { return Share::NONE };
+    if !decision.grants() || granted.unit != goods.unit {
+        return Share::NONE;
     }
-}
-
-/// Works out what is to be paid when this share of the goods earns the preference.
-pub fn payable(
-    tariff: &Tariff,
-    partner: Instance,
-    claim: &Claim,
-    item: &GoodsItem,
-    share: Decimal,
-) -> Option<Payable> {
-    let asked = ask(tariff, &partner, claim, item)?;
-    let goods = goods(item, item.customs_value.as_ref()?);
-    let amount = |value| Amount { value, currency: tariff.currency.clone() };
-    let of = |goods: &Goods| duty::assess(tariff, asked.query, goods).ok();
-    let (part, rest) = goods.divide(share);
-    let (whole, preferred, rest) = (of(&goods)?, of(&part)?, of(&rest)?);
-    let payable = preferred.total_preferential + rest.total_general;
-    Some(Payable {
-        payable: amount(payable),
-        without_preference: amount(whole.total_general),
-        // Rounding of the two parts may add a unit; a preference never costs anything.
-        saved: amount((whole.total_general - payable).max(Decimal::ZERO)),
-        status: whole.status,
-        tariff: Some(asked.basis()),
-    })
+    let measured = matched.find(Rule::UnitNotConvertible);
+    if let Some(found) = measured.filter(|_| decision == Decision::Granted) {
+        let below = found.limit.as_ref().and_then(|limit| limit.parse::<Decimal>().ok());
+        let near = Decimal::ONE_HUNDRED - below.unwrap_or_default();
+        if Share::of(granted.value, goods.value).is_at_least(near, Decimal::ONE_HUNDRED) {
+            return Share::ALL;
+        }
+    }
+    Share::of(granted.value, goods.value)
 }
 
 /// The kind of importer that is assumed when a claim does not say.

@@ -24,6 +24,7 @@ mod browse;
 mod claiming;
 mod config;
 mod decide;
+mod exported;
 mod four_eyes;
 mod importing;
 mod incoming;
@@ -41,6 +42,7 @@ mod quotas;
 mod rates;
 mod receive;
 mod releasing;
+mod replacing;
 mod responses;
 mod risks;
 mod securing;
@@ -51,8 +53,10 @@ mod silence;
 mod statements;
 mod suspending;
 mod tariffs;
+mod telling;
 mod timing;
 mod transporting;
+mod unseen;
 mod verifying;
 mod waiting;
 mod xml;
@@ -72,7 +76,7 @@ use serde_json::Value;
 
 use crate::api;
 use crate::bulk;
-use crate::certificate::{CERTIFICATES, DEBITS};
+use crate::certificate::{CERTIFICATES, DEBITS, UNSEEN};
 use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
 use crate::clocks::Clocks;
 use crate::contact::{CONTACTS, OUTAGES, RECEIPTS};
@@ -243,6 +247,7 @@ const MIGRATIONS: &[Migration] = &[
         creates: &[&exchange::RATES, &exchange::TABLES, &invoice::INVOICES],
     },
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
+    Migration { id: "customs-0014", creates: &[&UNSEEN] },
     Migration { id: "customs-0015", creates: &[&national::ASSIGNED] },
 ];
 

@@ -1,7 +1,7 @@
 //! Which ledger a certificate draws on: its own, that of the original whose copy it is, and what
 //! the certificate that it replaces has used already.
 
-use karvan_store::{Error, Read, Tx};
+use karvan_store::{Error, Range, Read, Tx};
 use karvan_types::{Decimal, Quantity};
 
 use super::{Certificate, CertificateNumber, LedgerItem};
@@ -10,6 +10,8 @@ use crate::messages::{CertificateFlag, CertificateOfOrigin, CertificateStatus};
 
 /// Most certified true copies of one certificate.
 pub const COPIES_MAX: usize = 20;
+/// Most certificates whose place one certificate takes.
+pub const REPLACED_MAX: usize = 20;
 
 impl Certificate {
     /// Returns the certificate whose ledger is debited when this one is presented: the original of
@@ -19,7 +21,14 @@ impl Certificate {
         Ok(view.find(original.as_str())?.unwrap_or_else(|| self.clone()))
     }
 
-    /// Returns the key of that certificate.
+    /// Returns the key of the certificate that took the place of this one.
+    pub fn replacement(&self) -> Option<String> {
+        let by = self.replaced_by.as_deref();
+        let by = by.filter(|_| self.standing() == CertificateStatus::Replaced)?;
+        Some(CertificateNumber::parse(by).ok()?.key(self.country))
+    }
+
+    /// Returns the key of the certificate whose ledger is debited when this one is presented.
     pub fn account_id(&self) -> String {
         self.copy_of.clone().unwrap_or_else(|| self.id())
     }
@@ -37,17 +46,52 @@ pub fn original_of(content: &CertificateOfOrigin) -> Option<CertificateNumber> {
 /// both together certify more than the replaced one did. So a replacement for the rest starts
 /// whole, and one for everything starts with what was used. Stores the replacement when it changed.
 pub fn carry_over(tx: &mut dyn Tx, old: &Certificate) -> Result<(), Error> {
-    let by = old.replaced_by.as_deref().filter(|_| old.standing() == CertificateStatus::Replaced);
-    let Some(number) = by.and_then(|by| CertificateNumber::parse(by).ok()) else { return Ok(()) };
-    let Some(mut new) = tx.find::<Certificate>(number.key(old.country))? else { return Ok(()) };
-    let before = new.ledger.clone();
-    for ledger in &mut new.ledger {
-        ledger.carried = old
-            .ledger_of(ledger.item)
-            .map_or(Decimal::ZERO, |old| carried(old, &ledger.certified))
-            .normalize();
+    let mut next = old.replacement();
+    // One replaced after the other: what changes in the first changes in the last.
+    for _ in 0..REPLACED_MAX {
+        let Some(mut new) = next.map(|by| tx.find::<Certificate>(by)).transpose()?.flatten() else {
+            break;
+        };
+        let before = new.ledger.clone();
+        carry_in(tx, &mut new)?;
+        if new.ledger == before {
+            break;
+        }
+        tx.save(&new)?;
+        next = new.replacement();
     }
-    if new.ledger == before { Ok(()) } else { tx.save(&new) }
+    Ok(())
+}
+
+/// Counts in a certificate what was used of all those whose place it took.
+pub fn carry_in(view: &dyn Read, new: &mut Certificate) -> Result<(), Error> {
+    let mut sums: Vec<(u32, Decimal)> = Vec::new();
+    for old in replaced_by(view, &new.id())? {
+        for used in old.ledger.iter().filter(|used| !used.used().is_zero()) {
+            let Some(heir) = heir(&old, used.item, new) else { continue };
+            sums.push((heir.item, carried(used, &heir.certified)));
+        }
+    }
+    for ledger in &mut new.ledger {
+        let own = sums.iter().filter(|(item, _)| *item == ledger.item).map(|(_, sum)| *sum);
+        ledger.carried = own.sum::<Decimal>().min(ledger.certified.value).normalize();
+    }
+    Ok(())
+}
+
+/// Returns the certificates whose place the one with this key took.
+pub fn replaced_by(view: &dyn Read, key: &str) -> Result<Vec<Certificate>, Error> {
+    view.select(&Range::of("by_replacement", vec![key.into()], REPLACED_MAX))
+}
+
+/// Returns the item of a new certificate that takes the place of an item of the old one: the one of
+/// its number and code, or of its code, or failing both of its number.
+fn heir<'a>(old: &Certificate, item: u32, new: &'a Certificate) -> Option<&'a LedgerItem> {
+    let code = |certificate: &'a Certificate, item| certificate.content()?.item(item)?.hs6();
+    let mine = old.content().and_then(|content| content.item(item)?.hs6());
+    let alike = |ledger: &&LedgerItem| mine.is_some() && code(new, ledger.item) == mine;
+    let same = new.ledger_of(item);
+    same.filter(alike).or_else(|| new.ledger.iter().find(alike)).or(same)
 }
 
 /// Returns what is carried over from an item, in the unit of the item that takes its place. What

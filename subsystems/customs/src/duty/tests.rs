@@ -312,8 +312,15 @@ fn excise_and_fee_stand_beside_the_duty() {
     assert_eq!(excise.quantity.as_ref().map(ToString::to_string).as_deref(), Some("1000 LTR"));
     // In two parts the fee is due once, and the quantity is divided with the value.
     let third = parse_decimal("0.333333").expect("a decimal");
-    for (share, fees) in [(third, ["60.00", "0.00"]), (Decimal::ZERO, ["0.00", "60.00"])] {
-        let (part, rest) = goods.divide(share);
+    let near = Share::of(third, Decimal::ONE);
+    let [third, seventh] = [3, 7].map(|parts| Share::of(Decimal::ONE, parts.into()));
+    for (share, fees) in [
+        (near, ["60.00", "0.00"]),
+        (third, ["60.00", "0.00"]),
+        (seventh, ["60.00", "0.00"]),
+        (Share::NONE, ["0.00", "60.00"]),
+    ] {
+        let (part, rest) = goods.divide(share).expect("divided");
         let of = |goods: &Goods| assess(&tariff, BEER, goods).expect("computable").lines;
         let (part, rest) = (of(&part), of(&rest));
         let fee = |lines: &[Line<'_>]| lines[2].general.amount.to_string();

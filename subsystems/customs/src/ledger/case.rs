@@ -23,6 +23,8 @@ pub enum CaseKind {
     RefusedByPartner,
     /// The certificate was cancelled after this debit.
     RevokedAfterUse,
+    /// More was granted on paper than the certificate covers that came later.
+    GrantedUnseen,
 }
 
 impl CaseKind {
@@ -33,6 +35,7 @@ impl CaseKind {
             Self::NotFollowed => "not-followed",
             Self::RefusedByPartner => "refused-by-partner",
             Self::RevokedAfterUse => "revoked-after-use",
+            Self::GrantedUnseen => "granted-unseen",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use karvan_types::{Date, Timestamp};
 
-use super::{Case, Findings, Papers, Rule, local_date};
+use super::{Case, Findings, Papers, Rule, local_date, origin};
 use crate::certificate::Certificate;
 use crate::messages::{CertificateFlag, CertificateOfOrigin, CertificateStatus, Party};
 use crate::validate::placeholders::Placeholder;
@@ -54,6 +54,30 @@ fn look_at_unknown(case: &Case<'_>, findings: &mut Findings<'_>) {
     } else {
         papers.certificate = case.near_miss.map(str::to_owned);
         findings.add(Rule::CertificateUnknown, papers);
+    }
+    if !case.unseen.is_empty() {
+        let named = case.unseen.iter().take(NAMED_MAX);
+        let named = named.map(|grant| format!("{} for {}", grant.quantity, grant.claim_item));
+        let mut named: Vec<String> = named.collect();
+        if case.unseen.len() > NAMED_MAX {
+            named.push(format!("{} more", case.unseen.len() - NAMED_MAX));
+        }
+        let papers = Papers::new().claim(&quote.number).basis(named.join(", "));
+        findings.add(Rule::GrantedUnseen, papers);
+    }
+    if let Some(date) = quote.date {
+        look_at_quoted_date(case, date, findings);
+    }
+}
+
+/// Most earlier grants that a difference names.
+const NAMED_MAX: usize = 5;
+
+/// Holds the date that the claim quotes of a paper certificate against the agreement.
+fn look_at_quoted_date(case: &Case<'_>, date: Date, findings: &mut Findings<'_>) {
+    for (rule, day, basis) in origin::of_quoted_date(case, date) {
+        let claim = if rule == Rule::QuotedTooEarly { date } else { case.filed };
+        findings.add(rule, Papers::new().certificate(day).claim(claim).basis(basis));
     }
 }
 

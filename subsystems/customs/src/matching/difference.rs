@@ -151,13 +151,16 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::CertificateUnknown
         | Rule::NoDataPeriod
         | Rule::PartnerSilent
+        | Rule::GrantedUnseen
         | Rule::NumberLookAlike
         | Rule::NumberSpelling => "AdditionalDocument/ID",
         Rule::CertificateCancelled
         | Rule::CertificateReplaced
         | Rule::CertificateSuspended
         | Rule::AmendedAfterFiling => "status",
-        Rule::CertificateDate | Rule::CertificateFuture => "AdditionalDocument/EffectiveDateTime",
+        Rule::CertificateDate | Rule::CertificateFuture | Rule::QuotedTooEarly => {
+            "AdditionalDocument/EffectiveDateTime"
+        }
         Rule::CertificateExpired | Rule::CertificateValidity => "validUntil",
         Rule::CertificateIssuedLate | Rule::CertificateTooLate => "IssueDateTime",
         Rule::CertificateItem => "AdditionalDocument/LineNumeric",
@@ -174,11 +177,15 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::QuantityBalance
         | Rule::BalanceUsedUp
         | Rule::QuantityExport
+        | Rule::ExportUsedUp
+        | Rule::ExportShared
         | Rule::QuantityShort
+        | Rule::WriteOff
         | Rule::UnitNotConvertible => "AdditionalDocument/WriteOff/QuantityQuantity",
         Rule::Packages => "TotalPackageQuantity",
-        Rule::AssessedBelowInvoice => "CustomsValueAmount",
-        Rule::NetMass => "Commodity/GoodsMeasure/NetNetWeightMeasure",
+        Rule::AssessedBelowInvoice | Rule::DutyUnknown => "CustomsValueAmount",
+        Rule::QuantityMass => "Commodity/GoodsMeasure/TariffQuantity",
+        Rule::NetMass | Rule::MassPerUnit => "Commodity/GoodsMeasure/NetNetWeightMeasure",
         Rule::ValueNotShared
         | Rule::ValueSoft
         | Rule::ValueHard

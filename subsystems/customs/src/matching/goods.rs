@@ -1,9 +1,12 @@
-//! Looks at the goods: codes, countries, the export declaration, quantity and mass.
+//! Looks at the goods: codes, countries, the export declaration, packages and mass.
+//!
+//! Not here: how much is claimed (`super::quantity`).
 
-use karvan_types::{Decimal, Quantity};
+use karvan_types::Decimal;
 
+use super::quantity::comparable;
 use super::{Case, Findings, Papers, Rule};
-use crate::certificate::{Certificate, LedgerItem};
+use crate::certificate::Certificate;
 use crate::codes::editions::{Dated, Relation, correlation};
 use crate::codes::{HS_EDITION, units};
 use crate::messages::{Classification, ClassificationKind, GoodsItem};
@@ -112,56 +115,8 @@ pub(super) fn look_at_export(case: &Case<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Quantities in the unit of the certificate.
-#[derive(Default)]
-pub(super) struct Quantities {
-    /// What the claim wants debited.
-    pub(super) claimed: Option<Quantity>,
-    /// What is left on the certificate.
-    pub(super) balance: Option<Quantity>,
-    /// What was declared for export.
-    pub(super) exported: Option<Quantity>,
-}
-
-/// Compares the claimed quantity with the certificate and the export declaration.
-pub(super) fn look_at_quantity(case: &Case<'_>, findings: &mut Findings<'_>) -> Quantities {
-    let ledger = case.certificate.and_then(|certificate| certificate.ledger_of(case.quote.item));
-    look_at_export_quantity(case, findings);
-    let Some(ledger) = ledger else { return Quantities::default() };
-    let balance = ledger.balance_quantity();
-    let exported = case.export_item().and_then(|item| in_unit_of(ledger, stated_quantities(item)));
-    let Some(claimed) = claimed_quantity(case, ledger) else {
-        let stated: Vec<_> = stated_quantities(case.item).map(ToString::to_string).collect();
-        let stated = if stated.is_empty() { "none".to_owned() } else { stated.join(", ") };
-        let papers = Papers::new().certificate(&ledger.certified).claim(stated);
-        findings.add(Rule::UnitNotConvertible, papers);
-        return Quantities { claimed: None, balance: Some(balance), exported };
-    };
-    let papers = Papers::new().certificate(&balance).claim(&claimed);
-    if balance.value.is_zero() {
-        findings.add(Rule::BalanceUsedUp, papers.certificate(&ledger.certified));
-    } else if claimed.value > above(balance.value, findings.limit(Rule::QuantityBalance)) {
-        findings.add(Rule::QuantityBalance, papers);
-    }
-    Quantities { claimed: Some(claimed), balance: Some(balance), exported }
-}
-
-fn look_at_export_quantity(case: &Case<'_>, findings: &mut Findings<'_>) {
-    let Some((claimed, exported)) = comparable(case) else { return };
-    if claimed.value > above(exported.value, findings.limit(Rule::QuantityExport)) {
-        let papers = Papers::new().export(&exported).claim(&claimed);
-        findings.add(Rule::QuantityExport, papers);
-    } else if claimed.value < below(exported.value, findings.limit(Rule::QuantityShort))
-        && packages(case).is_some_and(|(claimed, exported)| claimed == exported)
-    {
-        // A part shipment has fewer packages; as many with less in them is a short landing.
-        let papers = Papers::new().export(&exported).claim(&claimed);
-        findings.add(Rule::QuantityShort, papers);
-    }
-}
-
 /// Returns how many packages the claim and the export declaration state for these goods.
-fn packages(case: &Case<'_>) -> Option<(u64, u64)> {
+pub(super) fn packages(case: &Case<'_>) -> Option<(u64, u64)> {
     let count = |item: &GoodsItem| {
         let count: u64 = item.packaging.iter().map(|packaging| u64::from(packaging.quantity)).sum();
         Some(count).filter(|count| *count > 0)
@@ -176,51 +131,6 @@ pub(super) fn look_at_packages(case: &Case<'_>, findings: &mut Findings<'_>) {
     {
         findings.add(Rule::Packages, Papers::new().export(exported).claim(claimed));
     }
-}
-
-/// Returns the claimed and the exported quantity in one unit, when they have a common measure.
-pub(super) fn comparable(case: &Case<'_>) -> Option<(Quantity, Quantity)> {
-    let exported = case.export_item()?;
-    stated_quantities(exported).find_map(|exported| {
-        let same = |claimed: &Quantity| units::convert(claimed, &exported.unit).ok();
-        let claimed = stated_quantities(case.item).find_map(same)?;
-        Some((claimed.quantity, exported.clone()))
-    })
-}
-
-/// Returns what the claim wants debited, in the unit of the certificate: what it writes off, or
-/// else the quantity that it states in a unit that converts.
-fn claimed_quantity(case: &Case<'_>, ledger: &LedgerItem) -> Option<Quantity> {
-    let number = &case.quote.number.shown;
-    let written_off = (case.item.certificates())
-        .find(|document| document.id.trim() == number)
-        .and_then(|document| document.write_off.as_ref()?.quantity.as_ref());
-    in_unit_of(ledger, written_off.into_iter().chain(stated_quantities(case.item)))
-}
-
-/// Returns the first quantity that converts into the unit of the certificate, converted.
-fn in_unit_of<'a>(
-    ledger: &LedgerItem,
-    mut quantities: impl Iterator<Item = &'a Quantity>,
-) -> Option<Quantity> {
-    quantities
-        .find_map(|quantity| units::convert(quantity, &ledger.certified.unit).ok())
-        .map(|converted| converted.quantity)
-}
-
-/// Returns the quantities that an item of a declaration states: tariff quantity, then net mass.
-pub(crate) fn stated_quantities(item: &GoodsItem) -> impl Iterator<Item = &Quantity> {
-    let measure = item.commodity.measure.as_ref();
-    let quantity = measure.and_then(|measure| measure.tariff_quantity.as_ref());
-    quantity.into_iter().chain(measure.and_then(|measure| measure.net_mass.as_ref()))
-}
-
-fn below(value: Decimal, percent: Decimal) -> Decimal {
-    value - value * percent / Decimal::ONE_HUNDRED
-}
-
-fn above(value: Decimal, percent: Decimal) -> Decimal {
-    value + value * percent / Decimal::ONE_HUNDRED
 }
 
 pub(super) fn look_at_mass(case: &Case<'_>, findings: &mut Findings<'_>) {

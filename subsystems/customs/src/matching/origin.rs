@@ -58,6 +58,26 @@ pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
     look_at_conditions(case, set, content, findings);
 }
 
+/// Returns what is wrong with the date that a claim quotes of a certificate that is not here: the
+/// rule, the day against which it is held, and why.
+pub(super) fn of_quoted_date(case: &Case<'_>, date: Date) -> Vec<(Rule, Date, String)> {
+    let mut found = Vec::new();
+    let Some(set) = origin::built_in().filter(|set| set.id == id(&case.rules.agreement)) else {
+        return found;
+    };
+    let why = |basis: &origin::Basis| format!("{}, {}", basis.status.name(), basis.source);
+    if let Some(period) = set.parameters.in_force.as_ref().filter(|period| date < period.from) {
+        found.push((Rule::QuotedTooEarly, period.from, why(&period.basis)));
+    }
+    if let Some((months, basis)) = &set.parameters.validity_months {
+        let last = origin::plus_months(date, *months);
+        if last < case.filed {
+            found.push((Rule::CertificateExpired, last, why(basis)));
+        }
+    }
+    found
+}
+
 /// Returns the id that the rule set of an agreement has.
 fn id(agreement: &str) -> String {
     agreement.to_ascii_lowercase()

@@ -61,6 +61,10 @@ rules! {
     NoDataPeriod = "no-data-period",
     /// No certificate has arrived, but nothing has come from the partner since about that day.
     PartnerSilent = "partner-silent",
+    /// No certificate has arrived, and the quoted date is before the agreement came into force.
+    QuotedTooEarly = "quoted-too-early",
+    /// No certificate has arrived, and another claim was granted on the same number.
+    GrantedUnseen = "granted-unseen",
     /// The issuer cancelled the certificate.
     CertificateCancelled = "certificate-cancelled",
     /// The issuer replaced the certificate by another one.
@@ -101,6 +105,8 @@ rules! {
     HsEditionUnclear = "hs-edition-unclear",
     /// The national tariff line has no concession.
     NoConcession = "no-concession",
+    /// The duty with and without the preference cannot be computed.
+    DutyUnknown = "duty-unknown",
     /// The general rate is not higher than the preferential one.
     GeneralRateNotHigher = "general-rate-not-higher",
     /// The origin is not the partner country.
@@ -115,12 +121,23 @@ rules! {
     BalanceUsedUp = "balance-used-up",
     /// More is claimed than was declared for export.
     QuantityExport = "quantity-export",
+    /// All that was declared for export went to other claims.
+    ExportUsedUp = "export-used-up",
+    /// More was claimed by several claims together than was declared for export.
+    ExportShared = "export-shared",
     /// Less is claimed than was declared for export, in as many packages.
     QuantityShort = "quantity-short",
     /// More packages are claimed than were declared for export.
     Packages = "packages",
     /// The claim states no quantity, or none in a unit that converts to the certificate's.
     UnitNotConvertible = "unit-not-convertible",
+    /// What is to be debited from the certificate is not the quantity of the goods.
+    WriteOff = "write-off",
+    /// The tariff quantity and the net mass of the claim differ, though both are masses.
+    QuantityMass = "quantity-mass",
+    /// The net mass of the claim makes more than its quantity, by what a unit weighs on the other
+    /// papers.
+    MassPerUnit = "mass-per-unit",
     /// The net mass differs from the export declaration or the certificate.
     NetMass = "net-mass",
     /// The invoice value is somewhat lower than the export value.

@@ -4,7 +4,7 @@
 use karvan_types::amount::RoundingStrategy;
 use karvan_types::{Amount, Decimal};
 
-use super::{Case, Findings, Papers, Rule, goods};
+use super::{Case, Findings, Papers, Rule, quantity};
 use crate::certificate::Certificate;
 use crate::codes::units;
 use crate::invoice::plain;
@@ -32,7 +32,7 @@ fn look_at_unshared(case: &Case<'_>, findings: &mut Findings<'_>) {
 }
 
 /// Returns the value of the claimed goods as the export declaration states it.
-fn exported_value<'a>(case: &Case<'a>) -> Option<&'a Amount> {
+pub(super) fn exported_value<'a>(case: &Case<'a>) -> Option<&'a Amount> {
     let item = case.export_item()?;
     let line = item.commodity.invoice_line.as_ref().map(|line| &line.item_charge);
     line.or(item.statistical_value.as_ref())
@@ -40,7 +40,7 @@ fn exported_value<'a>(case: &Case<'a>) -> Option<&'a Amount> {
 
 /// Returns the value on the invoice of the claim. The customs value is no measure of it: a ruling
 /// may set it above what was paid.
-fn invoiced_value<'a>(case: &Case<'a>) -> Option<&'a Amount> {
+pub(super) fn invoiced_value<'a>(case: &Case<'a>) -> Option<&'a Amount> {
     case.item.commodity.invoice_line.as_ref().map(|line| &line.item_charge)
 }
 
@@ -74,7 +74,7 @@ fn look_at_value(case: &Case<'_>, findings: &mut Findings<'_>) {
         findings.add(Rule::CurrencyConverted, papers);
     }
     // A part shipment is compared by its part of the declared value.
-    let expected = match goods::comparable(case) {
+    let expected = match quantity::comparable(case) {
         Some((part, whole)) if !whole.value.is_zero() => {
             found.amount.value * part.value / whole.value
         }
@@ -156,7 +156,7 @@ fn certified_value(case: &Case<'_>, claimed: &Amount) -> Option<Decimal> {
     let item = case.certificate_item()?;
     let whole = case.in_currency(item.fob_value.as_ref()?, &claimed.currency)?.amount.value;
     let certified = &item.quantity;
-    let part = goods::stated_quantities(case.item)
+    let part = quantity::stated_quantities(case.item)
         .find_map(|stated| units::convert(stated, &certified.unit).ok());
     let value = match part {
         Some(part) if !certified.value.is_zero() => whole * part.quantity.value / certified.value,

@@ -8,9 +8,11 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::{Digest, ExchangeId, MemberId};
 
 use super::assess::{self, Late};
-use super::{Customs, amended, answer, booking, risks, suspending, transporting};
+use super::{
+    Customs, amended, answer, booking, replacing, risks, suspending, transporting, unseen,
+};
 use crate::certificate::{
-    Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, standing_name,
+    Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, carry_in, standing_name,
 };
 use crate::claim::ClaimItem;
 use crate::export::{Export, export_key, quoted, ucr_of};
@@ -220,6 +222,12 @@ fn certificate(
     if let Some(effect) = booking::copy_misfit(cx.tx, incoming.sender, content, &key)? {
         return Ok(effect);
     }
+    if let Some(effect) =
+        replacing::misfit(cx.tx, incoming.sender, content, &key, existing.as_ref())?
+    {
+        return Ok(effect);
+    }
+    let is_new = existing.is_none();
     let new = version(cx, incoming, header, content.clone());
     let text = format!("certificate {number}, version {}: {}", header.version_id, deed(header));
     note(cx.tx, cx.now, &subject, incoming.by, text)?;
@@ -242,16 +250,18 @@ fn certificate(
     };
     let mut stored = stored;
     booking::link_copy(cx, &mut stored, content)?;
+    carry_in(cx.tx, &mut stored)?;
     cx.tx.save(&stored)?;
+    replacing::replace(customs, cx, incoming, content)?;
+    if is_new && incoming.delivery == Delivery::Received {
+        unseen::book(customs, cx, &stored)?;
+    }
     // A verification may have been opened before the certificate came.
     suspending::follow(cx, &key, incoming.by)?;
     invoice::link(cx.tx, invoice::Kind::Certificate, &key, &content.invoices)?;
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, certificate_items(cx.tx, &key)?, &late)?;
     risks::on_certificate(customs, cx, &key, because)?;
-    if let Some(old) = content.replaces.as_deref().filter(|_| stored.copy_of.is_none()) {
-        replace_certificate(customs, cx, incoming, old, &header.id)?;
-    }
     Ok(Effect::Applied { subject })
 }
 
@@ -288,23 +298,6 @@ fn certificate_items(tx: &dyn Tx, key: &str) -> Result<Vec<ClaimItem>, Rejection
     Ok(tx.select(&ClaimItem::range("by_certificate", key))?)
 }
 
-/// Marks the certificate that a new one replaces.
-fn replace_certificate(
-    customs: &Customs,
-    cx: &mut Context<'_>,
-    incoming: &Incoming<'_>,
-    old: &str,
-    by: &str,
-) -> Result<(), Rejection> {
-    let Ok(number) = CertificateNumber::parse(old) else { return Ok(()) };
-    let key = number.key(incoming.sender.instance());
-    let found: Option<Certificate> = cx.tx.find(key.as_str())?;
-    let Some(certificate) = found.filter(|old| old.issuer == *incoming.sender) else {
-        return Ok(());
-    };
-    end_certificate(customs, cx, incoming, certificate, Some(by.to_owned()), "replaced")
-}
-
 fn cancel_certificate(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -323,6 +316,10 @@ fn cancel_certificate(
     if let Some(error) = not_changeable(&certificate, incoming.sender) {
         return Ok(Effect::Refused(vec![error]));
     }
+    let by = content.replaced_by.as_deref();
+    if let Some(effect) = replacing::cannot_follow(cx.tx, &certificate, by)? {
+        return Ok(effect);
+    }
     end_certificate(
         customs,
         cx,
@@ -334,7 +331,7 @@ fn cancel_certificate(
     Ok(Effect::Applied { subject })
 }
 
-fn end_certificate(
+pub(super) fn end_certificate(
     customs: &Customs,
     cx: &mut Context<'_>,
     incoming: &Incoming<'_>,

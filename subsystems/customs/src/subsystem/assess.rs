@@ -5,9 +5,10 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
 use super::apply::export_subject;
+use super::exported::others;
 use super::verifying::weigh;
 use super::{Customs, booking, quotas, silence, suspending, transporting};
-use crate::certificate::{Certificate, CertificateNumber};
+use crate::certificate::{Certificate, CertificateNumber, Unseen};
 use crate::claim::{Assessment, Claim, ClaimItem, item_key, keep_assessment};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
@@ -16,7 +17,7 @@ use crate::journal::{TaskKind, note, open_task};
 use crate::matching::{Case, Quote, Rule, compare};
 use crate::messages::{EXPORT_TYPE_CODE, GoodsItem, ImportClaim};
 use crate::rates::{self, Converted};
-use crate::relief;
+use crate::relief::Valued;
 
 /// Returns the subject of a claim.
 pub(super) fn claim_subject(claim: &str) -> String {
@@ -48,10 +49,10 @@ pub(super) fn assess(
 ) -> Result<Assessment, Rejection> {
     let partner = customs.config.partner_nation();
     let Some(content) = claim.content() else { return Err(nothing(claim)) };
+    let own = item_key(&claim.id(), item.sequence);
     let mut certificate: Option<Certificate> = view.find(quote.number.key(partner))?;
     if let Some(certificate) = &mut certificate {
         // What an earlier, reopened decision about this item took counts as available to it.
-        let own = item_key(&claim.id(), item.sequence);
         booking::present(customs, view, certificate, &own, claim.filed)?;
     }
     let keys = match &certificate {
@@ -69,6 +70,11 @@ pub(super) fn assess(
         Some(certificate) => invoice::shared_with(view, certificate)?,
         None => Vec::new(),
     };
+    let mut unseen = match &certificate {
+        Some(_) => Vec::new(),
+        None => Unseen::on(view, &quote.number.key(partner))?,
+    };
+    unseen.retain(|grant| grant.claim_item != own);
     let case = Case {
         rules: &customs.rules,
         partner,
@@ -83,14 +89,19 @@ pub(super) fn assess(
         near_miss: near_miss.as_ref().map(|certificate| certificate.number.shown.as_str()),
         export: export.as_ref(),
         sharing_invoice: &sharing,
+        unseen: &unseen,
+        others: &[],
         converted: &[],
     };
-    let converted = convert(customs, view, &case)?;
-    let mut matched = compare(&Case { converted: &converted, ..case });
+    let (converted, others) = (convert(customs, view, &case)?, others(view, &case, &own)?);
+    let mut matched = compare(&Case { converted: &converted, others: &others, ..case });
     let tariff = customs.tariff(view)?;
-    let mut duty = tariff.as_ref().and_then(|tariff| {
-        relief::weigh(&customs.rules, tariff, partner, claim, item, &mut matched)
-    });
+    let mut duty = match tariff.as_deref() {
+        Some(tariff) => {
+            Valued::new(view, tariff, partner, claim, item)?.weigh(&customs.rules, &mut matched)
+        }
+        None => None,
+    };
     weigh::weigh(customs, view, &keys, quote, claim.filed, &mut matched)?;
     let mut proposal = propose(&matched);
     weigh::propose(customs, claim.filed, &matched, &mut proposal);

@@ -4,30 +4,31 @@
 //! recorded and the result goes to the partner's customs and to the issuer of the certificate.
 
 use karvan_subsystem::{Caller, Context, Rejection};
-use karvan_types::{Decimal, ErrorKind, ExchangeId, Quantity};
+use karvan_types::{Decimal, ErrorKind, Quantity};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{self, refuse};
+use super::answer::refuse;
 use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
-use super::operate::{must_act_for, officer_id, read, signed_by};
+use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
-use super::{Customs, assigned, audit, booking, securing, show, suspending, transporting};
+use super::telling::{self, Told};
+use super::{Customs, assigned, audit, booking, securing, show, suspending, transporting, unseen};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
 use crate::claim::{Claim, ClaimItem, item_key, keep_assessment};
 use crate::codes::units;
 use crate::decision::reasons::Reasons;
 use crate::decision::security::Security;
 use crate::decision::{DecisionRecord, Proposal, Reason};
+use crate::duty::Share;
 use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
 use crate::matching::{Light, Match, Rule, local_date};
-use crate::messages::{
-    Decision, DocumentReference, Header, Message, UtilisationItem, UtilisationResult, WriteOff,
-};
+use crate::messages::Decision;
+use crate::relief::{self, Valued};
 use crate::risk::tally;
 use crate::states::ClaimEvent;
-use crate::{relief, validate};
+use crate::validate;
 
 /// Shortest text that counts as a reason in words, in characters.
 const TEXT_CHARS_MIN: usize = 10;
@@ -153,9 +154,8 @@ pub(super) fn carry_out(
     let mut account = booking::account(cx.tx, certificate.as_ref())?;
     let ruling = Ruling { input: &input, decision };
     let taken = settle(customs, cx, caller, &item, account.as_mut(), &ruling)?;
-    let is_held = decision == Decision::Provisional;
-    let (debited, reserved) = if is_held { (None, taken) } else { (taken, None) };
-    let drawn = Drawn { decision, quantity: debited.as_ref() };
+    let granted = taken.debited.clone().or_else(|| taken.unseen.clone());
+    let drawn = Drawn { decision, quantity: granted.as_ref() };
     quotas::settle(customs, cx, &claim, &item, &drawn)?;
     item.decisions += 1;
     let ledger = account.as_ref().and_then(|account| account.ledger_of(item.quote.item));
@@ -166,12 +166,14 @@ pub(super) fn carry_out(
         decision,
         reason: words.reason,
         text: Some(words.text),
-        debited,
-        reserved,
+        debited: taken.debited,
+        reserved: taken.reserved,
+        unseen: taken.unseen,
         balance: ledger.map(crate::certificate::LedgerItem::balance_quantity),
         proposal: item.assessment.proposal.clone(),
         light: item.assessment.light,
         duty: None,
+        duty_unknown: None,
         security: None,
         settlement: None,
         overridden: four_eyes::overrides(&item, decision),
@@ -182,22 +184,24 @@ pub(super) fn carry_out(
         results: Vec::new(),
     };
     let tariff = customs.tariff(cx.tx)?;
-    record.duty = claim.item(item.item).and_then(|goods| {
+    if let (Some(goods), Some(tariff)) = (claim.item(item.item), tariff.as_deref()) {
         let partner = customs.config.partner_nation();
-        let claimed = item.assessment.matched.claimed.as_ref();
         let share = match decision {
             // Until the decision the duty with the preference is paid, the rest secured.
-            Decision::Provisional => Decimal::ONE,
-            // What is granted without a debit, on paper from before the exchange, is granted whole.
-            _ => relief::share(decision.grants(), record.debited.as_ref(), claimed),
+            Decision::Provisional => Share::ALL,
+            _ => relief::share(decision, granted.as_ref(), &item.assessment.matched),
         };
-        relief::payable(tariff.as_ref()?, partner, &claim, goods, share)
-    });
+        let valued = Valued::new(cx.tx, tariff, partner, &claim, goods)?;
+        match valued.payable(share) {
+            Ok(duty) => record.duty = Some(duty),
+            Err(error) => record.duty_unknown = Some(error.to_string()),
+        }
+    }
     securing::take_or_settle(cx, &item, &mut record, input.security)?;
     let certificate = certificate.as_ref();
     let account = account.as_ref();
-    let settled = Settled { claim: &claim, item: &item, certificate, account, record: &record };
-    record.results = inform(customs, cx, caller, &settled)?;
+    let told = Told { claim: &claim, item: &item, certificate, account, record: &record };
+    record.results = telling::inform(customs, cx, &caller.user, &told)?;
     finish(cx, &mut item, &record)?;
     tally::decided(cx.tx, &claim, &item)?;
     four_eyes::end(customs, cx, &item, &record, confirmed)?;
@@ -364,11 +368,20 @@ fn settle(
     item: &ClaimItem,
     account: Option<&mut Certificate>,
     ruling: &Ruling<'_>,
-) -> Result<Option<Quantity>, Rejection> {
+) -> Result<Taken, Rejection> {
     let Some(account) = account else {
-        // Only a certificate from before the exchange can be granted unseen; it has no ledger.
-        return Ok(None);
+        // What is granted on paper has no ledger yet; it is debited when the certificate comes.
+        let quantity = match ruling.decision {
+            decision if decision.grants() => {
+                Some(granted_quantity(item, None, ruling.input, decision)?)
+            }
+            Decision::Provisional => item.assessment.matched.goods.clone(),
+            _ => None,
+        };
+        unseen::keep(cx, caller, item, quantity.as_ref())?;
+        return Ok(Taken { unseen: quantity, ..Taken::default() });
     };
+    unseen::forget(cx, item)?;
     let entry = Entry {
         item: item.quote.item,
         claim_item: item.id(),
@@ -380,15 +393,25 @@ fn settle(
         .map_err(|error| refuse(error.kind(), "ledger", error.to_string()))?;
     if ruling.decision == Decision::Provisional {
         let claimed = item.assessment.matched.claimed.as_ref();
-        return booking::hold(customs, cx, account, entry, claimed);
+        let reserved = booking::hold(customs, cx, account, entry, claimed)?;
+        return Ok(Taken { reserved, ..Taken::default() });
     }
     if !ruling.decision.grants() {
-        return Ok(None);
+        return Ok(Taken::default());
     }
-    let quantity = granted_quantity(item, account, ruling.input, ruling.decision)?;
+    let quantity = granted_quantity(item, Some(account), ruling.input, ruling.decision)?;
     let day = local_date(cx.now, customs.config.nation());
     booking::draw(customs, cx, account, entry, &quantity, day)?;
-    Ok(Some(quantity))
+    Ok(Taken { debited: Some(quantity), ..Taken::default() })
+}
+
+/// What a decision takes from the certificate.
+#[derive(Default)]
+struct Taken {
+    debited: Option<Quantity>,
+    reserved: Option<Quantity>,
+    /// What waits for a certificate that is not here.
+    unseen: Option<Quantity>,
 }
 
 /// What the officer wants, and which decision that is.
@@ -397,18 +420,30 @@ struct Ruling<'a> {
     decision: Decision,
 }
 
-/// Returns how much is to be debited, in the unit of the certificate.
+/// Returns how much is to be debited: in the unit of the certificate, or of the claim when the
+/// certificate is not here.
 pub(super) fn granted_quantity(
     item: &ClaimItem,
-    certificate: &Certificate,
+    certificate: Option<&Certificate>,
     input: &Deciding,
     decision: Decision,
 ) -> Result<Quantity, Rejection> {
-    let Some(ledger) = certificate.ledger_of(item.quote.item) else {
-        let text = LedgerError::NoItem(item.quote.item).to_string();
-        return Err(refuse(ErrorKind::NotFound, "ledger", text));
+    let matched = &item.assessment.matched;
+    let (unit, claimed) = match certificate {
+        Some(certificate) => {
+            let Some(ledger) = certificate.ledger_of(item.quote.item) else {
+                let text = LedgerError::NoItem(item.quote.item).to_string();
+                return Err(refuse(ErrorKind::NotFound, "ledger", text));
+            };
+            (Some(&ledger.certified.unit), matched.claimed.as_ref())
+        }
+        None => (matched.goods.as_ref().map(|goods| &goods.unit), matched.goods.as_ref()),
     };
-    let unit = ledger.certified.unit.clone();
+    let Some(unit) = unit.or_else(|| input.quantity.as_ref().map(|stated| &stated.unit)) else {
+        let text = "the claim states no quantity; state the `quantity` that is granted";
+        return Err(refuse(ErrorKind::Invalid, "quantity-required", text));
+    };
+    let unit = unit.clone();
     let stated = match &input.quantity {
         Some(quantity) => Some(
             units::convert(quantity, &unit)
@@ -417,7 +452,7 @@ pub(super) fn granted_quantity(
         None => None,
     };
     let stated = stated.map(|converted| converted.quantity.value);
-    let claimed = item.assessment.matched.claimed.as_ref().map(|claimed| claimed.value);
+    let claimed = claimed.map(|claimed| claimed.value);
     let differs = |text: &str| Err(refuse(ErrorKind::Invalid, "quantity-differs", text));
     let value: Option<Decimal> = if decision == Decision::GrantedInPart {
         let proposal = &item.assessment.proposal;
@@ -432,6 +467,9 @@ pub(super) fn granted_quantity(
                 format!("state the `quantity` to debit in {unit}, the unit of the certificate");
             Err(refuse(ErrorKind::Invalid, "quantity-required", text))
         }
+        (Some(value), _) if certificate.is_none() && value <= Decimal::ZERO => {
+            differs("a grant is for more than zero; deny the claim instead")
+        }
         (Some(value), Some(claimed)) if decision == Decision::GrantedInPart && value >= claimed => {
             differs("a grant in part is for less than is claimed; use grant for all of it")
         }
@@ -440,80 +478,6 @@ pub(super) fn granted_quantity(
         }
         (Some(value), _) => Ok(Quantity { value, unit }),
     }
-}
-
-/// What a decision is about.
-struct Settled<'a> {
-    claim: &'a Claim,
-    item: &'a ClaimItem,
-    certificate: Option<&'a Certificate>,
-    /// The certificate whose ledger it draws on.
-    account: Option<&'a Certificate>,
-    record: &'a DecisionRecord,
-}
-
-/// Sends the result to the partner's customs and to the issuer of the certificate.
-fn inform(
-    customs: &Customs,
-    cx: &mut Context<'_>,
-    caller: &Caller,
-    settled: &Settled<'_>,
-) -> Result<Vec<ExchangeId>, Rejection> {
-    let Settled { claim, item, certificate, account, record } = *settled;
-    if record.decision.grants() && record.debited.is_none() {
-        // Nothing was debited, and the partner has no data of this certificate either.
-        return Ok(Vec::new());
-    }
-    let Some(content) = claim.content() else { return Ok(Vec::new()) };
-    let known = certificate.and_then(Certificate::content);
-    let (refused, earlier_debits) =
-        booking::refused_by_ledger(customs, cx.tx, item, account, record)?;
-    let reference = answer::next_reference(cx, "UTL")?;
-    let header: &Header = known.map_or(&content.header, |content| &content.header);
-    let header = answer::answer_header(cx, header, reference);
-    let result = UtilisationResult {
-        // The number of the decision, so that an older result never undoes a newer one.
-        header: Header { version_id: record.number, ..header },
-        certificate: DocumentReference {
-            document_type: "COO".to_owned(),
-            id: known.map_or(&item.quote.number.shown, |content| &content.header.id).clone(),
-            version_id: known.map(|content| content.header.version_id),
-            functional_reference_id: None,
-            effective_date: item.quote.date,
-        },
-        claim: DocumentReference {
-            document_type: "IMP".to_owned(),
-            id: claim.id(),
-            version_id: Some(content.header.version_id),
-            functional_reference_id: None,
-            effective_date: None,
-        },
-        decision_date: record.day,
-        officer_id: officer_id(&caller.user),
-        items: vec![UtilisationItem {
-            sequence: item.item,
-            certificate_item: item.quote.item,
-            decision: record.decision,
-            write_off: WriteOff { quantity: record.taken().cloned(), amount: None },
-            balance: record.balance.clone(),
-            reason_codes: vec![record.reason.code()],
-            reason: record.text.clone(),
-            refused,
-            earlier_debits,
-        }],
-    };
-    let message = Message::Utilisation(Box::new(result));
-    let subject = claim_subject(&item.claim);
-    let mut recipients = vec![customs.config.partner.clone()];
-    recipients.extend(certificate.map(|certificate| certificate.issuer.clone()));
-    recipients.dedup();
-    recipients
-        .iter()
-        .map(|to| {
-            let sent = answer::send(cx, &customs.config.customs, to, &message, &subject)?;
-            Ok(sent.exchange)
-        })
-        .collect()
 }
 
 fn finish(

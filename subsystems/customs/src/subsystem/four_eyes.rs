@@ -80,9 +80,7 @@ pub(super) fn propose(
         return Err(refuse(ErrorKind::Conflict, "second-officer-required", text));
     }
     let certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
-    if let Some(certificate) = &certificate {
-        decide::granted_quantity(item, certificate, &order.input, order.decision)?;
-    }
+    decide::granted_quantity(item, certificate.as_ref(), &order.input, order.decision)?;
     let by = signed_by(caller);
     let earlier: Vec<Override> = cx.tx.select(&Override::of_item(&item.id()))?;
     let number = earlier.last().map_or(1, |last| last.number + 1);

@@ -11,6 +11,7 @@ mod later;
 mod ledger;
 mod load;
 mod mirror;
+mod parts;
 mod reconcile;
 mod refusals;
 mod risk;

@@ -266,7 +266,14 @@ fn describe(decided: &Value) -> String {
             let _ = writeln!(lines, "  {said}  {taken}, left on the certificate: {left}");
         }
     }
+    if !record["unseen"].is_null() {
+        let unseen = measure(&record["unseen"]);
+        let _ = writeln!(lines, "  on paper   {unseen}, debited when the certificate comes");
+    }
     let duty = &record["duty"];
+    if !record["dutyUnknown"].is_null() {
+        let _ = writeln!(lines, "  to pay     not known: {}", text(&record["dutyUnknown"]));
+    }
     if !duty.is_null() {
         let _ = writeln!(
             lines,

@@ -137,6 +137,40 @@ pub(in crate::api) struct BasisView {
     pub(in crate::api) is_final: bool,
 }
 
+/// A customs value that is stated in another currency than that of the tariff.
+#[derive(JsonSchema)]
+#[schemars(rename = "ConvertedValue")]
+pub(in crate::api) struct ConvertedView {
+    /// As stated.
+    pub(in crate::api) stated: Amount,
+    /// In the currency of the tariff.
+    pub(in crate::api) amount: Amount,
+    /// The day whose exchange rates were taken, that of filing.
+    pub(in crate::api) day: Date,
+    /// The exchange rates.
+    pub(in crate::api) rates: Vec<UsedRateView>,
+}
+
+/// An exchange rate in use: so many `units` of `currency` are worth `value` of `base`.
+#[derive(JsonSchema)]
+#[schemars(rename = "UsedExchangeRate")]
+pub(in crate::api) struct UsedRateView {
+    /// The foreign currency.
+    pub(in crate::api) currency: String,
+    /// How many units of it, a decimal.
+    pub(in crate::api) units: String,
+    /// What they are worth, a decimal.
+    pub(in crate::api) value: String,
+    /// The currency of the table.
+    pub(in crate::api) base: String,
+    /// First day of the rate.
+    pub(in crate::api) from: Date,
+    /// How sure the rate is: `official`, `reported` or `assumed`.
+    pub(in crate::api) status: String,
+    /// From where it is known.
+    pub(in crate::api) source: String,
+}
+
 /// What a claimed item has of a quota.
 #[derive(JsonSchema)]
 #[schemars(rename = "QuotaShare")]
@@ -165,6 +199,8 @@ pub(in crate::api) struct ReliefView {
     pub(in crate::api) saved: Option<Amount>,
     /// The least sure status among the rates used; nobody pays on an assumed one.
     pub(in crate::api) status: Option<String>,
+    /// How the customs value was converted, when it is stated in another currency.
+    pub(in crate::api) converted: Option<ConvertedView>,
     /// The rates that were used.
     pub(in crate::api) tariff: Option<BasisView>,
     /// What the item has of a quota, when the preference has one.
@@ -189,6 +225,8 @@ pub(in crate::api) struct PayableView {
     pub(in crate::api) saved: Amount,
     /// The least sure status among the rates used.
     pub(in crate::api) status: Option<String>,
+    /// How the customs value was converted, when it is stated in another currency.
+    pub(in crate::api) converted: Option<ConvertedView>,
     /// The rates that were used.
     pub(in crate::api) tariff: Option<BasisView>,
 }

@@ -81,6 +81,10 @@ pub(in crate::api) struct DecisionView {
     pub(in crate::api) text: Option<String>,
     /// What was debited from the certificate.
     pub(in crate::api) debited: Option<Quantity>,
+    /// What was reserved on it, for goods released under security.
+    pub(in crate::api) reserved: Option<Quantity>,
+    /// What was granted or released on a certificate that was not here; debited when that comes.
+    pub(in crate::api) unseen: Option<Quantity>,
     /// What was left on the certificate afterwards.
     pub(in crate::api) balance: Option<Quantity>,
     /// What had been proposed.
@@ -89,6 +93,9 @@ pub(in crate::api) struct DecisionView {
     pub(in crate::api) light: String,
     /// What is to be paid, when the claim states a value.
     pub(in crate::api) duty: Option<PayableView>,
+    /// Why that is not known, when it is not.
+    #[schemars(rename = "dutyUnknown")]
+    pub(in crate::api) duty_unknown: Option<String>,
     /// Under which security the goods were released.
     pub(in crate::api) security: Option<SecurityView>,
     /// What is settled after an earlier decision.
