@@ -454,7 +454,9 @@ fn unknown(text: impl Into<String>) -> Rejection {
 
 /// Makes the refusal of a call to a node that is not asked now.
 fn spared(peer: &NodeId, left: Duration) -> Refusal {
-    let text = format!("{peer} left the newest calls without an answer; try again later");
+    let text = format!(
+        "{peer} left the newest calls without an answer; the call was not made: try again later"
+    );
     let rejection = Rejection::new(ErrorKind::PeerUnavailable, UNREACHABLE, text);
     Refusal::new(SIDE, Code::NetworkError, rejection).retry_after(left)
 }

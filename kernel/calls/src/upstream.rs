@@ -3,8 +3,8 @@
 //! Each service has a pool of its own, so that one that hangs holds up nobody else; the number of
 //! its connections is bounded, and a call waits for a free one for a part of its time only: a
 //! longer queue would be answered when its callers have gone. The time begins with the connection.
-//! An answer's body is read from the connection as it comes; when it has been read to its end the connection
-//! goes back to the pool.
+//! An answer's body is read from the connection as it comes; when it has been read to its end the
+//! connection goes back to the pool.
 //!
 //! Invariants: a request is sent once; it moves to another connection only while not one byte of
 //! it was written. No redirect is followed, no cookie kept, nothing decompressed: what the system
