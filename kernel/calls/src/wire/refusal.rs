@@ -3,8 +3,8 @@
 //! Between nodes a refusal is a signed problem (RFC 9457) with three members more: `fault`, the
 //! X-Road code; `limit`, the quota; `sent`, that the provider's system may have acted. To the
 //! agency it is X-Road's error: body, status and the header `X-Road-Error`; its detail is the
-//! exchange id, under which the operator finds the cause. `Karvan-Cause` has the stable code of the cause for
-//! programs.
+//! exchange id, under which the operator finds the cause. `Karvan-Cause` has the stable code of the
+//! cause for programs.
 
 use std::time::Duration;
 
