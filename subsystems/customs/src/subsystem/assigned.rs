@@ -97,19 +97,19 @@ pub(super) fn name(
     let own_export = |id: &mut String| {
         let key = export_key(customs.config.nation(), id);
         let found = export(view, key.clone())?;
-        if found != key {
-            if let Some(declared) = view.find::<Export>(found)? {
-                id.clone_from(&declared.number);
-            }
+        if found != key
+            && let Some(declared) = view.find::<Export>(found)?
+        {
+            id.clone_from(&declared.number);
         }
         Ok::<(), Rejection>(())
     };
     let own_claim = |id: &mut String| {
         let found = claim(view, id)?;
-        if found != claim_key(id) {
-            if let Some(filed) = view.find::<Claim>(found)? {
-                id.clone_from(&filed.number);
-            }
+        if found != claim_key(id)
+            && let Some(filed) = view.find::<Claim>(found)?
+        {
+            id.clone_from(&filed.number);
         }
         Ok::<(), Rejection>(())
     };

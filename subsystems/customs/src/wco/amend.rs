@@ -112,14 +112,13 @@ pub fn amend(declaration: &Message, amendment: &Amendment) -> Result<Amended, Un
             given: format!("{kind} {}", header.id),
         });
     }
-    let (mut target, left) = target(declaration)?;
+    let (mut target, mut left) = target(declaration)?;
     let mut source = Node::new("Declaration");
     write::graft(&mut source, &amendment.values)?;
     let mut plan = Plan::default();
     for (change, number) in amendment.amendments.iter().zip(1..) {
         plan.add(&steps(change, number)?, number);
     }
-    let mut left = left;
     plan.apply(&mut target, &source, "", &mut left)?;
     target.sort("Declaration");
     let imported = read(&target, declaration)?;
@@ -144,7 +143,9 @@ fn target(declaration: &Message) -> Result<(Node, Vec<Loss>), Unamendable> {
     let (plain, _) = write::declaration(&bare)?;
     let without = |node: &Node| {
         let mut message = read(node, declaration)?.message;
-        extension::place(&mut message).map(std::mem::take);
+        if let Some(ext) = extension::place(&mut message) {
+            ext.clear();
+        }
         Ok::<Message, Unamendable>(message)
     };
     if without(&target).ok() == Some(without(&plain)?) {

@@ -17,6 +17,20 @@ pub const LOSSES_MAX: usize = 1000;
 /// Most characters of a value shown in a loss or an error.
 const SHOWN_MAX: usize = 120;
 
+/// What of an element is being lost.
+#[derive(Clone, Copy, Debug)]
+enum Losing {
+    /// Its own values; the element is taken.
+    Values,
+    /// The whole element, with how many elements of its path are taken.
+    Element {
+        /// Elements of the path.
+        depth: usize,
+    },
+    /// An element that is not of the model's namespaces.
+    Foreign,
+}
+
 /// Collects losses and notes while elements are taken.
 pub(super) struct Taker {
     /// What is not carried over.
@@ -32,8 +46,8 @@ pub(super) struct Taker {
     pub(super) depths: Vec<Option<usize>>,
     /// Names of the elements that contain the one being read, with occurrences.
     path: Vec<String>,
-    /// The same for the element that is being lost, when one is.
-    losing: Option<Option<usize>>,
+    /// What is being lost.
+    losing: Losing,
     /// Most losses kept.
     losses_max: usize,
 }
@@ -48,7 +62,7 @@ impl Taker {
             streamed: Streamed::default(),
             depths: Vec::new(),
             path: Vec::new(),
-            losing: None,
+            losing: Losing::Values,
             losses_max: EXTENSIONS_MAX,
         }
     }
@@ -139,7 +153,11 @@ impl Taker {
         let step = step(&element);
         let before = self.losing;
         let is_ours = [NAMESPACE_DECLARATION, NAMESPACE_TYPES].contains(&&*element.namespace);
-        self.losing = Some(before.unwrap_or(Some(self.path.len())).filter(|_| is_ours));
+        self.losing = match before {
+            _ if !is_ours => Losing::Foreign,
+            Losing::Values => Losing::Element { depth: self.path.len() },
+            inside => inside,
+        };
         self.inside(&step, |taker| taker.lose_content(element));
         self.losing = before;
     }
@@ -170,7 +188,11 @@ impl Taker {
             path.push_str(name);
         }
         self.losses.push(Loss { path, line, value: value.to_owned() });
-        self.depths.push(self.losing.unwrap_or(Some(self.path.len())));
+        self.depths.push(match self.losing {
+            Losing::Values => Some(self.path.len()),
+            Losing::Element { depth } => Some(depth),
+            Losing::Foreign => None,
+        });
     }
 
     /// Takes the trimmed text of a child; nothing when it is absent or empty.

@@ -259,8 +259,8 @@ impl Rest {
             self.value(known.map_or("", |known| &known.text), &node.text, path);
         }
         for (name, value) in &node.attributes {
-            let known = known.into_iter().flat_map(|known| &known.attributes);
-            let known = known.clone().find(|(known, _)| known == name);
+            let mut known = known.into_iter().flat_map(|known| &known.attributes);
+            let known = known.find(|(known, _)| known == name);
             let known = known.map_or("", |(_, value)| value);
             self.value(known, value, &format!("{path}/@{name}"));
         }
