@@ -53,8 +53,8 @@ impl Goods {
         Self { value, quantities, share: Share::ALL, bears_fixed: true }
     }
 
-    /// Divides an item into a share and the rest. What is fixed per item goes with the share, unless
-    /// there is none. Nothing when the value leaves the exact range.
+    /// Divides an item into a share and the rest. What is fixed per item goes with the share,
+    /// unless there is none. Nothing when the value leaves the exact range.
     pub fn divide(&self, share: Share) -> Option<(Self, Self)> {
         let half_up = RoundingStrategy::MidpointAwayFromZero;
         let value = share.of_number(self.value.value, Decimal::ONE)?;

@@ -105,8 +105,8 @@ impl<'a> Case<'a> {
         self.export_item_and_fit().0
     }
 
-    /// Returns the number of the item of the export declaration that belongs to the claimed one, and
-    /// its quantity in a unit that the claim has too.
+    /// Returns the number of the item of the export declaration that belongs to the claimed one,
+    /// and its quantity in a unit that the claim has too.
     pub fn exported(&self) -> Option<(u32, Option<Quantity>)> {
         let item = self.export_item()?;
         Some((item.sequence, quantity::comparable(self).map(|(_, exported)| exported)))
