@@ -3,7 +3,8 @@
 //! From the bytes up: `charset` (repertoires UNOA to UNOY), `syntax` (service characters, segments,
 //! positions), `interchange` (envelopes, references, counts), `table` and `tables` (which field is
 //! where), `take` and `fill` (along a table in and out, over the `part`s of a message), `convert`
-//! (canonical messages), `control` (the answer to an interchange). The syntax is that of ISO 9735, versions 1 to 4.
+//! (canonical messages), `control` (the answer to an interchange). The syntax is that of ISO 9735,
+//! versions 1 to 4.
 //!
 //! | message | function, document | canonical |
 //! |---|---|---|

@@ -17,7 +17,7 @@ use karvan_types::{ErrorKind, json};
 use serde_json::{Map, Value};
 
 use crate::formats::{self, LOSSES_MAX, Loss};
-use crate::messages::{self, CERTIFICATE_TYPE_CODE, CertificateOfOrigin, Message};
+use crate::messages::{CERTIFICATE_TYPE_CODE, CertificateOfOrigin, Message};
 
 /// Name of the extension.
 pub const EXTENSION: &str = "x-karvan";
@@ -186,10 +186,14 @@ impl Error {
     }
 }
 
-/// Writes a certificate; the losses are empty, which is checked by reading it again.
-pub fn write(certificate: &CertificateOfOrigin) -> Result<(Value, Vec<Loss>), messages::Error> {
-    let message = Message::Certificate(Box::new(certificate.clone()));
-    let value = message.to_value()?;
+/// Writes a certificate; the losses are empty, which is checked by reading it again. What could not
+/// be read is refused.
+pub fn write(certificate: &CertificateOfOrigin) -> Result<(Value, Vec<Loss>), Error> {
+    let to_value = |certificate| {
+        let value = Message::Certificate(Box::new(certificate)).to_value();
+        value.map_err(|error| Error::Content(error.to_string()))
+    };
+    let value = to_value(certificate.clone())?;
     let (mut rest, mut core) = (value.clone(), Value::Object(Map::new()));
     give(HEAD, ["", ""], &mut rest, &mut core);
     for item in 0..count(&value, ITEMS[0]) {
@@ -205,12 +209,10 @@ pub fn write(certificate: &CertificateOfOrigin) -> Result<(Value, Vec<Loss>), me
             }
         }
     }
-    prune(&mut rest);
+    prune(&mut rest, &value);
     put(&mut core, &format!("/{EXTENSION}"), rest);
-    let back = from_value(core.clone())
-        .ok()
-        .and_then(|imported| Message::Certificate(Box::new(imported.certificate)).to_value().ok());
-    let losses = formats::losses(&value, &back.unwrap_or_default(), &BTreeMap::new());
+    let back = to_value(from_value(core.clone())?.certificate)?;
+    let losses = formats::losses(&value, &back, &BTreeMap::new());
     Ok((core, losses))
 }
 
@@ -388,14 +390,22 @@ fn put(root: &mut Value, pointer: &str, new: Value) -> bool {
     true
 }
 
-/// Removes members that are empty objects; the places in lists stay.
-fn prune(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            members.values_mut().for_each(prune);
-            members.retain(|_, value| value.as_object().is_none_or(|inner| !inner.is_empty()));
+/// Removes members that became empty objects, but not those that were; the places in lists stay.
+fn prune(value: &mut Value, original: &Value) {
+    match (value, original) {
+        (Value::Object(members), Value::Object(originals)) => {
+            members.retain(|name, value| {
+                let original = originals.get(name);
+                prune(value, original.unwrap_or(&Value::Null));
+                let is_empty = value.as_object().is_some_and(Map::is_empty);
+                !is_empty || original == Some(&*value)
+            });
         }
-        Value::Array(list) => list.iter_mut().for_each(prune),
+        (Value::Array(list), Value::Array(originals)) => {
+            for (value, original) in list.iter_mut().zip(originals) {
+                prune(value, original);
+            }
+        }
         _ => {}
     }
 }

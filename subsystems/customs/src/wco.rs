@@ -3,8 +3,8 @@
 //! The text comes in pieces (`text`) and is read element by element within named bounds (`read`).
 //! Items of goods, changes and new values are made of their elements as soon as these end
 //! (`stream`); what is once in a document is held as a tree until the end, then each part takes the
-//! elements it knows out of it (`declaration`, `amendment`, `response`). So memory holds the message
-//! that is made, the header, and one item: [`import_each`] gives the items away and holds one.
+//! elements it knows out of it (`declaration`, `amendment`, `response`). So memory holds what
+//! is made, the header, and one item: [`import_each`] gives the items away and holds one.
 //! What is left of the model goes with the message as it is (`extension`); what is left otherwise
 //! has no place in it and is listed, never dropped in silence;
 //! what had to be filled in is noted. `TypeCode` decides the message: `EX…` or 830 an export

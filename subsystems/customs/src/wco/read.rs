@@ -1,7 +1,7 @@
 //! From a source of XML to its elements, one by one, refusing what XML should not contain here.
 //!
-//! An element that ends goes to a [`Sink`], which takes it or leaves it to the element around it. So
-//! a document of many parts needs no more memory than its largest part and what nobody took.
+//! An element that ends goes to a [`Sink`], which takes it or leaves it to the one around it. So a
+//! document of many parts needs no more memory than its largest part and what nobody took.
 //!
 //! Not here: which parts are taken (`super::stream`).
 

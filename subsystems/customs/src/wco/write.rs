@@ -15,7 +15,7 @@ use karvan_types::{ErrorKind, Timestamp};
 use serde_json::Value;
 
 use super::amendment::STATEMENT;
-use super::response::Response;
+use super::response::{Response, import_response};
 use super::{
     Context, NAMESPACE_DECLARATION, NAMESPACE_METADATA, NAMESPACE_TYPES, extension, ids, import,
 };
@@ -134,9 +134,15 @@ pub(super) fn occurrence(step: &str) -> Option<(&str, usize)> {
 pub fn write(message: &Message) -> Result<Written, Unwritable> {
     if let Some(response) = Response::of(message) {
         let xml = response.to_xml()?;
-        let back = response.to_message(context(message)).and_then(|back| back.to_value().ok());
-        let value = message.to_value().map_err(|error| Unwritable::Json(error.to_string()))?;
-        let losses = formats::losses(&value, &back.unwrap_or_default(), &BTreeMap::new());
+        let read = import_response(xml.as_bytes())
+            .map_err(|error| Unwritable::Incomplete(error.to_string()))?;
+        let back = read.response.to_message(context(message)).ok_or_else(|| {
+            Unwritable::Incomplete(format!("it would make no {}", message.document_type()))
+        })?;
+        let json = |message: &Message| {
+            message.to_value().map_err(|error| Unwritable::Json(error.to_string()))
+        };
+        let losses = formats::losses(&json(message)?, &json(&back)?, &BTreeMap::new());
         return Ok(Written { xml, losses });
     }
     let (root, value) = declaration(message)?;

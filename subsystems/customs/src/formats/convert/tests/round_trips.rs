@@ -181,7 +181,10 @@ proptest! {
 
     /// A value may be absent, repeated, too wide, or of any script.
     #[test]
-    fn what_does_not_come_back_is_listed(row in prop::sample::select(&TYPES[..]), made in changes()) {
+    fn what_does_not_come_back_is_listed(
+        row in prop::sample::select(&TYPES[..]),
+        made in changes(),
+    ) {
         there_and_back(row, &made)?;
     }
 }
