@@ -14,7 +14,7 @@ use hyper::ext::ReasonPhrase;
 use karvan_agreements::Meter;
 use karvan_exchange::client::Body;
 use karvan_exchange::wire::Link;
-use karvan_store::{Error, Row, Tx, Value};
+use karvan_store::{Error, Record as _, Tx};
 use karvan_subsystem::Rejection;
 use karvan_types::{Digest, ErrorKind, NodeId, Timestamp};
 use karvan_xroad::access::AccessPath;
@@ -29,7 +29,7 @@ use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
 use crate::overload::RETRY_AFTER;
-use crate::records::{Call, Half, OPEN, Outcome, Received};
+use crate::records::{Call, Half, Open, Outcome, Received};
 use crate::registry::Service;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
 use crate::{metadata, upstream};
@@ -281,12 +281,9 @@ impl Inner {
             return Err(Rejection::new(ErrorKind::Internal, "written-ahead", text).by(SIDE));
         };
         let id = ahead.exchange.to_string();
-        let row = open_row(&ahead);
+        let open = Open(ahead.clone());
         let begun = Begun::new(self, ahead, Side::Provider);
-        let found = match row {
-            Ok(row) => self.node.store().write(move |tx| written_ahead(tx, &row)).await,
-            Err(error) => Err(error),
-        };
+        let found = self.node.store().write(move |tx| written_ahead(tx, &open)).await;
         let text = match found {
             Ok(Ahead::New) => return Ok(begun),
             Err(error) => {
@@ -474,23 +471,11 @@ fn upstream_request(
     Ok(request)
 }
 
-/// Makes the row of a call that is written ahead.
-fn open_row(call: &Call) -> Result<Row, Error> {
-    let key = call.exchange.to_string();
-    let body = serde_json::to_vec(call).map_err(|source| {
-        let table = OPEN.name;
-        Error::Damaged { table, key: key.clone(), source }
-    })?;
-    Ok(Row { key: key.into(), columns: Vec::new(), body })
-}
-
-fn written_ahead(tx: &mut dyn Tx, row: &Row) -> Result<Ahead, Error> {
-    if let Value::Text(id) = &row.key
-        && let Some(Received(known)) = tx.find(id.as_str())?
-    {
+fn written_ahead(tx: &mut dyn Tx, call: &Open) -> Result<Ahead, Error> {
+    if let Some(Received(known)) = tx.find(call.key())? {
         return Ok(Ahead::Ended(known.outcome));
     }
-    match tx.insert(&OPEN, row) {
+    match tx.add(call) {
         Ok(()) => Ok(Ahead::New),
         Err(Error::Exists { .. }) => Ok(Ahead::Busy),
         Err(error) => Err(error),

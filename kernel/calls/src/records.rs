@@ -7,7 +7,9 @@
 //! A row's `party` is the member of this node: the client's of a call that was sent, the provider's
 //! of one that was received.
 //!
-//! Bodies are not kept: their digests are in the signature bases, beside all head fields.
+//! The texts of both messages are columns as they were signed: within JSON each of their many
+//! quotes and line ends would be escaped. Bodies are not kept: their digests are in the signature
+//! bases, beside all head fields.
 
 use karvan_store::{Index, Migration, Record, Table, Value};
 use karvan_subsystem::Rejection;
@@ -23,7 +25,18 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { id: "calls-0002", creates: registry::TABLES },
 ];
 
-const COLUMNS: &[&str] = &["message", "party"];
+const COLUMNS: &[&str] = &[
+    "message",
+    "party",
+    "request_base",
+    "request_signature",
+    "request_head",
+    "response_base",
+    "response_signature",
+    "response_head",
+];
+/// Where the texts of the messages begin.
+const TEXTS_FROM: usize = 2;
 const INDEXES: &[Index] = &[
     Index { name: "message", columns: &["message"], unique: false },
     Index { name: "party", columns: &["party"], unique: false },
@@ -36,7 +49,7 @@ pub static SENT: Table = Table { name: "call_sent", columns: COLUMNS, indexes: I
 pub static RECEIVED: Table = Table { name: "call_received", columns: COLUMNS, indexes: INDEXES };
 
 /// Calls that a provider's system is answering. Key: the exchange id.
-pub static OPEN: Table = Table { name: "call_open", columns: &[], indexes: &[] };
+pub static OPEN: Table = Table { name: "call_open", columns: COLUMNS, indexes: &[] };
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -62,7 +75,7 @@ impl Outcome {
 }
 
 /// A signed message as it is kept.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Half {
     /// The signature base (RFC 9421, section 2.5).
     pub base: String,
@@ -70,7 +83,6 @@ pub struct Half {
     pub signature: String,
     /// The head as X-Road serialises it (PR-REST 4.4); `base64:` and its base64 when it is no
     /// UTF-8. Of a refusal the problem (RFC 9457) that the node answered with.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub head: String,
 }
 
@@ -103,10 +115,10 @@ pub struct Call {
     /// Salt of the log entry.
     pub salt: String,
     /// The request; nothing when it was refused before it was signed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub request: Option<Half>,
     /// The answer or refusal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
     pub response: Option<Half>,
     /// Index of its entry in this node's log.
     pub entry: u64,
@@ -118,11 +130,39 @@ impl Call {
         let service = ServiceId::parse(self.service.as_bytes()).ok()?;
         Some(service.provider().to_member().ok()?.member().as_str().to_owned())
     }
+
+    /// Returns the columns of a row, for a party of this node.
+    fn columns(&self, party: Value) -> Vec<Value> {
+        let mut columns = Vec::with_capacity(COLUMNS.len());
+        columns.extend([self.message.as_str().into(), party]);
+        for half in [&self.request, &self.response] {
+            let texts = half.as_ref().map(|half| [&half.base, &half.signature, &half.head]);
+            match texts {
+                Some(texts) => columns.extend(texts.map(|text| text.as_str().into())),
+                None => columns.extend([Value::Null, Value::Null, Value::Null]),
+            }
+        }
+        columns
+    }
+
+    /// Takes the texts of both messages from the columns of a row.
+    fn take_columns(&mut self, columns: Vec<Value>) {
+        let mut texts = columns.into_iter().skip(TEXTS_FROM).map(|value| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        });
+        let mut half = || {
+            let [base, signature, head] = [texts.next(), texts.next(), texts.next()];
+            let (base, signature) = (base.flatten()?, signature.flatten()?);
+            Some(Half { base, signature, head: head.flatten().unwrap_or_default() })
+        };
+        (self.request, self.response) = (half(), half());
+    }
 }
 
 /// Gives a call its place in a table.
 macro_rules! kept_in {
-    ($(#[$about:meta])* $name:ident, $table:ident, $call:ident => $columns:expr) => {
+    ($(#[$about:meta])* $name:ident, $table:ident, $call:ident => $party:expr) => {
         $(#[$about])*
         #[derive(Clone, Debug, Deserialize, Serialize)]
         #[serde(transparent)]
@@ -137,7 +177,11 @@ macro_rules! kept_in {
 
             fn columns(&self) -> Vec<Value> {
                 let $call = &self.0;
-                $columns
+                $call.columns($party)
+            }
+
+            fn take_columns(&mut self, columns: Vec<Value>) {
+                self.0.take_columns(columns);
             }
         }
     };
@@ -145,13 +189,61 @@ macro_rules! kept_in {
 
 kept_in!(
     /// A row of [`SENT`].
-    Sent, SENT, call => vec![call.message.as_str().into(), call.client.member().as_str().into()]
+    Sent, SENT, call => call.client.member().as_str().into()
 );
 kept_in!(
     /// A row of [`RECEIVED`].
-    Received, RECEIVED, call => vec![call.message.as_str().into(), call.provider().into()]
+    Received, RECEIVED, call => call.provider().into()
 );
 kept_in!(
     /// A row of [`OPEN`].
-    Open, OPEN, _call => Vec::new()
+    Open, OPEN, call => Value::Null
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half(name: &str, head: &str) -> Half {
+        let base = format!("\"@status\": {name}\n\"date\": x");
+        Half { base, signature: format!("kvn=:{name}:"), head: head.to_owned() }
+    }
+
+    /// A row gives back what was put into it, with either message missing or without a head.
+    #[test]
+    fn rows_keep_both_messages() {
+        let request = half("request", "GET\r\n/\r\n");
+        for (request, response) in [
+            (Some(request.clone()), Some(half("answer", "200\r\nOK\r\n"))),
+            (Some(request), None),
+            (None, Some(half("refusal", ""))),
+            (None, None),
+        ] {
+            let call = Call {
+                exchange: ExchangeId::new(Timestamp::default(), [7; 10]),
+                message: "PK-1".to_owned(),
+                peer: "AZ/node/baku-1".parse().expect("a node"),
+                client: "PK/GOV/FBR/customs".parse().expect("a member"),
+                service: "AZ/GOV/SCC/customs/tariff".to_owned(),
+                began_at: Timestamp::default(),
+                ended_at: Timestamp::default(),
+                outcome: Outcome::Answered,
+                status: Some(200),
+                cause: None,
+                salt: "salt".to_owned(),
+                request,
+                response,
+                entry: 4,
+            };
+            let row = Received(call.clone());
+            let columns = row.columns();
+            assert_eq!(columns.len(), COLUMNS.len());
+            assert_eq!(columns.get(1), Some(&Value::from("AZ/GOV/SCC")));
+            let json = serde_json::to_string(&row).expect("writes");
+            assert!(!json.contains("@status"), "{json}");
+            let mut back: Received = serde_json::from_str(&json).expect("reads");
+            back.take_columns(columns);
+            assert_eq!(back.0, call);
+        }
+    }
+}

@@ -114,7 +114,7 @@ pub trait Tx: Read {
     ) -> Result<(), Error>;
 }
 
-/// A type kept in one table as JSON.
+/// A type kept in one table: some of it in columns, the rest as JSON.
 pub trait Record: DeserializeOwned + Serialize {
     /// Where it is kept.
     const TABLE: &'static Table;
@@ -124,6 +124,10 @@ pub trait Record: DeserializeOwned + Serialize {
 
     /// Returns the values of the table's columns, in its order.
     fn columns(&self) -> Vec<Value>;
+
+    /// Takes what only the columns hold; nothing when the JSON holds everything. Long texts are
+    /// better kept in columns: JSON escapes each quote and line end of them.
+    fn take_columns(&mut self, _columns: Vec<Value>) {}
 }
 
 fn to_row<R: Record>(record: &R) -> Result<Row, Error> {
@@ -131,8 +135,11 @@ fn to_row<R: Record>(record: &R) -> Result<Row, Error> {
     Ok(Row { key: record.key(), columns: record.columns(), body })
 }
 
-fn from_row<R: Record>(row: &Row) -> Result<R, Error> {
-    serde_json::from_slice(&row.body).map_err(|source| damaged::<R>(&row.key, source))
+fn from_row<R: Record>(row: Row) -> Result<R, Error> {
+    let mut record: R =
+        serde_json::from_slice(&row.body).map_err(|source| damaged::<R>(&row.key, source))?;
+    record.take_columns(row.columns);
+    Ok(record)
 }
 
 fn damaged<R: Record>(key: &Value, source: serde_json::Error) -> Error {
@@ -142,24 +149,24 @@ fn damaged<R: Record>(key: &Value, source: serde_json::Error) -> Error {
 impl dyn Read + '_ {
     /// Returns the record with this key.
     pub fn find<R: Record>(&self, key: impl Into<Value>) -> Result<Option<R>, Error> {
-        self.get(R::TABLE, &key.into())?.as_ref().map(from_row).transpose()
+        self.get(R::TABLE, &key.into())?.map(from_row).transpose()
     }
 
     /// Returns the records of a range, in its order.
     pub fn select<R: Record>(&self, range: &Range) -> Result<Vec<R>, Error> {
-        self.scan(R::TABLE, range)?.iter().map(from_row).collect()
+        self.scan(R::TABLE, range)?.into_iter().map(from_row).collect()
     }
 }
 
 impl dyn Tx + '_ {
     /// Returns the record with this key.
     pub fn find<R: Record>(&self, key: impl Into<Value>) -> Result<Option<R>, Error> {
-        self.get(R::TABLE, &key.into())?.as_ref().map(from_row).transpose()
+        self.get(R::TABLE, &key.into())?.map(from_row).transpose()
     }
 
     /// Returns the records of a range, in its order.
     pub fn select<R: Record>(&self, range: &Range) -> Result<Vec<R>, Error> {
-        self.scan(R::TABLE, range)?.iter().map(from_row).collect()
+        self.scan(R::TABLE, range)?.into_iter().map(from_row).collect()
     }
 
     /// Adds a record; see [`Tx::insert`].
