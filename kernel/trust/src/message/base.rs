@@ -211,7 +211,9 @@ pub(super) fn write(names: &[(&str, bool)], values: &[Option<&str>], params: &st
 
 /// Returns the value of `Signature-Input` that belongs to a base.
 pub(super) fn signature_input(base: &str) -> String {
-    let params = base.rsplit_once(PARAMS_NAME).map_or("", |(_, params)| params);
+    // The last line; a value holds no line feed.
+    let last = base.rsplit('\n').next().unwrap_or_default();
+    let params = last.strip_prefix(PARAMS_NAME).unwrap_or_default();
     format!("{LABEL}={params}")
 }
 
