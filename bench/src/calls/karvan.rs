@@ -73,22 +73,24 @@ struct Ready {
     calls: String,
 }
 
-/// The program, and the folder it works in.
-struct Program {
-    path: PathBuf,
-    folder: PathBuf,
+/// The program, and how it is run.
+pub(crate) struct Program {
+    /// The program itself.
+    pub(crate) path: PathBuf,
+    /// The folder that it works in.
+    pub(crate) folder: PathBuf,
+    /// Whether each message has a signature of its own.
+    pub(crate) each: bool,
 }
 
 impl Nodes {
     /// Makes two nations, starts their nodes, and waits until a call comes through.
     pub(crate) fn start(
-        program: PathBuf,
-        folder: &Path,
+        program: &Program,
         upstream: SocketAddr,
         answer: &str,
         runtime: &Runtime,
     ) -> Result<Self> {
-        let program = Program { path: program, folder: folder.join("nodes") };
         fs::create_dir_all(&program.folder)?;
         program.found()?;
         let (client, provider) = (program.start(&PK)?, program.start(&AZ)?);
@@ -203,6 +205,15 @@ impl Program {
         self.run(&[&sign[..], &["pk", "draft.json", "--out", "half.json"]].concat())?;
         let whole = "pk/agreements/look-ups-1.json";
         self.run(&[&sign[..], &["az", "half.json", "--out", whole]].concat())?;
+        if self.each {
+            for Nation { folder, .. } in [&PK, &AZ] {
+                let path = self.folder.join(folder).join("node.toml");
+                let text = fs::read_to_string(&path)?;
+                let each = text.replace("[calls]\n", "[calls]\nsignatures = \"each\"\n");
+                ensure!(each != text, "{} has no [calls]", path.display());
+                fs::write(path, each)?;
+            }
+        }
         let token = ["init", "token", "--dir", "pk", "--user", CALLER, "--member", CLIENT];
         self.run(&[&token[..], &["--permission", "calls.send"]].concat())
     }

@@ -32,7 +32,7 @@ use serde::Serialize;
 
 use counts::Counts;
 use crowd::Crowd;
-use karvan::Nodes;
+use karvan::{Nodes, Program};
 use load::Load;
 use measure::{Bench, Run};
 use nginx::{Hops, Upstream};
@@ -62,6 +62,9 @@ struct Options {
     /// Loads the nodes also without a token.
     #[arg(long)]
     plain: bool,
+    /// Gives each message a signature of its own also under load (`calls.signatures = "each"`).
+    #[arg(long)]
+    each: bool,
     /// The program to measure; built from this checkout if not named.
     #[arg(long, value_name = "FILE")]
     karvan: Option<PathBuf>,
@@ -127,7 +130,8 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     let upstream = Upstream::start(folder, runtime)?;
     let program = karvan::program(options.karvan.as_deref())?;
     let at = upstream.address();
-    let nodes = Nodes::start(program.clone(), folder, at, &upstream.answer, runtime)?;
+    let run = Program { path: program.clone(), folder: folder.join("nodes"), each: options.each };
+    let nodes = Nodes::start(&run, at, &upstream.answer, runtime)?;
     if let Some(idle) = options.idle {
         let crowd = Crowd { idle: idle.into(), active: options.active, seconds: options.seconds };
         println!("{}", crowd.measure(runtime, &load, &nodes)?);
