@@ -175,9 +175,10 @@ impl<'a> ResponseParts<'a> {
 
 /// Appends the inner list of the components that are present.
 pub(super) fn push_list(names: &[(&str, bool)], values: &[Option<&str>], out: &mut String) {
+    let present = names.iter().zip(values).filter(|(_, value)| value.is_some());
     out.push('(');
-    for ((name, _), _) in names.iter().zip(values).filter(|(_, value)| value.is_some()) {
-        if !out.ends_with('(') {
+    for (at, ((name, _), _)) in present.enumerate() {
+        if at > 0 {
             out.push(' ');
         }
         out.push('"');

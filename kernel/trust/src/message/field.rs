@@ -87,7 +87,7 @@ pub(super) fn text<'a>(field: &'static str, value: &'a str) -> Result<&'a str, R
     let bytes = value.as_bytes();
     let fits = !bytes.is_empty()
         && bytes.len() <= FIELD_BYTES_MAX
-        && bytes.iter().all(|b| matches!(b, b' '..=b'~'))
+        && is_visible(bytes)
         && bytes.first() != Some(&b' ')
         && bytes.last() != Some(&b' ');
     if fits {
@@ -96,6 +96,12 @@ pub(super) fn text<'a>(field: &'static str, value: &'a str) -> Result<&'a str, R
         let rule = "1 to 4096 characters of visible ASCII without spaces at its ends";
         Err(Refusal::FieldMalformed { field, rule })
     }
+}
+
+/// Returns whether all bytes are visible ASCII or spaces. All are looked at, without a way out:
+/// so many are compared at once.
+fn is_visible(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |visible, byte| visible & (b' '..=b'~').contains(byte))
 }
 
 /// Returns the one value of a field; `name` is its name for errors.
@@ -110,7 +116,8 @@ pub(super) fn single<'a>(
         return Err(Refusal::DuplicateField(name));
     }
     let rule = "visible ASCII";
-    let value = value.to_str().map_err(|_| Refusal::FieldMalformed { field: name, rule })?;
+    let value = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Refusal::FieldMalformed { field: name, rule })?;
     text(name, value).map(Some)
 }
 
