@@ -17,6 +17,7 @@ mod fuzzer {
             for target in TARGETS {
                 println!("{:10} {}", target.name, target.about);
             }
+            #[expect(clippy::disallowed_methods, reason = "the main function is libFuzzer's")]
             std::process::exit(0);
         }
         let name = std::env::var("KARVAN_FUZZ_TARGET").unwrap_or_default();

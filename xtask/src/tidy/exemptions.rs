@@ -28,7 +28,7 @@ pub(super) const EXEMPTIONS: &[Exemption] = &[
     Exemption {
         rule: "exact-numbers",
         path: "subsystems/customs/src/edifact/part.rs",
-        reason: "a source of serde names every type that may be asked of it, and gives none of these",
+        reason: "a source of serde names every type that may be asked for, and gives none of these",
     },
     Exemption {
         rule: "exact-numbers",
