@@ -112,6 +112,17 @@ pub enum Error {
         /// When the version in force was published.
         newest: Date,
     },
+    /// The version was replaced by a later one.
+    #[error(
+        "version `{found}` is here, but `{current}` is in force since; to go back, publish its \
+         rates under a new name and day"
+    )]
+    Superseded {
+        /// The version that was given.
+        found: String,
+        /// The version in force.
+        current: String,
+    },
     /// No version has this digest.
     #[error("no version of a tariff with digest {0} is here; list the versions")]
     Unknown(Digest),
@@ -133,7 +144,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::File(_) => ErrorKind::Invalid,
-            Self::NameTaken(_) | Self::Older { .. } => ErrorKind::Conflict,
+            Self::NameTaken(_) | Self::Older { .. } | Self::Superseded { .. } => ErrorKind::Conflict,
             Self::Unknown(_) => ErrorKind::NotFound,
             Self::Damaged(..) => ErrorKind::Storage,
             Self::Store(error) => error.kind(),
@@ -210,11 +221,16 @@ pub fn versions(view: &dyn Read, country: &str) -> Result<Vec<Version>, StoreErr
     view.select(&Range::of("by_country", vec![country.into()], VERSIONS_MAX).reversed())
 }
 
-/// Stores a file as the version in force of its country. The same file twice is one version.
+/// Stores a file as the version in force of its country. The version in force again changes
+/// nothing; one that was replaced is refused, because it would not come into force.
 pub fn import(tx: &mut dyn Tx, text: &str, by: &str, at: Timestamp) -> Result<Imported, Error> {
     let tariff = Tariff::check(text).map_err(Error::File)?;
     let earlier = versions(tx, &tariff.country)?;
     if let Some(record) = earlier.iter().find(|version| version.digest == tariff.digest) {
+        if let Some(current) = earlier.first().filter(|newest| newest.digest != tariff.digest) {
+            let current = current.version.clone();
+            return Err(Error::Superseded { found: tariff.version, current });
+        }
         let record = record.clone();
         return Ok(Imported { record, tariff: Arc::new(tariff), duplicate: true });
     }

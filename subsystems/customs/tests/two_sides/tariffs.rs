@@ -136,6 +136,27 @@ async fn a_bad_version_is_refused() {
     assert_eq!(listed["versions"], json!([]), "nothing was kept");
 }
 
+/// Going back to an earlier file would leave the later one in force.
+#[tokio::test]
+async fn a_replaced_version_is_refused() {
+    let Played { mut exchange, pk, .. } = sample("clean-grant");
+    let tax = "rate = \"18\"";
+    let first = version("first", "2026-10-01", tax, tax);
+    let second = version("second", "2026-10-02", tax, "rate = \"19\"");
+    import(&mut exchange, &pk, &first).await;
+    import(&mut exchange, &pk, &second).await;
+    assert_eq!(import(&mut exchange, &pk, &second).await["duplicate"], true);
+    let back = exchange.act(&pk, "tariff-import", json!({ "text": first })).await;
+    let refusal = back.expect_err("the second is in force");
+    assert_eq!(refusal.kind, ErrorKind::Conflict, "{}", refusal.text);
+    assert!(refusal.text.contains("`second` is in force"), "{}", refusal.text);
+    // Under a new name and day the same rates come back.
+    let again = version("third", "2026-10-03", tax, tax);
+    import(&mut exchange, &pk, &again).await;
+    let listed = exchange.act(&pk, "tariffs", json!({})).await.expect("listed");
+    assert_eq!(listed["versions"][0]["version"], "third");
+}
+
 /// The shipped tariff with a quota of 25 tonnes on drill pipe.
 fn with_quota(name: &str, tonnes: &str) -> String {
     let line = "{ codes = [\"730422\", \"730423\", \"730424\", \"730429\"], rate = \"5\" },\n  \
