@@ -50,6 +50,10 @@ fn a_printed_certificate_is_checked_offline() {
     altered["GovernmentAgencyGoodsItem"][0]["quantity"]["value"] = json!("999999");
     world.write("altered.json", &altered.to_string());
     check(&token, &["--certificate", "altered.json"]).check(14, "✗ certificate");
+    for file in ["data/pk/lists/root.json", "token.txt", "cancel.json"] {
+        check(&token, &["--status", file]).check(3, "? status");
+        check(&token, &["--certificate", file]).check(3, "? certificate");
+    }
     check(&token.replacen('.', ".A", 1), &[]).check(14, "✗ signature");
     let unlisted = ["--lists", "data/pk/lists/list-PK.json"];
     let foreign = [&["check-qr", token.trim()], &trust[..2], &unlisted].concat();

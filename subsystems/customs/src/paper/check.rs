@@ -4,7 +4,8 @@
 //! caller lends ([`Verify`]), from the federation root and the national lists.
 //!
 //! Invariants: nothing is passed over: what was not checked is a gap of the report; a part that
-//! fails never makes another part look good.
+//! fails never makes another part look good; a mistake of the checker (a file that is not what it
+//! should be, a clock that is slow) is never called a forgery of the paper.
 //!
 //! Not here: the ledger of what was claimed under the certificate (`crate::certificate`).
 
@@ -12,10 +13,13 @@ use karvan_types::{Digest, MemberId, Timestamp, json};
 use serde::Serialize;
 
 use super::status::{PUBLISHED_BYTES_MAX, Status, StatusList};
-use super::token::{Claims, TOKEN_CHARS_MAX, expand};
+use super::token::{Claims, TOKEN_CHARS_MAX, expand, kind_of};
 use super::{STATUS_TYP, TOKEN_TYP};
 use crate::matching::local_date;
 use crate::messages::Message;
+
+/// How far the clock of the checking machine may be behind that of the issuer, in seconds.
+const CLOCK_BEHIND_SECONDS_MAX: i64 = 300;
 
 /// A document whose signature holds, and who signed it by the national list.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,6 +68,8 @@ pub enum Verdict {
     Holds,
     /// It is genuine as far as can be seen, but must not be relied on now.
     Unusable,
+    /// What was given beside the token cannot be read, so that nothing is said by it.
+    Unreadable,
     /// It is not what it claims to be.
     Broken,
 }
@@ -168,8 +174,12 @@ fn check_key(report: &mut Report, signed: &Signed, claims: &Claims, now: Timesta
     } else if at < from || at >= to {
         let text = format!("signed at {at}, but the key is valid from {from} until {to} only");
         report.note("key", Verdict::Broken, text);
-    } else if at > now {
-        report.note("key", Verdict::Broken, format!("signed at {at}, which is still to come"));
+    } else if claims.iat > now.as_seconds().saturating_add(CLOCK_BEHIND_SECONDS_MAX) {
+        let text = format!(
+            "signed at {at}, which is still to come: it is {now} here; check the clock of this \
+             machine"
+        );
+        report.note("key", Verdict::Unusable, text);
     } else {
         let text = format!(
             "signed at {at}; the national list of {} lets this key sign from {from} until {to}",
@@ -231,8 +241,11 @@ fn check_certificate(report: &mut Report, claims: &Claims, certificate: Option<&
             report.note("certificate", Verdict::Broken, text);
         }
         Err(error) => {
-            let text = format!("the certificate given cannot be read: {error}");
-            report.note("certificate", Verdict::Broken, text);
+            let text = format!(
+                "the file given is no certificate of origin as JSON ({error}); give the one that \
+                 the issuer sent (`--json-out`)"
+            );
+            report.note("certificate", Verdict::Unreadable, text);
         }
     }
 }
@@ -287,11 +300,21 @@ fn read_status(
 ) -> Result<(Status, StatusList), (Verdict, String)> {
     let broken = |text: String| (Verdict::Broken, format!("the list of statuses: {text}"));
     let unusable = |text: String| (Verdict::Unusable, text);
-    let text = std::str::from_utf8(list).map_err(|_| broken("it is no text".to_owned()))?;
-    let document = expand(text, PUBLISHED_BYTES_MAX).map_err(|error| broken(error.to_string()))?;
+    let unreadable = |text: String| {
+        let text = format!("the file given is no list of statuses ({text}); fetch it anew");
+        (Verdict::Unreadable, text)
+    };
+    let text = std::str::from_utf8(list).map_err(|_| unreadable("it is no text".to_owned()))?;
+    let document =
+        expand(text, PUBLISHED_BYTES_MAX).map_err(|error| unreadable(error.to_string()))?;
+    match kind_of(text) {
+        Some(typ) if typ == STATUS_TYP => {}
+        Some(typ) => return Err(unreadable(format!("its kind is `{typ}`"))),
+        None => return Err(unreadable("it does not tell its kind".to_owned())),
+    }
     let by = verify(&document, STATUS_TYP).map_err(broken)?;
     let list: StatusList =
-        json::from_slice(&by.payload).map_err(|error| broken(error.to_string()))?;
+        json::from_slice(&by.payload).map_err(|error| unreadable(error.to_string()))?;
     let place = &claims.status.status_list;
     if by.member != signed.member || !by.is_issuer {
         return Err(broken(format!("{} signed it, not {}", by.member, signed.member)));
@@ -307,7 +330,8 @@ fn read_status(
         let text = format!("the list was made at {made}, before the paper; fetch a newer one");
         return Err(unusable(text));
     }
-    let status = list.status_list.status(place.idx).map_err(|error| broken(error.to_string()))?;
+    let status = list.status_list.status(place.idx);
+    let status = status.map_err(|error| unreadable(error.to_string()))?;
     let missing = || unusable(format!("the list has no place {}; fetch a newer one", place.idx));
     Ok((status.ok_or_else(missing)?, list))
 }

@@ -199,28 +199,68 @@ fn what_was_altered_or_is_of_another_breaks() {
         reclaim(case, |claims| claims.iat = at("2028-01-01T00:00:00Z").as_seconds());
         case.status = None;
     });
-    expect(broken, "key", "still to come", |case| {
-        reclaim(case, |claims| claims.iat = at("2026-10-02T00:00:01Z").as_seconds());
-        case.status = None;
-    });
     expect(broken, "certificate", "is not the one that was signed", |case| {
         let mut other = certificate();
         other.items[0].quantity.value += karvan_types::Decimal::ONE;
         case.certificate = Some(canonical(&other));
     });
-    expect(broken, "certificate", "cannot be read", |case| {
-        case.certificate = Some(b"{}".to_vec());
-    });
     expect(broken, "status", "AZ/GOV/SCC signed it", |case| {
         case.status = Some(sign(STATUS_TYP, &list(Status::Valid), OTHER_KEY));
     });
-    expect(broken, "status", "the list of statuses", |case| {
+    expect(broken, "status", "signature", |case| {
+        // Another list under the same signature.
+        let other = sign(STATUS_TYP, &list(Status::Cancelled), KEY);
+        let given = case.status.clone().expect("a list");
+        let mut parts: Vec<&str> = given.split('.').collect();
+        parts[1] = other.split('.').nth(1).expect("a payload");
+        case.status = Some(parts.join("."));
+    });
+}
+
+#[test]
+fn a_mistake_of_the_checker_is_no_forgery() {
+    let unreadable = Verdict::Unreadable;
+    let other_kind = sign(TOKEN_TYP, &claims(), KEY).into_bytes();
+    let pdf = b"%PDF-1.7\n\xff".to_vec();
+    for given in [&b""[..], b"{}", b"[]", b"{\"payload\":\"\"}", &other_kind, &pdf] {
+        expect(unreadable, "certificate", "no certificate of origin", |case| {
+            case.certificate = Some(given.to_vec());
+        });
+    }
+    let root = r#"{"payload":"e30","signatures":[{"protected":"e30","signature":"AA"}]}"#;
+    let other_kind = sign(TOKEN_TYP, &claims(), KEY);
+    for (given, words) in [
+        ("", "three parts"),
+        (root, "three parts"),
+        ("e30.e30.AA", "does not tell its kind"),
+        (other_kind.as_str(), "its kind is `karvan-coo+jws`"),
+    ] {
+        expect(unreadable, "status", words, |case| case.status = Some(given.to_owned()));
+    }
+    expect(unreadable, "status", "three parts", |case| {
         case.status = case.status.as_ref().map(|list| list.replace('.', ""));
     });
-    expect(broken, "status", "not compressed", |case| {
+    expect(unreadable, "status", "not compressed", |case| {
         relist(case, |list| list.status_list.lst = "AAAA".to_owned());
     });
-    expect(broken, "status", "four bits", |case| relist(case, |l| l.status_list.bits = 1));
+    expect(unreadable, "status", "four bits", |case| relist(case, |l| l.status_list.bits = 1));
+    // A forgery is still one, whatever cannot be read beside it.
+    let mut case = Case::new();
+    (case.token, case.certificate) = (sign(TOKEN_TYP, &claims(), OTHER_KEY), Some(Vec::new()));
+    assert_eq!(case.report().verdict(), Verdict::Broken);
+    // A clock may be five minutes behind that of the issuer.
+    for (signed, verdict) in [
+        ("2026-10-02T00:05:00Z", Verdict::Holds),
+        ("2026-10-02T00:05:01Z", Verdict::Unusable),
+        ("2026-12-01T00:00:00Z", Verdict::Unusable),
+    ] {
+        let words =
+            if verdict == Verdict::Holds { "lets this key sign" } else { "check the clock" };
+        expect(verdict, "key", words, |case| {
+            reclaim(case, |claims| claims.iat = at(signed).as_seconds());
+            case.status = None;
+        });
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //!
 //! Not here: whether the signature holds, and what the claims are worth (`super::check`).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use karvan_types::{Date, Digest, Instance, json};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,8 @@ use crate::messages::{CertificateOfOrigin, Party};
 
 /// Longest token read, in characters: nothing longer fits into any QR code (ISO/IEC 18004).
 pub const TOKEN_CHARS_MAX: usize = 2953;
+/// Longest name of a kind that is shown, in characters.
+const KIND_CHARS_MAX: usize = 40;
 /// Longest address of a list of statuses, in characters.
 pub const ADDRESS_CHARS_MAX: usize = 200;
 
@@ -129,4 +133,13 @@ pub fn expand(token: &str, chars_max: usize) -> Result<Vec<u8>, Error> {
     let (protected, signature) = ((*protected).to_owned(), (*signature).to_owned());
     let signatures = vec![Signature { protected, signature }];
     Ok(json::canonical(&General { payload: (*payload).to_owned(), signatures })?)
+}
+
+/// Returns the kind (`typ`) that a compact signature tells of itself, verified by nobody; bounded to
+/// what is fit to be shown.
+pub(super) fn kind_of(token: &str) -> Option<String> {
+    let protected = token.trim().split('.').next()?;
+    let header = URL_SAFE_NO_PAD.decode(protected).ok()?;
+    let kind = json::parse(&header).ok()?;
+    Some(kind.get("typ")?.as_str()?.chars().take(KIND_CHARS_MAX).collect())
 }

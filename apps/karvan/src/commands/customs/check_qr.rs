@@ -34,8 +34,9 @@ use crate::setup::Home;
 /// Verifies the signature by the national list, the validity of the key when it signed, the
 /// certificate itself if it is given, and its status if the issuer's list is given. Says what is
 /// proven and what is not. Ends with 0 if everything checked holds, with 1 if the certificate is
-/// genuine but must not be relied on (expired, cancelled, replaced, used up, stale list, sample),
-/// with 14 if something is not what it claims to be.
+/// genuine but must not be relied on (expired, cancelled, replaced, used up, stale list, sample, or
+/// signed after the time of this machine), with 3 if a file given cannot be read, with 14 if
+/// something is not what it claims to be.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  karvan customs check-qr --image code.png --root root.json \
     --lists list-AZ.json \\\n    --status status.jwt --certificate certificate.json\n  \
@@ -99,6 +100,11 @@ pub(crate) fn run(command: &CheckQr, output: Output) -> Result<Outcome> {
     Ok(match verdict {
         Verdict::Holds => Outcome::Done,
         Verdict::Unusable => Outcome::CheckFailed,
+        Verdict::Unreadable => {
+            let text = "a file given beside the code is not what it should be; the paper itself \
+                        was not found wrong";
+            return Err(Failure::new(ErrorKind::Invalid, text).into());
+        }
         Verdict::Broken => Outcome::EvidenceFailed,
     })
 }
@@ -165,6 +171,7 @@ fn describe(report: &Report) -> String {
         let mark = match finding.verdict {
             Verdict::Holds => '✓',
             Verdict::Unusable => '!',
+            Verdict::Unreadable => '?',
             Verdict::Broken => '✗',
         };
         let _ = writeln!(text, "{mark} {}: {}", finding.part, finding.text);
@@ -176,6 +183,7 @@ fn describe(report: &Report) -> String {
     text + match report.verdict() {
         Verdict::Holds => "\nEverything that was checked holds, within the limits named above.",
         Verdict::Unusable => "\nGenuine, but do NOT rely on it: see the lines marked !.",
+        Verdict::Unreadable => "\nNot decided: see the lines marked ?, and give the right file.",
         Verdict::Broken => "\nNOT GENUINE: see the lines marked ✗; do not rely on it.",
     }
 }
