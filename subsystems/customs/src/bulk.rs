@@ -33,6 +33,8 @@ pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const NAME_CHARS_MAX: usize = 80;
 /// Most fields that a line of the report names.
 const POINTERS_MAX: usize = 20;
+/// Most values that were not carried over which a line of the report names, and most notes.
+const READING_MAX: usize = 50;
 /// Longest place of a record in its source, in characters.
 pub const PLACE_CHARS_MAX: usize = 300;
 /// Most records of one import that may wait for another one; further ones are rejected.
@@ -54,6 +56,8 @@ pub enum Outcome {
     Parked,
     /// It breaks no rule that can be checked without a node; nothing was imported.
     Valid,
+    /// Its interchange says that it is a test (0035): it breaks no rule, and nothing was filed.
+    Checked,
 }
 
 /// How many records had which outcome; a record that was parked counts as what it became.
@@ -67,6 +71,14 @@ pub struct Counts {
     pub duplicate: u64,
     /// Parked now.
     pub parked: u64,
+    /// Checked only, since they came as a test.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub checked: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Counts {
@@ -77,6 +89,7 @@ impl Counts {
             Outcome::Rejected => self.rejected += 1,
             Outcome::Duplicate => self.duplicate += 1,
             Outcome::Parked => self.parked += 1,
+            Outcome::Checked => self.checked += 1,
         }
     }
 }
@@ -179,6 +192,43 @@ pub struct Line {
     /// Whether the record was parked before and was taken up now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_up: bool,
+    /// Values of the record for which the document that was made of it has no place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_carried_over: Vec<NotCarried>,
+    /// How many more are not carried over than are listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_listed: u64,
+    /// Values that the record does not state and that were filled in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<FilledIn>,
+}
+
+/// A value that was not carried over.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NotCarried {
+    /// Its place in the format, with the value where the format names it.
+    pub field: String,
+    /// Why it was not carried over.
+    pub why: String,
+}
+
+/// A value that was filled in.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FilledIn {
+    /// Its path in the document.
+    pub path: String,
+    /// What was filled in and why.
+    pub text: String,
+}
+
+/// The interchange of which a record is one message.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Whole {
+    /// Where it stands in the source.
+    pub(crate) place: String,
+    /// Digest of its bytes.
+    pub(crate) digest: Digest,
 }
 
 impl Line {
@@ -197,6 +247,9 @@ impl Line {
             text: None,
             pointers: Vec::new(),
             taken_up: false,
+            not_carried_over: Vec::new(),
+            not_listed: 0,
+            notes: Vec::new(),
         }
     }
 
@@ -247,6 +300,9 @@ pub(crate) struct Waiting {
     /// Subject of the document that is missing.
     pub(crate) subject: String,
     pub(crate) content: Content,
+    /// The interchange to which it belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) interchange: Option<Whole>,
 }
 
 /// Where waiting records are kept.

@@ -98,6 +98,18 @@ pub struct Interchange {
     pub digest: Digest,
     /// How many messages were taken.
     pub messages: u32,
+    /// Where it came from in an import, which may go on with it; `None` when it came alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// Where an interchange stands in an import.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Imported {
+    /// Name of the import.
+    pub import: String,
+    /// Its place in the source.
+    pub place: String,
 }
 
 /// Where interchanges are remembered.

@@ -3,6 +3,9 @@
 //! A batch says at which position of the import it begins; one that was taken before is refused,
 //! so that whoever was cut off asks how far the import is and goes on there.
 //!
+//! A message of an EDIFACT interchange is bound to that interchange (`interchange`): a test is
+//! checked only, and a reference that was used elsewhere is refused.
+//!
 //! Not here: what an import is (`crate::bulk`), what each record does (`super::operate`,
 //! `super::claiming`, `super::decide`).
 
@@ -12,6 +15,7 @@ use karvan_types::{Digest, ErrorKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::interchange::Origin;
 use super::answer::refuse;
 use super::assess::claim_subject;
 use super::decide::{self, Deciding};
@@ -21,12 +25,14 @@ use super::show::json_of;
 use super::{Customs, amending, claiming, xml};
 use crate::bulk::{
     self, BATCH_RECORDS_MAX, Batch, Content, Import, Item, Line, NAME_CHARS_MAX, Outcome, Taken,
-    WAITING_MAX, Waiting, describe,
+    WAITING_MAX, Waiting, Whole, describe,
 };
 use crate::claim::{Assessment, ClaimItem, claim_key};
 use crate::decision::DecisionRecord;
 use crate::messages::{DocumentReference, DocumentType, Message};
 use crate::wco;
+
+mod interchange;
 
 /// Longest number of a claim that is shown, in characters (WCO Data Model D014, an..70).
 const CLAIM_CHARS_MAX: usize = 70;
@@ -48,6 +54,8 @@ struct Handed {
     digest: Digest,
     content: Option<Content>,
     refused: Option<Refused>,
+    /// The interchange of which the record is one message; by itself it is one.
+    interchange: Option<Whole>,
 }
 
 #[derive(Deserialize)]
@@ -152,9 +160,10 @@ impl Desk<'_> {
         let line = Line::new(number, &record.place, Outcome::Rejected);
         let line = match (record.content, record.refused) {
             (Some(content), None) => {
-                let (line, missing) = self.attempt(cx, &content, line)?;
+                let whole = record.interchange;
+                let (line, missing) = self.attempt(cx, &content, whole.as_ref(), line)?;
                 match missing {
-                    Some(subject) => self.park(cx, line, subject, content)?,
+                    Some(subject) => self.park(cx, line, subject, (content, whole))?,
                     None => line,
                 }
             }
@@ -183,15 +192,31 @@ impl Desk<'_> {
         &self,
         cx: &mut Context<'_>,
         content: &Content,
+        whole: Option<&Whole>,
         line: Line,
     ) -> Result<(Line, Option<String>), Rejection> {
-        let taken = match self.read(cx, content) {
+        let mut taken = match self.read(cx, content) {
             Ok(taken) => taken,
             Err(refusal) if is_ours(&refusal) => return Err(refusal),
             Err(refusal) => return Ok((line.refused(refusal), None)),
         };
-        let (line, about) = match &taken {
-            Taken::Message { message, .. } => (describe(line, message), self.subject(message)),
+        let mut origin = None;
+        let (line, about) = match &mut taken {
+            Taken::Message { message, interchange, reading, .. } => {
+                let line = describe(std::mem::take(reading).tell(line), message);
+                if let Some(header) = interchange.take() {
+                    let name = &self.import.name;
+                    let found = Origin::new(*header, whole, content, (name, &line.place))?;
+                    if found.is_test() {
+                        return Ok((found.checked(message, cx.now, line), None));
+                    }
+                    if let Some(refusal) = found.used_before(cx)? {
+                        return Ok((line.refused(refusal), None));
+                    }
+                    origin = Some(found);
+                }
+                (line, self.subject(message))
+            }
             Taken::Decision(value) => {
                 let id = value["claim"].as_str().unwrap_or_default();
                 let about = claim_subject(&claim_key(id));
@@ -199,7 +224,14 @@ impl Desk<'_> {
                 (Line { document: Some("decision".to_owned()), id, ..line }, about)
             }
         };
-        match cx.nested(|cx| self.apply(cx, taken)) {
+        let done = cx.nested(|cx| {
+            let done = self.apply(cx, taken)?;
+            if let Some(origin) = &origin {
+                origin.remember(cx, self.caller)?;
+            }
+            Ok(done)
+        });
+        match done {
             Ok(done) => {
                 let Done { outcome, subject, items } = done;
                 Ok((Line { outcome, subject, items, ..line }, None))
@@ -208,6 +240,9 @@ impl Desk<'_> {
             Err(refusal) => {
                 let is_early = matches!(&*refusal.code, "customs.no-original" | "customs.no-claim");
                 let missing = is_early.then_some(about);
+                if let Some(origin) = origin.filter(|_| is_early) {
+                    origin.remember(cx, self.caller)?;
+                }
                 Ok((line.refused(refusal), missing))
             }
         }
@@ -223,7 +258,7 @@ impl Desk<'_> {
             subject: DocumentType::Export,
         };
         let mut taken = bulk::read(&bytes, context(cx.now))?;
-        let Taken::Message { message, is_dated_here } = &mut taken else { return Ok(taken) };
+        let Taken::Message { message, is_dated_here, .. } = &mut taken else { return Ok(taken) };
         amending::name_subject(self.customs, cx, message)?;
         if *is_dated_here && let Some(at) = xml::received_before(self.customs, cx, message)? {
             // The same text handed in again must become the same message.
@@ -299,7 +334,7 @@ impl Desk<'_> {
         cx: &mut Context<'_>,
         line: Line,
         subject: String,
-        content: Content,
+        (content, interchange): (Content, Option<Whole>),
     ) -> Result<Line, Rejection> {
         if self.import.counts.parked >= WAITING_MAX {
             let text = format!(
@@ -313,6 +348,7 @@ impl Desk<'_> {
             place: line.place.clone(),
             subject: subject.clone(),
             content,
+            interchange,
         })?;
         Ok(Line { outcome: Outcome::Parked, subject: Some(subject), ..line })
     }
@@ -344,7 +380,8 @@ impl Desk<'_> {
 
     fn take_up(&mut self, cx: &mut Context<'_>, waiting: &Waiting) -> Result<(), Rejection> {
         let line = Line::new(waiting.number, &waiting.place, Outcome::Rejected);
-        let (line, missing) = self.attempt(cx, &waiting.content, line)?;
+        let whole = waiting.interchange.as_ref();
+        let (line, missing) = self.attempt(cx, &waiting.content, whole, line)?;
         if missing.is_some() {
             return Ok(());
         }

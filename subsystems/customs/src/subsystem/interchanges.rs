@@ -89,6 +89,7 @@ pub(super) fn take(
                     by,
                     digest: Digest::of(&bytes),
                     messages: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+                    imported: None,
                 })?;
             }
         }

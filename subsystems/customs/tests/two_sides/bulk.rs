@@ -1,7 +1,12 @@
 //! Imports of many records: outcomes, order, what waits, and what happens when they come again.
 
-use karvan_customs::bulk::{empty_chain, extend_chain};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use karvan_customs::bulk::{check, empty_chain, extend_chain};
+use karvan_customs::edifact::{self, Charset, Content, Directory, Envelope};
+use karvan_customs::messages::{DocumentType, Message, SharingLevel};
 use karvan_customs::samples::{Consignment, generate, shipped};
+use karvan_customs::wco::Context;
 use karvan_subsystem::Rejection;
 use karvan_types::{Digest, ErrorKind, MemberId};
 use serde_json::{Value, json};
@@ -265,4 +270,130 @@ async fn three_days_of_claims_and_decisions_debit_once() {
     assert!(lines.iter().all(|line| line["outcome"] != "accepted"), "{lines:#?}");
     assert_eq!(ledger(&mut exchange).await, before);
     assert_eq!(before["debited"], "24000", "{before}");
+}
+
+/// An interchange of one export declaration of another number and content.
+fn interchange(number: &str, reference: &str) -> String {
+    let mut declaration = input(&sample("clean-grant"), 1, "declaration");
+    declaration["ID"] = json!(number);
+    declaration["FunctionalReferenceID"] = json!(format!("R-{number}"));
+    let text = declaration.to_string();
+    let message = Message::parse("EXD", text.as_bytes()).expect("a declaration");
+    let envelope = Envelope {
+        charset: Charset::Y,
+        sender: "BROKER",
+        recipient: "CUSTOMS",
+        reference,
+        prepared_at: sample("clean-grant").today,
+    };
+    let written = edifact::write(&Content::Message(message), Directory::D96B, &envelope);
+    String::from_utf8(written.expect("written").bytes).expect("UTF-8")
+}
+
+/// A record that is one message of an interchange.
+fn of_interchange(text: &str, place: &str) -> Value {
+    let digest = Digest::of(place.as_bytes());
+    let mut record = record(text);
+    record["interchange"] = json!({ "place": place, "digest": digest });
+    record
+}
+
+#[tokio::test]
+async fn a_test_interchange_is_checked_and_not_filed() {
+    let (_, az, pk) = sides();
+    let mut exchange = Exchange::new(sample("clean-grant").today);
+    let test = interchange("EDI-1", "T1").replacen("+T1'", "+T1++++++1'", 1);
+    let wrong = test.replacen("CNT+5:1", "CNT+5:7", 1);
+    assert_ne!(test, wrong, "{test}");
+    let mut office = Office::new(az.clone(), "tests");
+    let lines = office.import(&mut exchange, &[test, wrong]).await;
+    let expected = ["1 checked EXD", "2 rejected EXD customs.invalid-document"];
+    assert_eq!(told(&lines), expected);
+    assert!(exchange.sent.is_empty(), "a test does not cross the border");
+    for side in [&az, &pk] {
+        let shown = exchange.act(side, "show", json!({ "export": "EDI-1" })).await;
+        assert_eq!(shown.expect_err("nothing there").code, "customs.unknown-export");
+    }
+    // A test uses no reference up.
+    let real = office.import(&mut exchange, &[interchange("EDI-1", "T1")]).await;
+    assert_eq!(told(&real), ["3 accepted EXD"]);
+    let shown = exchange.act(&az, "imports", json!({ "import": "tests" })).await.expect("shown");
+    assert_eq!(shown["import"]["counts"]["checked"], 1);
+}
+
+#[tokio::test]
+async fn a_reference_of_an_interchange_is_taken_once_whoever_comes_second() {
+    let (_, az, _) = sides();
+    let mut exchange = Exchange::new(sample("clean-grant").today);
+    let submit = |text: &str| json!({ "interchange": STANDARD.encode(text) });
+    let reused = |number: u64| format!("{number} rejected EXD customs.interchange-reused");
+    let first = interchange("EDI-1", "R77");
+    let mut office = Office::new(az.clone(), "first");
+    assert_eq!(told(&office.import(&mut exchange, &[first.clone()]).await), ["1 accepted EXD"]);
+
+    // New content and old, by submit, by another import and by the same one.
+    for text in [interchange("EDI-2", "R77"), first.clone()] {
+        let answer = exchange.act(&az, "interchange", submit(&text)).await.expect("answered");
+        assert_eq!(
+            (&answer["refused"][0]["code"], &answer["messages"]),
+            (&json!("26"), &json!([]))
+        );
+    }
+    let mut other = Office::new(az.clone(), "second");
+    let again = [interchange("EDI-3", "R77"), first];
+    assert_eq!(told(&other.import(&mut exchange, &again).await), [reused(1), reused(2)]);
+    let same = office.import(&mut exchange, &[interchange("EDI-4", "R77")]).await;
+    assert_eq!(told(&same), [reused(2)]);
+
+    // What was submitted is known to an import.
+    let submitted = interchange("EDI-5", "R78");
+    exchange.act(&az, "interchange", submit(&submitted)).await.expect("taken");
+    assert_eq!(told(&other.import(&mut exchange, &[submitted]).await), [reused(3)]);
+    for number in ["EDI-2", "EDI-3", "EDI-4"] {
+        let shown = exchange.act(&az, "show", json!({ "export": number })).await;
+        assert_eq!(shown.expect_err(number).code, "customs.unknown-export");
+    }
+}
+
+#[tokio::test]
+async fn an_import_goes_on_with_the_messages_of_its_interchange() {
+    let (_, az, _) = sides();
+    let mut exchange = Exchange::new(sample("clean-grant").today);
+    let mut hand_in = async |position: u64, texts: [(&str, &str); 2]| {
+        let records =
+            texts.map(|(number, place)| of_interchange(&interchange(number, "IC"), place));
+        let input = json!({ "import": "folder", "position": position, "records": records });
+        let done = exchange.act(&az, "import", input).await.expect("taken");
+        told(done["lines"].as_array().expect("lines"))
+    };
+    let first = hand_in(0, [("EDI-1", "a.edi"), ("EDI-2", "a.edi")]).await;
+    assert_eq!(first, ["1 accepted EXD", "2 accepted EXD"]);
+    let second = hand_in(2, [("EDI-3", "a.edi"), ("EDI-4", "b.edi")]).await;
+    assert_eq!(second, ["3 accepted EXD", "4 rejected EXD customs.interchange-reused"]);
+}
+
+#[tokio::test]
+async fn what_is_not_carried_over_is_told_of_each_record() {
+    let (_, az, _) = sides();
+    let mut exchange = Exchange::new(sample("clean-grant").today);
+    let lossy = interchange("EDI-1", "L1").replacen("UNS+D'", "RFF+XYZ:LOST-1'UNS+D'", 1);
+    let (head, tail) = lossy.split_once("UNT+").expect("a count");
+    let (count, rest) = tail.split_once('+').expect("a count");
+    let count = count.parse::<u32>().expect("a number") + 1;
+    let lossy = format!("{head}UNT+{count}+{rest}");
+    let mut office = Office::new(az, "lossy");
+    let lines = office.import(&mut exchange, &[lossy.clone(), interchange("EDI-2", "L2")]).await;
+    assert_eq!(told(&lines), ["1 accepted EXD", "2 accepted EXD"]);
+    let context = Context {
+        agreement_id: "AZ-PK-PTA",
+        sharing_level: SharingLevel::L2,
+        received_at: sample("clean-grant").today,
+        subject: DocumentType::Export,
+    };
+    let dry = json!(check(1, "a.edi", lossy.as_bytes(), context));
+    for line in [&lines[0], &dry] {
+        assert!(line["notCarriedOver"].to_string().contains("LOST-1"), "{line:#}");
+    }
+    assert_eq!(dry["outcome"], "valid");
+    assert_eq!(lines[1]["notCarriedOver"], Value::Null, "{:#}", lines[1]);
 }

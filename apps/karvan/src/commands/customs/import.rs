@@ -117,7 +117,8 @@ pub(crate) fn run(command: &Import, output: Output) -> Result<Outcome> {
     let (start, started) = sync_channel(1);
     let source = Source::new(&command.path, command.report.as_deref());
     let told = Told::new(output, length, &source);
-    let mut session = Session { command, told, shown: Vec::new(), counts: Counts::default() };
+    let counts = Counts::default();
+    let mut session = Session { command, told, shown: Vec::new(), counts, lossy: 0 };
     let is_dry = command.dry_run;
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -212,7 +213,7 @@ fn changed(records: u64) -> anyhow::Error {
 
 /// Writes a record as the operation wants it.
 fn write(record: Record) -> Result<String> {
-    let Record { place, digest, content } = record;
+    let Record { place, digest, content, interchange } = record;
     let refused = |rule: &str, text: String| {
         let why = json!({ "rule": rule, "text": text });
         json!({ "place": place, "digest": digest, "refused": why })
@@ -231,7 +232,9 @@ fn write(record: Record) -> Result<String> {
                     return Ok(serde_json::to_string(&refused("unreadable", text))?);
                 }
             };
-            json!({ "place": place, "digest": digest, "content": content })
+            json!({
+                "place": place, "digest": digest, "content": content, "interchange": interchange,
+            })
         }
     };
     let text = serde_json::to_string(&value)?;
@@ -249,6 +252,8 @@ struct Session<'a> {
     /// The first refused records, in words.
     shown: Vec<String>,
     counts: Counts,
+    /// Records of this run with values that were not carried over.
+    lossy: u64,
 }
 
 impl Session<'_> {
@@ -381,6 +386,7 @@ impl Session<'_> {
                 output::write(format!("{line}\n").as_bytes())?;
             }
             let became = became(line);
+            self.lossy += u64::from(line["notCarriedOver"].is_array());
             let is_trouble = matches!(became, Became::Rejected | Became::Parked);
             if is_trouble && self.shown.len() < SHOWN_MAX {
                 self.shown.push(in_words(line));
@@ -390,15 +396,16 @@ impl Session<'_> {
     }
 
     fn summarize(self, output: Output, name: &str, began_at: Timestamp) -> Result<Outcome> {
-        let Counts { accepted, rejected, duplicate, parked, .. } = self.counts;
-        let records = accepted + rejected + duplicate + parked;
+        let Counts { accepted, rejected, duplicate, parked, checked } = self.counts;
+        let records = accepted + rejected + duplicate + parked + checked;
         let millis = SystemClock.now().as_millis().saturating_sub(began_at.as_millis()).max(1);
         let rate = self.told.begun_from(records).saturating_mul(1000) / millis.unsigned_abs();
         let report = self.report(name).display().to_string();
         if output.json {
             let summary = json!({ "summary": {
                 "import": name, "records": records, "accepted": accepted, "rejected": rejected,
-                "duplicate": duplicate, "parked": parked, "milliseconds": millis,
+                "duplicate": duplicate, "parked": parked, "checked": checked,
+                "notCarriedOver": self.lossy, "milliseconds": millis,
                 "recordsPerSecond": rate, "report": report, "dryRun": self.command.dry_run,
             } });
             output::write(format!("{summary}\n").as_bytes())?;
@@ -413,6 +420,17 @@ impl Session<'_> {
                 "{name}: {records} records, {accepted} {good}, {duplicate} duplicates, {rejected} \
                  rejected, {parked} parked; {rate} records/s\nreport: {report}"
             );
+            if checked > 0 {
+                let _ = writeln!(text, "{checked} came as a test: checked, nothing was filed");
+            }
+            if self.lossy > 0 {
+                let records = self.lossy;
+                let _ = writeln!(
+                    text,
+                    "{records} have values that were not carried over: `notCarriedOver` in the \
+                     report"
+                );
+            }
             output::write(text.as_bytes())?;
         }
         let is_good = rejected == 0 && parked == 0;
@@ -485,8 +503,8 @@ impl Told {
     }
 
     fn tell(&mut self, counts: Counts) -> Result<()> {
-        let Counts { accepted, rejected, duplicate, parked, .. } = counts;
-        let records = accepted + rejected + duplicate + parked;
+        let Counts { accepted, rejected, duplicate, parked, checked } = counts;
+        let records = accepted + rejected + duplicate + parked + checked;
         let message = format!("{records} records, {rejected} rejected, {parked} parked");
         self.bar.set_position(self.read.load(Ordering::Relaxed));
         self.bar.set_message(message.clone());

@@ -13,6 +13,7 @@ use anyhow::Result;
 use karvan_customs::bulk::RECORD_BYTES_MAX;
 use karvan_customs::edifact::{self, INTERCHANGE_BYTES_MAX, Message, Reader, ServiceCharacters};
 use karvan_types::Digest;
+use serde::Serialize;
 
 /// The bytes of a record, or why there are none.
 pub(super) enum Content {
@@ -29,16 +30,29 @@ pub(super) struct Record {
     /// SHA-256 of its bytes, or of its place when it was refused.
     pub(super) digest: Digest,
     pub(super) content: Content,
+    /// The interchange of which it is one message.
+    pub(super) interchange: Option<Whole>,
+}
+
+/// An interchange whose messages are records.
+#[derive(Clone, Serialize)]
+pub(super) struct Whole {
+    /// Where it stands.
+    place: String,
+    /// SHA-256 of its bytes.
+    digest: Digest,
 }
 
 impl Record {
     fn new(place: String, bytes: Vec<u8>) -> Self {
-        Self { place, digest: Digest::of(&bytes), content: Content::Bytes(bytes) }
+        let digest = Digest::of(&bytes);
+        Self { place, digest, content: Content::Bytes(bytes), interchange: None }
     }
 
     pub(super) fn refused(place: String, rule: &'static str, text: impl Into<String>) -> Self {
         let digest = Digest::of_parts(&[rule.as_bytes(), b"\n", place.as_bytes()]);
-        Self { place, digest, content: Content::Refused { rule, text: text.into() } }
+        let content = Content::Refused { rule, text: text.into() };
+        Self { place, digest, content, interchange: None }
     }
 
     fn too_large(place: String) -> Self {
@@ -185,8 +199,10 @@ fn interchange(source: &mut impl BufRead, name: &str, sink: &mut Sink<'_>) -> Re
     };
     match messages(&bytes) {
         Ok((envelope, messages)) => {
+            let whole = Whole { place: name.to_owned(), digest: Digest::of(&bytes) };
             for found in messages {
-                sink(found.record(&bytes, &envelope, name))?;
+                let record = found.record(&bytes, &envelope, name);
+                sink(Record { interchange: Some(whole.clone()), ..record })?;
             }
             Ok(())
         }
