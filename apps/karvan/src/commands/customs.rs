@@ -120,14 +120,19 @@ fn operate(node: &NodeArgs, operation: &str, input: &Value) -> Result<Value> {
 
 /// Reads a file, or standard input when it is `-`.
 fn read_input(file: &Path) -> Result<Vec<u8>> {
+    read_at_most(file, JSON_BYTES_MAX as u64)
+}
+
+/// Reads a file, or standard input when it is `-`, of at most so many bytes.
+fn read_at_most(file: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     if file != Path::new("-") {
-        return files::read(file, JSON_BYTES_MAX as u64);
+        return files::read(file, bytes_max);
     }
     let mut bytes = Vec::new();
-    let limit = JSON_BYTES_MAX as u64 + 1;
+    let limit = bytes_max + 1;
     stdin().lock().take(limit).read_to_end(&mut bytes).context("cannot read standard input")?;
-    if bytes.len() > JSON_BYTES_MAX {
-        let text = format!("standard input has more than {JSON_BYTES_MAX} bytes");
+    if bytes.len() as u64 > bytes_max {
+        let text = format!("standard input has more than {bytes_max} bytes");
         return Err(Failure::new(ErrorKind::TooLarge, text).into());
     }
     Ok(bytes)

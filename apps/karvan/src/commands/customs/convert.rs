@@ -12,15 +12,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use karvan_customs::edifact::{Charset, Control, Directory, Envelope};
+use karvan_customs::edifact::{Charset, Control, Directory, Envelope, INTERCHANGE_BYTES_MAX};
 use karvan_customs::formats::{self, Contents, Document, Format, Loss, Target};
 use karvan_customs::messages::{DocumentType, SharingLevel};
 use karvan_customs::wco;
 use karvan_system::{Clock as _, SystemClock};
+use karvan_types::limits::JSON_BYTES_MAX;
 use karvan_types::{ErrorKind, Timestamp};
 use serde_json::{Value, json};
 
-use super::read_input;
+use super::read_at_most;
 use crate::commands::Outcome;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -138,8 +139,17 @@ fn charset(text: &str) -> Result<Charset, String> {
         .ok_or_else(|| "use UNOA to UNOL, UNOW, UNOX or UNOY".to_owned())
 }
 
+/// Refuses a document that is too long for its format; only an interchange holds many.
+fn must_fit(length: usize, format: Format) -> Result<()> {
+    if format == Format::Edifact || length <= JSON_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!("the document has {length} bytes; at most {JSON_BYTES_MAX} are read");
+    Err(Failure::new(ErrorKind::TooLarge, text).hint("divide it, or send an interchange").into())
+}
+
 pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
-    let bytes = read_input(&command.file)?;
+    let bytes = read_at_most(&command.file, INTERCHANGE_BYTES_MAX)?;
     let now = SystemClock.now();
     let format = match command.from {
         Source::Auto => formats::detect(&bytes)
@@ -150,6 +160,7 @@ pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
         Source::Edifact => Format::Edifact,
         Source::Coo => Format::Coo,
     };
+    must_fit(bytes.len(), format)?;
     let context = wco::Context {
         agreement_id: &command.agreement,
         sharing_level: match command.sharing_level {
@@ -363,6 +374,19 @@ mod tests {
                 }
                 (found, expected) => panic!("{found:?} {expected:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn an_interchange_may_be_longer_than_a_document() {
+        for (length, format, is_read) in [
+            (JSON_BYTES_MAX, Format::Wco, true),
+            (JSON_BYTES_MAX + 1, Format::Wco, false),
+            (JSON_BYTES_MAX + 1, Format::Json, false),
+            (JSON_BYTES_MAX + 1, Format::Coo, false),
+            (JSON_BYTES_MAX + 1, Format::Edifact, true),
+        ] {
+            assert_eq!(must_fit(length, format).is_ok(), is_read, "{length} {format:?}");
         }
     }
 
