@@ -12,7 +12,7 @@
 
 mod read;
 
-pub(crate) use read::{Content, Taken, read};
+pub(crate) use read::{Content, Taken, describe_response, read};
 pub use read::{check, describe};
 
 use karvan_store::{Error, Index, Range, Read, Record, Table, Value};

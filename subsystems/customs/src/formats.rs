@@ -14,8 +14,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-pub(crate) use convert::document_type;
 pub use convert::{Contents, Document, Error, Format, Read, Target, detect, read, write};
+pub(crate) use convert::{document_type, unplaced};
 
 /// Most losses that are listed.
 pub const LOSSES_MAX: usize = 1000;

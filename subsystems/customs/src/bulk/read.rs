@@ -13,7 +13,7 @@ use crate::formats::{self, Document};
 use crate::messages::Message;
 use crate::uncefact;
 use crate::validate::{Severity, validate};
-use crate::wco::{Context, Note};
+use crate::wco::{self, Context, ImportedResponse, Note, Response};
 
 /// The bytes of a record.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -49,6 +49,15 @@ pub(crate) enum Taken {
         is_dated_here: bool,
         /// What its interchange says, when it is a message of one.
         interchange: Option<Box<Header>>,
+        /// What is to be told about the reading.
+        reading: Reading,
+    },
+    /// A response of the national system about a declaration.
+    Response {
+        /// The response.
+        response: Box<ImportedResponse>,
+        /// The text, by which it is known when it comes again.
+        text: String,
         /// What is to be told about the reading.
         reading: Reading,
     },
@@ -108,14 +117,21 @@ pub(crate) fn read(bytes: &[u8], context: Context<'_>) -> Result<Taken, Rejectio
             let message = Message::Certificate(Box::new(read.certificate));
             return Ok(taken(message, read.not_carried_over));
         }
+        if value.get("Declaration").is_some() {
+            return json_response(bytes, plain, context);
+        }
         let message = formats::document_type(&value)
             .and_then(|kind| Message::from_value(kind, value))
             .map_err(|error| refused(error.into()))?;
+        importable(&message)?;
         return Ok(taken(message, Vec::new()));
     }
     let Some(format) = formats::detect(plain) else {
         return Err(unreadable(ErrorKind::Invalid, formats::Error::Format.to_string()));
     };
+    if wco::is_response(plain) {
+        return xml_response(bytes, plain);
+    }
     let contents = formats::read(plain, format, context).map_err(refused)?;
     let interchange = contents.control.as_ref().map(|control| Box::new(control.header().clone()));
     if let Some(control) = contents.control {
@@ -135,20 +151,62 @@ pub(crate) fn read(bytes: &[u8], context: Context<'_>) -> Result<Taken, Rejectio
             }),
             None,
         ) => {
+            importable(&message)?;
             let is_dated_here = notes.iter().any(|note| note.path == "IssueDateTime");
             let reading = Reading::of(not_carried_over, not_listed, notes);
             Ok(Taken::Message { message, is_dated_here, interchange, reading })
         }
-        (Some(other), None) => {
-            let text = format!(
-                "a {} is not imported; import declarations, certificates, cancellations and \
-                 decisions",
-                other.document.name()
-            );
-            Err(unreadable(ErrorKind::Invalid, text))
-        }
+        (Some(other), None) => Err(not_imported(other.document.name())),
         _ => Err(unreadable(ErrorKind::Invalid, "a record is one document; split the interchange")),
     }
+}
+
+/// Reads a response in XML.
+fn xml_response(bytes: &[u8], plain: &[u8]) -> Result<Taken, Rejection> {
+    let read =
+        wco::import_response(plain).map_err(|error| unreadable(error.kind(), error.to_string()))?;
+    let lost = read.not_carried_over.iter().map(formats::unplaced).collect();
+    let reading = Reading::of(lost, read.not_listed, read.notes.clone());
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    Ok(Taken::Response { response: Box::new(read), text, reading })
+}
+
+/// Reads a response as `convert` writes it in JSON.
+fn json_response(bytes: &[u8], plain: &[u8], context: Context<'_>) -> Result<Taken, Rejection> {
+    let read = formats::read(plain, formats::Format::Json, context)
+        .map_err(|error| unreadable(error.kind(), error.to_string()))?;
+    let document = read.documents.into_iter().next().map(|read| read.document);
+    let Some(Document::Response(response)) = document else {
+        return Err(unreadable(ErrorKind::Invalid, "this is no response"));
+    };
+    let response = ImportedResponse {
+        response: *response,
+        not_carried_over: Vec::new(),
+        not_listed: 0,
+        notes: Vec::new(),
+    };
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    Ok(Taken::Response { response: Box::new(response), text, reading: Reading::default() })
+}
+
+/// Refuses a message that only the partner or the node itself sends.
+fn importable(message: &Message) -> Result<(), Rejection> {
+    match message {
+        Message::Export(_)
+        | Message::Import(_)
+        | Message::Certificate(_)
+        | Message::Amendment(_)
+        | Message::Cancellation(_) => Ok(()),
+        other => Err(not_imported(other.document_type().code())),
+    }
+}
+
+fn not_imported(name: &str) -> Rejection {
+    let text = format!(
+        "a {name} is not imported; import declarations, certificates, amendments, cancellations, \
+         responses in XML and decisions"
+    );
+    unreadable(ErrorKind::Invalid, text)
 }
 
 /// A decision has no document type: it is what the officer hands in.
@@ -169,6 +227,12 @@ pub fn describe(line: Line, message: &Message) -> Line {
     }
 }
 
+/// Says of a line which response the record is.
+pub(crate) fn describe_response(line: Line, response: &Response) -> Line {
+    let id = Some(response.functional_reference_id.clone());
+    Line { document: Some("RES".to_owned()), id, ..line }
+}
+
 /// Checks a record by the rules that need nothing else: syntax, fields, codes, sums.
 pub fn check(record: u64, place: &str, bytes: &[u8], context: Context<'_>) -> Line {
     let line = |outcome| Line::new(record, place, outcome);
@@ -176,6 +240,10 @@ pub fn check(record: u64, place: &str, bytes: &[u8], context: Context<'_>) -> Li
         Err(refusal) => return line(Outcome::Rejected).refused(refusal),
         Ok(Taken::Decision(_)) => {
             return Line { document: Some("decision".to_owned()), ..line(Outcome::Valid) };
+        }
+        Ok(Taken::Response { response, reading, .. }) => {
+            let line = describe_response(line(Outcome::Valid), &response.response);
+            return reading.tell(line);
         }
         Ok(Taken::Message { message, interchange, reading, .. }) => (message, interchange, reading),
     };

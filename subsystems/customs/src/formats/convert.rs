@@ -212,6 +212,12 @@ pub fn read(bytes: &[u8], format: Format, context: Context<'_>) -> Result<Conten
     })
 }
 
+/// Tells a value of XML that has no place in the message as all formats do.
+pub(crate) fn unplaced(loss: &wco::Loss) -> Loss {
+    let field = format!("line {}: {} = {}", loss.line, loss.path, loss.value);
+    Loss::new(field, "the message has no place for it")
+}
+
 /// Reads a declaration or, when it is one, a response. What a response says beyond the message that
 /// is made of it is listed.
 fn xml(bytes: &[u8], context: Context<'_>) -> Result<Contents, Error> {
@@ -233,10 +239,7 @@ fn xml(bytes: &[u8], context: Context<'_>) -> Result<Contents, Error> {
         }
         Err(error) => return Err(error.into()),
     };
-    let lost = lost.into_iter().map(|loss| {
-        let field = format!("line {}: {} = {}", loss.line, loss.path, loss.value);
-        Loss::new(field, "the message has no place for it")
-    });
+    let lost = lost.into_iter().map(|loss| unplaced(&loss));
     let (not_carried_over, control) = (lost.chain(differences).collect(), None);
     Ok(Contents {
         documents: vec![Read { document, not_carried_over, not_listed, notes }],

@@ -17,18 +17,20 @@ use serde_json::{Value, json};
 
 use self::interchange::Origin;
 use super::answer::refuse;
+use super::apply::export_subject;
 use super::assess::claim_subject;
 use super::decide::{self, Deciding};
 use super::operate::{self, must_act_for, read as read_input};
 use super::receive::subject_of;
 use super::show::json_of;
-use super::{Customs, amending, claiming, xml};
+use super::{Customs, amending, claiming, responses, xml};
 use crate::bulk::{
     self, BATCH_RECORDS_MAX, Batch, Content, Import, Item, Line, NAME_CHARS_MAX, Outcome, Taken,
     WAITING_MAX, Waiting, Whole, describe,
 };
 use crate::claim::{Assessment, ClaimItem, claim_key};
 use crate::decision::DecisionRecord;
+use crate::export::export_key;
 use crate::messages::{DocumentReference, DocumentType, Message};
 use crate::wco;
 
@@ -217,6 +219,15 @@ impl Desk<'_> {
                 }
                 (line, self.subject(message))
             }
+            Taken::Response { response, reading, .. } => {
+                let line = bulk::describe_response(line, &response.response);
+                let declared = &response.response.declaration;
+                let name = declared.functional_reference_id.as_ref().or(declared.id.as_ref());
+                let nation = self.customs.config.nation();
+                let name = name.map(String::as_str).unwrap_or_default();
+                let about = export_subject(&export_key(nation, name));
+                (std::mem::take(reading).tell(line), about)
+            }
             Taken::Decision(value) => {
                 let id = value["claim"].as_str().unwrap_or_default();
                 let about = claim_subject(&claim_key(id));
@@ -291,6 +302,14 @@ impl Desk<'_> {
                 caller.require("customs.decide")?;
                 let outcome = decide_once(customs, cx, caller, input)?;
                 return Ok(Done { outcome, subject: None, items: Vec::new() });
+            }
+            Taken::Response { response, text, .. } => {
+                caller.require("customs.submit")?;
+                must_act_for(caller, &customs.config.customs)?;
+                let kept = responses::take(customs, cx, caller, &text, *response)?;
+                let subject = kept["about"].as_str().map(str::to_owned);
+                let outcome = outcome(is_duplicate(&kept));
+                return Ok(Done { outcome, subject, items: Vec::new() });
             }
             Taken::Message { message, .. } => message,
         };

@@ -1,12 +1,14 @@
 //! Imports of many records: outcomes, order, what waits, and what happens when they come again.
 
+use std::fs;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use karvan_customs::bulk::{check, empty_chain, extend_chain};
 use karvan_customs::edifact::{self, Charset, Content, Directory, Envelope};
 use karvan_customs::messages::{DocumentType, Message, SharingLevel};
 use karvan_customs::samples::{Consignment, generate, shipped};
-use karvan_customs::wco::Context;
+use karvan_customs::wco::{self, Context};
 use karvan_subsystem::Rejection;
 use karvan_types::{Digest, ErrorKind, MemberId};
 use serde_json::{Value, json};
@@ -290,6 +292,16 @@ fn interchange(number: &str, reference: &str) -> String {
     String::from_utf8(written.expect("written").bytes).expect("UTF-8")
 }
 
+/// What a reader without a node assumes.
+fn context() -> Context<'static> {
+    Context {
+        agreement_id: "AZ-PK-PTA",
+        sharing_level: SharingLevel::L2,
+        received_at: sample("clean-grant").today,
+        subject: DocumentType::Export,
+    }
+}
+
 /// A record that is one message of an interchange.
 fn of_interchange(text: &str, place: &str) -> Value {
     let digest = Digest::of(place.as_bytes());
@@ -384,16 +396,56 @@ async fn what_is_not_carried_over_is_told_of_each_record() {
     let mut office = Office::new(az, "lossy");
     let lines = office.import(&mut exchange, &[lossy.clone(), interchange("EDI-2", "L2")]).await;
     assert_eq!(told(&lines), ["1 accepted EXD", "2 accepted EXD"]);
-    let context = Context {
-        agreement_id: "AZ-PK-PTA",
-        sharing_level: SharingLevel::L2,
-        received_at: sample("clean-grant").today,
-        subject: DocumentType::Export,
-    };
-    let dry = json!(check(1, "a.edi", lossy.as_bytes(), context));
+    let dry = json!(check(1, "a.edi", lossy.as_bytes(), context()));
     for line in [&lines[0], &dry] {
         assert!(line["notCarriedOver"].to_string().contains("LOST-1"), "{line:#}");
     }
     assert_eq!(dry["outcome"], "valid");
     assert_eq!(lines[1]["notCarriedOver"], Value::Null, "{:#}", lines[1]);
+}
+
+#[tokio::test]
+async fn responses_are_imported_and_what_cannot_be_is_told_before() {
+    let (_, az, _) = sides();
+    let mut exchange = Exchange::new(sample("clean-grant").today);
+    let response = |reference: &str, declaration: &str| {
+        format!(
+            "<Response xmlns=\"{}\"><FunctionCode>02</FunctionCode>\
+             <FunctionalReferenceID>{reference}</FunctionalReferenceID><Declaration>\
+             <FunctionalReferenceID>{declaration}</FunctionalReferenceID><ID>24AZ77</ID>\
+             </Declaration></Response>",
+            wco::NAMESPACE_RESPONSE
+        )
+    };
+    let mut declaration = input(&sample("clean-grant"), 1, "declaration");
+    declaration["FunctionalReferenceID"] = json!("R-1");
+    let texts = [
+        response("RES-1", "R-1"),
+        declaration.to_string(),
+        response("RES-2", "R-1"),
+        response("RES-2", "R-1"),
+        fs::read_to_string(format!("{}/testdata/messages/VAL.json", env!("CARGO_MANIFEST_DIR")))
+            .expect("an example"),
+    ];
+    let mut office = Office::new(az.clone(), "responses");
+    let lines = office.import(&mut exchange, &texts).await;
+    let expected = [
+        "1 parked RES customs.no-original",
+        "2 accepted EXD",
+        "3 accepted RES",
+        "4 duplicate RES",
+        "5 rejected  customs.unreadable",
+    ];
+    assert_eq!(told(&lines), expected);
+    let again = json!({ "import": "responses", "position": 5, "takeUpAfter": 0 });
+    let done = exchange.act(&az, "import", again).await.expect("looked");
+    assert_eq!(told(done["lines"].as_array().expect("lines")), ["1 accepted again RES"]);
+    let shown = exchange.act(&az, "show", json!({ "export": "24AZ77" })).await.expect("shown");
+    assert_eq!(shown["responses"].as_array().map(Vec::len), Some(2), "{shown:#}");
+
+    let outcomes = ["valid RES", "valid EXD", "valid RES", "valid RES", "rejected"];
+    for (text, outcome) in texts.iter().zip(outcomes) {
+        let dry = told(&[json!(check(1, "a", text.as_bytes(), context()))]);
+        assert!(dry.iter().all(|line| line.contains(outcome)), "{dry:?} is not {outcome}");
+    }
 }
