@@ -355,9 +355,8 @@ fn is_conceded(asked: &Asked<'_>) -> bool {
         let agreement = measure.agreement.as_ref();
         let granted = agreement.and_then(|id| asked.tariff.agreement(id));
         code.starts_with(&measure.code)
-            && granted.is_some_and(|agreement| agreement.origin == origin)
-            && measure.from <= day
-            && measure.until.is_none_or(|until| day <= until)
+            && granted.is_some_and(|agreement| agreement.grants(origin, day))
+            && measure.is_valid_on(day)
     })
 }
 

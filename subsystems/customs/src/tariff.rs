@@ -345,11 +345,7 @@ impl<'a> Asked<'a, '_> {
 
     fn is_granted(&self, agreement: &str) -> bool {
         let Query { origin, day, .. } = self.query;
-        self.tariff.agreement(agreement).is_some_and(|found| {
-            found.origin == origin
-                && found.from <= day
-                && found.until.is_none_or(|until| day <= until)
-        })
+        self.tariff.agreement(agreement).is_some_and(|found| found.grants(origin, day))
     }
 
     /// Returns the fitting measures of the longest prefix that has any.

@@ -5,6 +5,7 @@
 //! the file.
 
 mod check;
+mod coverage;
 
 use karvan_types::amount::parse_decimal;
 use karvan_types::{Date, Decimal, Digest};
@@ -145,6 +146,10 @@ pub(super) fn read(text: &str) -> Result<Tariff, Vec<Error>> {
         check::periods(list, &mut problems);
     }
     check::names(&tariff, &mut problems);
+    // Holes are looked for in lines that are right in themselves.
+    if problems.is_empty() {
+        coverage::holes(&tariff, &mut problems);
+    }
     if problems.is_empty() {
         return Ok(tariff);
     }

@@ -157,6 +157,13 @@ pub struct Agreement {
     pub reference_dates: BTreeMap<Duty, ReferenceDate>,
 }
 
+impl Agreement {
+    /// Returns whether goods of an origin have its preferences on a day.
+    pub fn grants(&self, origin: &str, day: Date) -> bool {
+        self.origin == origin && self.from <= day && self.until.is_none_or(|until| day <= until)
+    }
+}
+
 /// The day whose general rate is the reference of a concession.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -222,7 +229,8 @@ pub struct Measure {
 }
 
 impl Measure {
-    pub(super) fn is_valid_on(&self, day: Date) -> bool {
+    /// Returns whether the rate is in force on a day.
+    pub fn is_valid_on(&self, day: Date) -> bool {
         self.from <= day && self.until.is_none_or(|until| day <= until)
     }
 }

@@ -245,6 +245,65 @@ fn bad_files_are_refused_naming_the_lines() {
 }
 
 #[test]
+fn holes_in_the_general_rates_are_refused() {
+    let open = "from = \"2022-07-01\"";
+    let cd =
+        |rate: &str| block("CD", open, &format!("{{ codes = [\"7408\"], rate = \"{rate}\" }},"));
+    let slabs = block(
+        "ACD",
+        open,
+        "{ codes = [\"\"], cd_min = \"0\", cd_max = \"20\", rate = \"2\" },\n\
+         { codes = [\"\"], cd_min = \"30\", cd_max = \"100\", rate = \"6\" },",
+    );
+    let commercial =
+        block("ACD", open, "{ codes = [\"\"], importer = \"commercial\", rate = \"2\" },");
+    let closed = "from = \"2022-07-01\"\nuntil = \"2025-06-30\"";
+    let ended = block("CD", closed, "{ codes = [\"7408\"], rate = \"5\" },");
+    let until = |codes: &str| {
+        let rate = format!("{{ codes = [{codes}], rate = \"9\" }},");
+        ended.clone() + &block("CD", "from = \"2025-07-01\"", &rate)
+    };
+    for (blocks, hole) in [
+        (cd("20") + &slabs, None),
+        (cd("25") + &slabs, Some("7408 is without a rate of ACD from 2022-07-01 for commercial")),
+        (cd("25") + &slabs, Some("at a CD of 25 %")),
+        (cd("5") + &commercial, Some("a rate of ACD from 2022-07-01 for industrial importers")),
+        (ended.clone(), Some("line 23 of the tariff file: 7408 is without a rate of CD from 2025")),
+        (until("\"7409\""), Some("7408 is without a rate of CD from 2025-07-01")),
+        (until("\"740811\", \"740819\""), None),
+        // A rate for a time falls back on that of all goods.
+        (ended.clone() + &block("CD", open, "{ codes = [\"\"], rate = \"9\" },"), None),
+    ] {
+        let found = Tariff::parse(&file(&blocks)).err().map(|error| error.to_string());
+        match hole {
+            Some(hole) => assert!(found.as_ref().is_some_and(|f| f.contains(hole)), "{found:?}"),
+            None => assert_eq!(found, None),
+        }
+    }
+}
+
+#[test]
+fn preferences_before_their_agreement_and_idle_quotas_are_refused() {
+    let general = block("CD", "from = \"2020-01-01\"", "{ codes = [\"7408\"], rate = \"5\" },");
+    let target = |from: &str| {
+        let rate = "{ codes = [\"7408\"], rate = \"1\" },";
+        let text = block("CD", &format!("from = \"{from}\"\nagreement = \"X\""), rate);
+        general.clone() + &text.replace("\"general\"", "\"target-rate\"")
+    };
+    assert!(Tariff::parse(&file(&target("2023-03-13"))).is_ok());
+    let quota = "[[quotas]]\nid = \"Q\"\nagreement = \"X\"\nquantity = \"5\"\nunit = \"TNE\"\n\
+                 from = \"2026-01-01\"\nuntil = \"2026-12-31\"\nsource = \"s\"\n\
+                 status = \"assumed\"\n";
+    for (blocks, reason) in [
+        (target("2023-03-12"), "line 32 of the tariff file: the preference begins before its"),
+        (quota.to_owned() + &target("2023-03-13"), "quota Q limits no line"),
+    ] {
+        let error = Tariff::parse(&file(&blocks)).expect_err(reason);
+        assert!(error.to_string().contains(reason), "{reason}: {error}");
+    }
+}
+
+#[test]
 fn a_line_may_say_itself_what_its_block_says() {
     let text = block(
         "CD",
@@ -252,8 +311,10 @@ fn a_line_may_say_itself_what_its_block_says() {
         "{ codes = [\"7408\"], rate = \"5\", from = \"2026-01-01\", status = \"official\" },\n\
          { codes = [\"7409\"], rate = \"7\", from = \"2026-02-01\", until = \"2026-03-31\" },",
     );
+    // After their last days the rate of all goods applies.
+    let text = text + &block("CD", "from = \"2026-01-01\"", "{ codes = [\"\"], rate = \"9\" },");
     let tariff = Tariff::parse(&file(&text)).expect("valid");
-    let shown: Vec<_> = (tariff.measures().iter())
+    let shown: Vec<_> = (tariff.measures().iter().filter(|m| !m.code.is_empty()))
         .map(|m| {
             format!("{} {} {:?} {:?}", m.code, m.from, m.until.map(|d| d.to_string()), m.status)
         })
@@ -432,6 +493,9 @@ proptest! {
                 date(first + length - 1));
             block("CD", &period, "{ codes = [\"7408\"], rate = \"5\" },")
         }).collect();
+        // After the last period the rate of all goods applies.
+        let after = "{ codes = [\"\"], rate = \"9\" },";
+        let blocks = blocks + &block("CD", "from = \"2026-01-01\"", after);
         let found = Tariff::check(&file(&blocks));
         prop_assert_eq!(found.is_ok(), is_seamless(&periods), "{:?} {:?}", periods, found.err());
     }

@@ -144,7 +144,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::File(_) => ErrorKind::Invalid,
-            Self::NameTaken(_) | Self::Older { .. } | Self::Superseded { .. } => ErrorKind::Conflict,
+            Self::NameTaken(_) | Self::Older { .. } | Self::Superseded { .. } => {
+                ErrorKind::Conflict
+            }
             Self::Unknown(_) => ErrorKind::NotFound,
             Self::Damaged(..) => ErrorKind::Storage,
             Self::Store(error) => error.kind(),

@@ -159,6 +159,27 @@ pub(super) fn names(tariff: &Tariff, problems: &mut Vec<Error>) {
     problems.extend(dangling.into_iter().map(Error::File));
     listed(tariff, problems);
     charged(tariff, problems);
+    granted(tariff, problems);
+}
+
+/// Refuses a preference that begins before its agreement, and a quota that limits no line.
+fn granted(tariff: &Tariff, problems: &mut Vec<Error>) {
+    for measure in tariff.measures() {
+        let agreement = measure.agreement.as_ref().and_then(|id| tariff.agreement(id));
+        if let Some(agreement) = agreement.filter(|agreement| measure.from < agreement.from) {
+            let (id, from) = (&agreement.id, agreement.from);
+            let rule = format!("the preference begins before its agreement {id}, on {from}");
+            problems.push(Error::Line { line: measure.line, rule });
+        }
+    }
+    let mut told = Vec::new();
+    for quota in &tariff.quotas {
+        let is_used = |measure: &Measure| measure.quota.as_ref() == Some(&quota.id);
+        if !told.contains(&&quota.id) && !tariff.measures().iter().any(is_used) {
+            told.push(&quota.id);
+            problems.push(Error::File(format!("quota {} limits no line; name it there", quota.id)));
+        }
+    }
 }
 
 /// Refuses a preference for goods that the concession list of its agreement does not name.
