@@ -154,6 +154,12 @@ pub enum Rule {
     /// Another message type or directory.
     #[error("`{0}` is not read; send CUSDEC, CUSRES or CUSCAR of directory D.96B or D.09A")]
     MessageType(String),
+    /// A message that can be read and converted, but is not handed in.
+    #[error(
+        "`{0}` is not filed; hand in declarations and cancellations as CUSDEC, and read the others \
+         with `karvan customs convert`"
+    )]
+    NotFiled(String),
     /// A value does not fit.
     #[error("the value `{value}` of {field} does not fit: {rule}")]
     Value {
@@ -184,7 +190,7 @@ impl Rule {
             Self::Charset(_) | Self::Version(_) => "2",
             Self::Value { .. } => "12",
             Self::Missing(_) | Self::Truncated(_) | Self::Content { .. } => "13",
-            Self::MessageType(_) => "14",
+            Self::MessageType(_) | Self::NotFiled(_) => "14",
             Self::Misplaced { .. } | Self::Tag(_) => "15",
             Self::Elements => "16",
             Self::Unreadable(_) | Self::NoInterchange => "18",

@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use karvan_types::Timestamp;
+
 use super::MESSAGES_MAX;
 use super::charset::Charset;
 use super::error::{Error, Rule};
@@ -83,6 +85,8 @@ pub struct Reader<R> {
     /// A message was refused before its UNT was reached.
     is_behind: bool,
     is_done: bool,
+    /// A fault of UNB that can be answered, since who sent it is known.
+    fault: Option<Error>,
 }
 
 impl<R: Read> Reader<R> {
@@ -97,6 +101,7 @@ impl<R: Read> Reader<R> {
             return Err(scanner.error(Rule::NoInterchange));
         };
         let header = header(unb, scanner.signs)?;
+        let fault = prepared(unb).err();
         scanner.declare(header.charset, header.version);
         let header = Header { signs: scanner.signs, ..header };
         Ok(Self {
@@ -109,6 +114,7 @@ impl<R: Read> Reader<R> {
             references: BTreeSet::new(),
             is_behind: false,
             is_done: false,
+            fault,
         })
     }
 
@@ -124,7 +130,10 @@ impl<R: Read> Reader<R> {
         if self.is_done {
             return Ok(false);
         }
-        let result = self.advance(message);
+        let result = match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => self.advance(message),
+        };
         match &result {
             Ok(true) => {}
             Err(error) if error.is_of_message() => {}
@@ -314,6 +323,37 @@ fn header(unb: Segment<'_>, signs: ServiceCharacters) -> Result<Header, Error> {
         is_test: unb.value(11, 1) == "1",
         signs,
     })
+}
+
+/// Checks the date and time of preparation (S004), YYMMDD or since version 4 CCYYMMDD, and HHMM.
+fn prepared(unb: Segment<'_>) -> Result<(), Error> {
+    let (date, time) = (unb.value(4, 1), unb.value(4, 2));
+    let refuse = |component, value: &str, rule: &str| {
+        let (field, value) = ("the preparation of the interchange".to_owned(), value);
+        let value = value.chars().take(12).collect();
+        Err(unb.error(4, component, Rule::Value { field, value, rule: rule.to_owned() }))
+    };
+    let has_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let full = if date.len() == 6 { format!("20{date}") } else { date.to_owned() };
+    let parts = (full.get(..4), full.get(4..6), full.get(6..8));
+    let (Some(year), Some(month), Some(day), true) =
+        (parts.0, parts.1, parts.2, full.len() == 8 && has_digits(&full))
+    else {
+        return refuse(1, date, "write YYMMDD, or CCYYMMDD");
+    };
+    let day = format!("{year}-{month}-{day}");
+    if format!("{day}T00:00:00Z").parse::<Timestamp>().is_err() {
+        return refuse(1, date, "there is no such day; write YYMMDD, or CCYYMMDD");
+    }
+    let (Some(hour), Some(minute), true) =
+        (time.get(..2), time.get(2..4), time.len() == 4 && has_digits(time))
+    else {
+        return refuse(2, time, "write HHMM");
+    };
+    match format!("{day}T{hour}:{minute}:00Z").parse::<Timestamp>() {
+        Ok(_) => Ok(()),
+        Err(_) => refuse(2, time, "there is no such time; write HHMM"),
+    }
 }
 
 fn count(segment: Segment<'_>, found: u64, what: &'static str) -> Result<(), Error> {

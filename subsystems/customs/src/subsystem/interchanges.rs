@@ -127,7 +127,7 @@ fn acceptable(
                 value: String::new(),
                 rule: error.remedy,
             }),
-            _ => Some(Rule::MessageType(verdict.kind.name.clone())),
+            _ => Some(Rule::NotFiled(verdict.kind.name.clone())),
         };
         match rule {
             None => kept.push((verdict.reference.clone(), imported)),

@@ -63,6 +63,30 @@ fn refuse_all(cases: Vec<Case>) {
     }
 }
 
+#[test]
+fn the_interchange_was_prepared_on_a_day_that_exists() {
+    let text = |prepared: &str| small("UNOC:3", BODY, 8).replacen("261002:0600", prepared, 1);
+    for prepared in ["261002:0600", "20261002:2359", "240229:0000"] {
+        let received = receive(text(prepared).as_bytes(), context()).expect("read");
+        assert!(received.control.is_clean(), "{prepared}: {:?}", received.control.error);
+    }
+    for (prepared, rule, component) in [
+        ("20261301:0600", "no such day", 1),
+        ("20261301:2561", "no such day", 1),
+        ("250229:0600", "no such day", 1),
+        ("2610:0600", "YYMMDD", 1),
+        (":0600", "YYMMDD", 1),
+        ("26-10-02:0600", "YYMMDD", 1),
+        ("261002:2561", "no such time", 2),
+        ("261002:24", "HHMM", 2),
+        ("261002", "HHMM", 2),
+    ] {
+        refuse_all(vec![(text(prepared), rule, (1, 4, component, 0), "12", false)]);
+        let received = receive(text(prepared).as_bytes(), context()).expect("answered");
+        assert!(received.control.error.is_some(), "{prepared} is answered");
+    }
+}
+
 /// The beginning of an interchange.
 const UNB: &str = "UNB+UNOC:3+A+B+261002:0600+R1'";
 
@@ -289,10 +313,10 @@ fn bounds_are_held() {
     assert_eq!(error.kind(), karvan_types::ErrorKind::TooLarge);
     // A source without end is left at the bound.
     let endless = std::io::repeat(b' ');
-    let endless = std::io::Read::chain(&b"UNB+UNOC:3+A+B+1+R1'"[..], endless);
+    let endless = std::io::Read::chain(&b"UNB+UNOC:3+A+B+261002:0600+R1'"[..], endless);
     let received = receive(endless, context()).expect("a header");
     assert_eq!(received.control.error.map(|error| error.rule), Some(Rule::Size));
-    let broken = std::io::Read::chain(&b"UNB+UNOC:3+A+B+1+R1'UNH"[..], Broken);
+    let broken = std::io::Read::chain(&b"UNB+UNOC:3+A+B+261002:0600+R1'UNH"[..], Broken);
     let error = receive(broken, context()).expect_err("a fault");
     assert!(matches!(error.rule, Rule::Unreadable(_)), "{error}");
 }
