@@ -5,7 +5,7 @@
 //! Invariants: a message is kept exactly as it was signed, also when it was refused; events are
 //! only ever added; a task is closed, never removed.
 
-use karvan_store::{Error, Index, Range, Record, Table, Tx, Value};
+use karvan_store::{Error, Index, Range, Read, Record, Table, Tx, Value};
 use karvan_types::{Digest, ExchangeId, MemberId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -248,11 +248,13 @@ pub enum TaskKind {
     VerificationEnded,
     /// A consignment is in the red lane: its goods are examined before release.
     RedLane,
+    /// The partner's figures of a month differ from own records.
+    MirrorDiffers,
 }
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AmendedAfterDecision,
         Self::CancelledAfterDecision,
         Self::Valuation,
@@ -276,6 +278,7 @@ impl TaskKind {
         Self::VerificationDue,
         Self::VerificationEnded,
         Self::RedLane,
+        Self::MirrorDiffers,
     ];
 
     /// Returns the stable name.
@@ -290,6 +293,7 @@ impl TaskKind {
             Self::RefusedByPartner => "refused-by-partner",
             Self::QuotaReopened => "quota-reopened",
             Self::RedLane => "red-lane",
+            Self::MirrorDiffers => "mirror-differs",
             Self::NationalResponse => "national-response",
             Self::AnswerMissing => "answer-missing",
             Self::NotDelivered => "not-delivered",
@@ -380,6 +384,13 @@ pub fn open_task(
     let number = tx.next(TASKS.name)?;
     let subject = subject.to_owned();
     tx.add(&Task { number, kind, subject, text, opened_at: at, closed: None })
+}
+
+/// Returns whether a task of a kind about a subject is open.
+pub fn is_open(view: &dyn Read, subject: &str, kind: TaskKind) -> Result<bool, Error> {
+    let open = vec![subject.into(), "open".into()];
+    let open: Vec<Task> = view.select(&Range::of("by_subject", open, OPEN_TASKS_MAX))?;
+    Ok(open.iter().any(|task| task.kind == kind))
 }
 
 /// Closes the open tasks of a subject that are of one of these kinds and whose text begins so.

@@ -6,7 +6,8 @@
 //! a month is compared with own figures ([`compare`]). Results go out as tables ([`sheet`], CSV and
 //! [`parquet`]) and as a picture ([`chart`]).
 //!
-//! Invariants: exact decimals, rounded once and as stated; no currency is converted into another;
+//! Invariants: exact decimals, rounded once and as stated; no currency is converted, but
+//! for comparing the two sides of one consignment, by rates that are named;
 //! a gap is a candidate for a look, never an accusation.
 //!
 //! Not here: whose data may be shown, and what is sent (`crate::subsystem`).

@@ -36,6 +36,8 @@ pub struct Report {
     pub id: String,
     /// Which page.
     pub page: u32,
+    /// Of how many.
+    pub of: u32,
     /// When it was sent or received.
     pub at: Timestamp,
     /// The figures.

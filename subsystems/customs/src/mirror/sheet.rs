@@ -131,6 +131,7 @@ const CANDIDATES: &[(&str, Type)] = &[
     ("percent", Type::Decimal),
     ("unit_value_per_kg", Type::Decimal),
     ("expected_unit_value_per_kg", Type::Decimal),
+    ("rates", Type::Text),
 ];
 
 const fn yes(value: bool) -> &'static str {
@@ -195,6 +196,7 @@ impl Sheet {
                 Against::Partner => "partner",
                 Against::OwnMedian => "own-median",
             };
+            let rates: Vec<_> = one.rates.iter().map(ToString::to_string).collect();
             vec![
                 direction.into(),
                 against.into(),
@@ -209,6 +211,7 @@ impl Sheet {
                 one.percent.into(),
                 one.unit_value.into(),
                 one.expected_unit_value.into(),
+                rates.join("; ").as_str().into(),
             ]
         };
         Self { columns: CANDIDATES, rows: candidates.iter().map(row).collect() }

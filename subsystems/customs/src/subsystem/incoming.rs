@@ -23,7 +23,7 @@ pub(super) fn take(
         }
         Message::Ledger(content) => statements::receive(customs, cx, record, content)?,
         Message::Sequence(content) => sequence::receive(customs, cx, record, content)?,
-        Message::Mirror(content) => mirrors::receive(cx, content, record)?,
+        Message::Mirror(content) => mirrors::receive(customs, cx, content, record)?,
         Message::Commitment(content) => risks::draws::committed(cx, content, record)?,
         _ => return Ok(None),
     }))

@@ -25,14 +25,17 @@ use crate::messages::{
     DocumentReference, FunctionCode, Header, MIRROR_TYPE_CODE, Message, MirrorReport, MirrorTotal,
     Page, TradeFlow, UnmatchedConsignment, UnmatchedReason,
 };
-use crate::mirror::candidates::{RankBy, candidates};
+use crate::mirror::candidates::{RankBy, Rates, candidates};
 use crate::mirror::compare::{self, Comparing, PAGES_MAX, Report, figures, stream, to_totals};
 use crate::mirror::linked::{self, LINES_MAX, Linked, Months, Stream};
 use crate::mirror::totals::totals;
 use crate::mirror::unmatched::{Unmatched, unmatched};
 use crate::mirror::{Flow, Line, month_of};
+use crate::rates;
 use crate::risk::gather::days_before;
 use crate::timers::{self, Timer, TimerKind};
+
+mod watching;
 
 /// Months looked at when nothing is said.
 const MONTHS: u16 = 12;
@@ -133,8 +136,13 @@ pub(super) fn look(
             let range = range.from(before.from.as_str()).to(months.until.as_str());
             let mut earlier: Vec<Line> = view.select(&range)?;
             earlier.retain(|line| !line.elsewhere);
-            let found = candidates(&imports, &earlier, params, input.by.unwrap_or_default());
-            found.iter().map(json_of).collect()
+            let national = rates::national_currency(customs.config.nation()).unwrap_or_default();
+            let (by, rates) = (input.by.unwrap_or_default(), Rates { view, national });
+            let found = candidates(&imports, &earlier, params, by, rates)?;
+            shown["notComparableCount"] = found.not_comparable.len().into();
+            let lines = found.not_comparable.iter().take(input.limit());
+            shown["notComparable"] = lines.map(json_of).collect();
+            found.candidates.iter().map(json_of).collect()
         }
     };
     shown["count"] = rows.len().into();
@@ -158,13 +166,44 @@ pub(super) fn register(
 ) -> Result<Value, Rejection> {
     let OfMonth { month } = read("mirror-compare", input)?;
     is_month(&month)?;
+    let shown: Vec<Value> = compared(customs, view, &month)?.iter().map(Compared::shown).collect();
+    let them = customs.config.partner_nation();
+    Ok(json!({ "month": month, "partner": them.as_str(), "flows": shown }))
+}
+
+/// One direction of a month: the partner's report beside own records.
+struct Compared {
+    flow: TradeFlow,
+    exporting: Instance,
+    pages: Vec<Report>,
+    rows: Vec<compare::Compared>,
+}
+
+impl Compared {
+    fn differing(&self) -> usize {
+        self.rows.iter().filter(|row| !row.agrees).count()
+    }
+
+    fn shown(&self) -> Value {
+        json!({
+            "flow": self.flow,
+            "exporting": self.exporting.as_str(),
+            "report": self.pages.first().map(|page| page.id.clone()),
+            "receivedAt": self.pages.first().map(|page| page.at),
+            "differing": self.differing(),
+            "rows": json_of(&self.rows),
+        })
+    }
+}
+
+fn compared(customs: &Customs, view: &dyn Read, month: &str) -> Result<Vec<Compared>, Rejection> {
     let (us, them) = (customs.config.nation(), customs.config.partner_nation());
-    let months = Months { from: month.clone(), until: month.clone() };
+    let months = Months { from: month.to_owned(), until: month.to_owned() };
     let mut flows = Vec::new();
     for (flow, nation, other) in [(TradeFlow::Export, them, us), (TradeFlow::Import, us, them)] {
         // Both are export declarations: the partner's own, or ours that it imported.
         let ours = linked::read(view, Stream { flow: Flow::Export, nation, other }, &months)?;
-        let pages = pages(view, them, flow, &month)?;
+        let pages = pages(view, them, flow, month)?;
         let lonely: BTreeSet<String> = (ours.counterparts.iter())
             .filter(|(_, found)| found.is_empty() && nation == them)
             .map(|(document, _)| document.clone())
@@ -172,16 +211,9 @@ pub(super) fn register(
         let params = &customs.mirror;
         let what = Comparing { lines: &ours.lines, lonely: &lonely, pages: &pages, flow, params };
         let rows = if pages.is_empty() { Vec::new() } else { compare::compare(&what) };
-        flows.push(json!({
-            "flow": flow,
-            "exporting": nation.as_str(),
-            "report": pages.first().map(|page| page.id.clone()),
-            "receivedAt": pages.first().map(|page| page.at),
-            "differing": rows.iter().filter(|row| !row.agrees).count(),
-            "rows": json_of(&rows),
-        }));
+        flows.push(Compared { flow, exporting: nation, pages, rows });
     }
-    Ok(json!({ "month": month, "partner": them.as_str(), "flows": flows }))
+    Ok(flows)
 }
 
 fn pages(
@@ -197,8 +229,9 @@ fn pages(
     Ok(pages.into_iter().filter(|page| Some(&page.id) == newest.as_ref()).collect())
 }
 
-/// Keeps what the partner reports.
+/// Keeps what the partner reports, and looks whether it agrees with own records.
 pub(super) fn receive(
+    customs: &Customs,
     cx: &mut Context<'_>,
     content: &MirrorReport,
     record: &MessageRecord,
@@ -208,6 +241,7 @@ pub(super) fn receive(
     let text = format!("{nation} reports its figures, page {}", content.page.number);
     note(cx.tx, cx.now, &subject, record.sender.as_str(), text)?;
     cx.tx.save(&report(cx.now, nation, content))?;
+    watching::watch(customs, cx, &content.month)?;
     Ok(Effect::Applied { subject })
 }
 
@@ -218,6 +252,7 @@ fn report(at: Timestamp, nation: Instance, content: &MirrorReport) -> Report {
         month: content.month.clone(),
         id: content.header.id.clone(),
         page: content.page.number,
+        of: content.page.of,
         at,
         totals: content.totals.clone(),
         unmatched: content.unmatched.clone(),
@@ -278,6 +313,7 @@ pub(super) fn monthly(
         let text = format!("figures of {month} not sent, since no agreement in force allows `REC`");
         note(cx.tx, cx.now, &format!("mirror {month}"), "mirror", text)?;
     }
+    watching::watch_again(customs, cx, today)?;
     // Months that ended while the node was down follow one after the other.
     let due = next_report(customs, timer.due);
     Ok(timers::set(cx.tx, &Timer::new(timer.kind, TIMER, TIMER, cx.now, due))?)

@@ -12,6 +12,10 @@ fn at(text: &str) -> Timestamp {
 
 /// An import declaration of one item, 20 t at a price, for a consignment of `risk::export`.
 fn claim(number: u32, ucr: Option<u32>, price: &str) -> Value {
+    claim_in("USD", number, ucr, price)
+}
+
+fn claim_in(currency: &str, number: u32, ucr: Option<u32>, price: &str) -> Value {
     let mut claim = sample().steps[2].input["claim"].clone();
     claim["ID"] = json!(format!("KAPE-HC-R-{number:04}"));
     claim["FunctionalReferenceID"] = json!(format!("PK-R-{number:04}"));
@@ -19,7 +23,7 @@ fn claim(number: u32, ucr: Option<u32>, price: &str) -> Value {
         json!(ucr.map_or(format!("NONE{number:04}"), |ucr| format!("6AZR{ucr:04}")));
     let item = &mut claim["GoodsShipment"]["GovernmentAgencyGoodsItem"][0];
     item["AdditionalDocument"] = json!([]);
-    let amount = json!({ "value": price, "currency": "USD" });
+    let amount = json!({ "value": price, "currency": currency });
     item["Commodity"]["InvoiceLine"]["ItemChargeAmount"] = amount.clone();
     if claim.get("InvoiceAmount").is_some() {
         claim["InvoiceAmount"] = amount;
@@ -144,25 +148,123 @@ async fn the_parts_of_a_gap_add_up_to_it() {
 
 #[tokio::test]
 async fn values_far_from_the_others_are_candidates() {
+    // The partner's 22,000 FCA by road are 23,320 with freight; the others declare 22,000.
+    for (price, direction, partner, median) in [
+        ("9000", "under-invoicing", "-61.4", Some("-59.1")),
+        ("32648", "over-invoicing", "40", Some("48.4")),
+        ("30000", "over-invoicing", "28.6", None),
+    ] {
+        let mut scene = Scene::new();
+        for number in 1..=7 {
+            scene.declare(number, &[]).await;
+            file(&mut scene, number, Some(number), if number == 7 { price } else { "22000" }).await;
+        }
+        let ask = json!({ "by": "unit-value" });
+        let shown = scene.pk("mirror-candidates", ask).await.expect("shown");
+        let rows = shown["rows"].as_array().expect("rows");
+        let mut found = Vec::new();
+        for row in rows {
+            assert_eq!(row["claim"], "KAPE-HC-R-0007", "{shown:#}");
+            assert_eq!(row["candidate"], direction, "{shown:#}");
+            found.push((row["against"].as_str(), row["percent"].as_str()));
+        }
+        found.sort_unstable();
+        let mut wanted = vec![(Some("partner"), Some(partner))];
+        wanted.extend(median.map(|percent| (Some("own-median"), Some(percent))));
+        wanted.sort_unstable();
+        assert_eq!(found, wanted, "{price}: {shown:#}");
+        assert_eq!(shown["notComparable"], json!([]));
+        assert!(!shown.to_string().to_lowercase().contains("fraud"));
+    }
+}
+
+#[tokio::test]
+async fn another_currency_is_converted_or_named() {
     let mut scene = Scene::new();
-    for number in 1..=7 {
-        scene.declare(number, &[]).await;
-        let price = if number == 7 { "9000" } else { "22000" };
-        file(&mut scene, number, Some(number), price).await;
+    let rate = |currency: &str, value: &str| {
+        format!(
+            "[[rate]]\ncurrency = \"{currency}\"\nunits = \"1\"\nvalue = \"{value}\"\n\
+             from = \"2026-10-01\"\nstatus = \"assumed\"\nsource = \"fictitious\"\n"
+        )
+    };
+    let head = "version = \"1\"\npublished = \"2026-10-01\"\nauthority = \"fictitious\"\n\
+                currency = \"PKR\"\n";
+    let table = format!("{head}{}{}", rate("USD", "285"), rate("EUR", "310"));
+    scene.pk("rates-import", json!({ "text": table })).await.expect("imported");
+    // 22,000 USD are 20,225.81 EUR; nothing is known of pounds.
+    for (number, currency, price) in
+        [(1, "EUR", "20225.81"), (2, "EUR", "9000"), (3, "GBP", "9000"), (4, "USD", "22000")]
+    {
+        let mut export = crate::risk::export(number, &[]);
+        if number == 4 {
+            let item = &mut export["GoodsShipment"]["GovernmentAgencyGoodsItem"][0];
+            let item = item.as_object_mut().expect("an item");
+            item.remove("StatisticalValueAmount");
+            item["Commodity"].as_object_mut().expect("goods").remove("InvoiceLine");
+        }
+        scene.az("submit", json!({ "declaration": export })).await;
+        let claim = claim_in(currency, number, Some(number), price);
+        scene.pk("claim", json!({ "claim": claim })).await.expect("filed");
     }
-    let shown = scene.pk("mirror-candidates", json!({ "by": "unit-value" })).await.expect("shown");
+    let shown = scene.pk("mirror-candidates", json!({})).await.expect("shown");
     let rows = shown["rows"].as_array().expect("rows");
-    assert_eq!(rows.len(), 2, "{shown:#}");
-    for row in rows {
-        assert_eq!(
-            (&row["claim"], &row["candidate"]),
-            (&json!("KAPE-HC-R-0007"), &json!("under-invoicing"))
-        );
+    assert_eq!(rows.len(), 1, "{shown:#}");
+    assert_eq!(
+        (&rows[0]["claim"], &rows[0]["currency"], &rows[0]["expected"]),
+        (&json!("KAPE-HC-R-0002"), &json!("EUR"), &json!("21439.35")),
+        "{shown:#}"
+    );
+    let used: Vec<_> = rows[0]["rates"].as_array().expect("rates").iter().collect();
+    assert_eq!((used.len(), &used[0]["source"]), (2, &json!("fictitious")), "{shown:#}");
+    assert_eq!(shown["notComparableCount"], 2);
+    let rows = shown["notComparable"].as_array().expect("rows");
+    let found: Vec<_> = (rows.iter())
+        .map(|row| (row["claim"].as_str(), row["obstacle"].as_str(), row["currencies"].to_string()))
+        .collect();
+    let wanted = [
+        (Some("KAPE-HC-R-0003"), Some("currency"), "[\"GBP\",\"USD\"]".to_owned()),
+        (Some("KAPE-HC-R-0004"), Some("value"), "[\"USD\"]".to_owned()),
+    ];
+    assert_eq!(found, wanted, "{shown:#}");
+}
+
+#[tokio::test]
+async fn a_month_that_differs_is_a_task_until_both_sides_agree() {
+    let mut scene = Scene::new();
+    scene.declare(1, &[]).await;
+    // The second declaration is on its way for long.
+    let late = crate::risk::export(2, &[]);
+    let caller = karvan_subsystem::Caller {
+        member: crate::exchange::customs_of("AZ".parse().expect("AZ")),
+        user: "officer-7".to_owned(),
+        permissions: vec!["*".to_owned()],
+    };
+    let bench = &mut scene.0.az.bench;
+    let submitted = bench.operate(&caller, "submit", json!({ "declaration": late })).await;
+    let (_, on_the_way) = submitted.expect("submitted");
+    check_tasks(&mut scene, &[]).await;
+    let september = json!({ "month": "2026-09" });
+    for _ in 0..2 {
+        // The same again opens no second task.
+        scene.az("mirror-report", september.clone()).await;
+        check_tasks(&mut scene, &["mirror 2026-09"]).await;
     }
-    let mut against: Vec<_> = rows.iter().map(|row| row["against"].to_string()).collect();
-    against.sort();
-    assert_eq!(against, ["\"own-median\"", "\"partner\""]);
-    assert!(!shown.to_string().to_lowercase().contains("fraud"));
+    scene.0.deliver(on_the_way).await;
+    check_tasks(&mut scene, &["mirror 2026-09"]).await;
+    scene.0.pk.bench.now = at("2026-11-05T00:01:00Z");
+    scene.0.pk.bench.run_due().await.expect("done");
+    check_tasks(&mut scene, &[]).await;
+    let compared = scene.pk("mirror-compare", september).await.expect("compared");
+    assert_eq!(compared["flows"][0]["differing"], 0, "{compared:#}");
+}
+
+/// Compares the months of which this side has an open task.
+async fn check_tasks(scene: &mut Scene, wanted: &[&str]) {
+    let listed = scene.pk("list", json!({ "what": "tasks" })).await.expect("listed");
+    let tasks = listed["rows"].as_array().expect("tasks").iter();
+    let months = tasks.filter(|task| task["kind"] == "mirror-differs");
+    let months: Vec<_> = months.filter_map(|task| task["subject"].as_str()).collect();
+    assert_eq!(months, wanted, "{listed:#}");
 }
 
 #[tokio::test]

@@ -336,7 +336,8 @@ fn candidates(command: &Candidates, output: Output) -> Result<Outcome> {
             })
             .collect();
         if cells.is_empty() {
-            return "no value is far from what the partner or other records say".to_owned();
+            let none = "no value is far from what the partner or other records say\n";
+            return none.to_owned() + &not_comparable(shown);
         }
         right(&mut cells, &[4, 5, 6, 7, 8, 9]);
         let headings = [
@@ -354,12 +355,41 @@ fn candidates(command: &Candidates, output: Output) -> Result<Outcome> {
         ];
         let (count, all) = (cells.len(), text(&shown["count"]));
         format!(
-            "{}{count} of {all} candidates; each is a question to valuation\n{}",
+            "{}{count} of {all} candidates; each is a question to valuation\n{}{}",
             table(headings, &cells),
+            not_comparable(shown),
             cut(shown)
         )
     })?;
     Ok(Outcome::Done)
+}
+
+/// Names what could not be compared with the partner's papers.
+fn not_comparable(shown: &Value) -> String {
+    let mut said = String::new();
+    for row in rows(&shown["notComparable"]) {
+        let why = match row["obstacle"].as_str() {
+            Some("currency") => {
+                let currencies: Vec<_> = rows(&row["currencies"]).map(text).collect();
+                format!("currency: no rate between {}; import one", currencies.join(" and "))
+            }
+            _ => "one side states no value".to_owned(),
+        };
+        let _ = writeln!(
+            said,
+            "not comparable: {} of claim {} ({})",
+            text(&row["hs6"]),
+            text(&row["claim"]),
+            why
+        );
+    }
+    let left = shown["notComparableCount"].as_u64().unwrap_or_default();
+    let count = rows(&shown["notComparable"]).count();
+    let left = left.saturating_sub(u64::try_from(count).unwrap_or_default());
+    if left > 0 {
+        let _ = writeln!(said, "and {left} more that cannot be compared; raise --limit");
+    }
+    said
 }
 
 fn report(command: &Report, output: Output) -> Result<Outcome> {
