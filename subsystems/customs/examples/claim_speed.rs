@@ -263,6 +263,8 @@ async fn in_process(
             return Err("no claim".into());
         };
         claims.push(Claim {
+            arrived: None,
+            paid: None,
             number: content.header.id.clone(),
             received_at: consignment.today,
             filed: consignment.today.utc_date(),

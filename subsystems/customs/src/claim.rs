@@ -31,6 +31,12 @@ pub struct Claim {
     pub received_at: Timestamp,
     /// The day of the declaration, whose rates and rules apply.
     pub filed: Date,
+    /// The day on which its goods arrived, as this side reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<Date>,
+    /// The day on which its duty was paid, as this side reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid: Option<Date>,
     /// Who handed it in, as on the token.
     pub by: String,
     /// Class of the importer for taxes at import.

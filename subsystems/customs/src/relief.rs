@@ -118,10 +118,14 @@ impl Asked<'_> {
     }
 }
 
-/// Returns the day whose rates apply to a claim. Arrival and payment are not in a declaration, so
-/// a rule that needs them goes by the day of filing until they are known.
+/// Returns the day whose rates apply to a claim. A rule that needs the day of arrival or payment
+/// goes by the day of filing until it is known.
 pub fn rate_day(tariff: &Tariff, claim: &Claim) -> RateDay {
-    tariff.rate_date.rule.day(Events { filed: claim.filed, arrived: None, paid: None })
+    tariff.rate_date.rule.day(Events {
+        filed: claim.filed,
+        arrived: claim.arrived,
+        paid: claim.paid,
+    })
 }
 
 fn ask<'a>(

@@ -39,6 +39,7 @@ mod offers;
 mod operate;
 mod parking;
 mod quotas;
+mod rate_days;
 mod rates;
 mod receive;
 mod releasing;
@@ -292,6 +293,7 @@ impl Subsystem for Customs {
             "answer" => verifying::asked::answer(self, cx, caller, input),
             "conclude" => verifying::conclude(self, cx, caller, input),
             "look" => language::speaking(input, |input| audit::look(self, cx, caller, input)),
+            "event" => rate_days::report(self, cx, caller, input),
             "reopen" => decide::reopen(self, cx, caller, input),
             "paper" => register::print(cx, caller, input),
             "resolve" => operate::resolve(self, cx, caller, input),

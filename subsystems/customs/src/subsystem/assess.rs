@@ -7,7 +7,7 @@ use karvan_types::Timestamp;
 use super::apply::export_subject;
 use super::exported::others;
 use super::verifying::weigh;
-use super::{Customs, booking, quotas, silence, suspending, transporting};
+use super::{Customs, booking, quotas, rate_days, silence, suspending, transporting};
 use crate::certificate::{Certificate, CertificateNumber, Unseen};
 use crate::claim::{Assessment, Claim, ClaimItem, item_key, keep_assessment};
 use crate::decision::propose;
@@ -66,6 +66,8 @@ pub(super) fn assess(
     let mut numbers = vec![quote.number.clone()];
     numbers.extend(certificate.as_ref().and_then(Certificate::replaces));
     let export = export_for(customs, view, content, &numbers, item)?;
+    let claim =
+        &*rate_days::known(customs, view, claim, export.as_ref().map(Export::id).as_deref())?;
     let sharing = match &certificate {
         Some(certificate) => invoice::shared_with(view, certificate)?,
         None => Vec::new(),

@@ -135,6 +135,8 @@ fn merge(
             number: header.id.trim().to_owned(),
             received_at: cx.now,
             filed,
+            arrived: None,
+            paid: None,
             by: signed_by(caller),
             importer_class,
             versions: Vec::new(),

@@ -14,7 +14,9 @@ use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
 use super::telling::{self, Told};
-use super::{Customs, assigned, audit, booking, securing, show, suspending, transporting, unseen};
+use super::{
+    Customs, assigned, audit, booking, rate_days, securing, show, suspending, transporting, unseen,
+};
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
 use crate::claim::{Claim, ClaimItem, item_key, keep_assessment};
 use crate::codes::units;
@@ -149,6 +151,8 @@ pub(super) fn carry_out(
     confirmed: Option<&Confirmed>,
 ) -> Result<Value, Rejection> {
     let Decided { claim, mut item } = about;
+    let export = item.assessment.matched.export.as_deref();
+    let claim = rate_days::known(customs, cx.tx, &claim, export)?.into_owned();
     let Order { input, decision, words } = order;
     let certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
     let mut account = booking::account(cx.tx, certificate.as_ref())?;
@@ -203,6 +207,7 @@ pub(super) fn carry_out(
     let told = Told { claim: &claim, item: &item, certificate, account, record: &record };
     record.results = telling::inform(customs, cx, &caller.user, &told)?;
     finish(cx, &mut item, &record)?;
+    rate_days::decided(cx, &item, &record)?;
     tally::decided(cx.tx, &claim, &item)?;
     four_eyes::end(customs, cx, &item, &record, confirmed)?;
     let next = json!({ "next": audit::next_of(cx.tx, &item.claim)? });

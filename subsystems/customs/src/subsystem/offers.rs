@@ -86,6 +86,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Reopen a decided item, so that it can be decided again.",
     ),
     operation(
+        "event",
+        "customs.decide",
+        true,
+        "Report on which day the goods of a claim arrived or its duty was paid; the rates may \
+         depend on it.",
+    ),
+    operation(
         "paper",
         "customs.issue",
         true,

@@ -6,9 +6,9 @@
 use karvan_store::{Range, Tx, Value};
 use karvan_subsystem::{Context, Rejection};
 
-use super::Customs;
 use super::apply::{Effect, Incoming, export_items, export_subject, refused};
 use super::assess::{self, Late};
+use super::{Customs, rate_days};
 use crate::claim::{CLAIM_ITEMS, Claim, ClaimItem, ITEMS_MAX};
 use crate::export::{Export, export_key};
 use crate::journal::{TaskKind, note, open_task};
@@ -111,7 +111,9 @@ fn keep(
     }
     for mut item in items {
         let Some(claim) = cx.tx.find::<Claim>(item.claim.as_str())? else { continue };
-        if !item.state.is_final() {
+        if content.event == TransportEvent::Arrived {
+            rate_days::became_known(customs, cx, &claim, &mut item)?;
+        } else if !item.state.is_final() {
             assess::reassess(customs, cx, &claim, &mut item, "a transport report came")?;
         }
     }
