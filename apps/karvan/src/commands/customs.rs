@@ -25,6 +25,7 @@ use crate::output::Output;
 mod check_qr;
 mod convert;
 mod decide;
+mod event;
 mod exchange;
 mod handed;
 mod import;
@@ -54,6 +55,7 @@ pub(crate) enum Customs {
     Certificate(issue::Certificate),
     Claim(officer::Claim),
     Decide(decide::Decide),
+    Event(event::Event),
     Reasons(decide::Reasons),
     #[command(subcommand)]
     Verification(verification::Verification),
@@ -90,6 +92,7 @@ pub(crate) fn run(command: Customs, output: Output) -> Result<Outcome> {
         Customs::Certificate(command) => issue::certificate(&command, output),
         Customs::Claim(command) => officer::claim(&command, output),
         Customs::Decide(command) => decide::decide(&command, output),
+        Customs::Event(command) => event::run(&command, output),
         Customs::Reasons(command) => decide::reasons(&command, output),
         Customs::Verification(command) => verification::run(&command, output),
         Customs::Show(command) => show::run(&command, output),
