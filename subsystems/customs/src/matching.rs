@@ -13,6 +13,7 @@
 
 mod certificate;
 mod difference;
+mod filing;
 mod goods;
 mod origin;
 mod quantity;
@@ -32,6 +33,7 @@ use crate::certificate::{Certificate, CertificateNumber, Unseen};
 use crate::export::Export;
 use crate::messages::{CertificateItem, GoodsItem, ImportClaim};
 use crate::rates::Converted;
+use crate::transport::Report;
 
 /// Which certificate an item of a claim quotes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -68,6 +70,8 @@ pub struct Case<'a> {
     pub go_live: Date,
     /// Since when documents of the partner may not have come, if that lasts.
     pub silent_since: Option<Timestamp>,
+    /// The nation of the importer.
+    pub nation: Instance,
     /// When this side received the claim.
     pub received_at: Timestamp,
     /// The day of the claim.
@@ -84,6 +88,8 @@ pub struct Case<'a> {
     pub near_miss: Option<&'a str>,
     /// The export declaration, when it is known.
     pub export: Option<&'a Export>,
+    /// What was reported about the transport of the export, in the order of what happened.
+    pub reports: &'a [Report],
     /// Numbers of other certificates of the exporter that name the same invoice.
     pub sharing_invoice: &'a [String],
     /// What was granted to other claimed items on the quoted number while no certificate was here.
@@ -222,6 +228,7 @@ pub enum Light {
 pub fn compare(case: &Case<'_>) -> Match {
     let chapter = case.item.commodity.hs6().and_then(|code| code.get(..2));
     let mut findings = Findings::new(case.rules, case.filed, chapter);
+    filing::look(case, &mut findings);
     certificate::look(case, &mut findings);
     origin::look(case, &mut findings);
     goods::look_at_codes_and_countries(case, &mut findings);

@@ -180,6 +180,11 @@ fn look_at_parties(case: &Case<'_>, content: &CertificateOfOrigin, findings: &mu
         let papers = Papers::new().certificate(name(&content.exporter)).export(name(exporter));
         findings.add(Rule::Exporter, papers);
     }
+    let claimed = case.claim.exporter.as_ref();
+    if let Some(exporter) = claimed.filter(|exporter| differ(&content.exporter, exporter)) {
+        let papers = Papers::new().certificate(name(&content.exporter)).claim(name(exporter));
+        findings.add(Rule::ClaimExporter, papers);
+    }
 }
 
 /// Two parties differ when both state a tax number and these differ; failing that, by name.

@@ -165,7 +165,8 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::CertificateIssuedLate | Rule::CertificateTooLate => "IssueDateTime",
         Rule::CertificateItem => "AdditionalDocument/LineNumeric",
         Rule::Consignee | Rule::ConsigneeToOrder | Rule::BackToBack => "Consignee",
-        Rule::Exporter => "Exporter",
+        Rule::Exporter | Rule::ClaimExporter => "Exporter",
+        Rule::FilingDayChanged | Rule::FiledLongAgo => "AcceptanceDateTime",
         Rule::Hs6
         | Rule::ExportHs6
         | Rule::HsEdition
@@ -186,20 +187,21 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::AssessedBelowInvoice | Rule::DutyUnknown => "CustomsValueAmount",
         Rule::QuantityMass => "Commodity/GoodsMeasure/TariffQuantity",
         Rule::NetMass | Rule::MassPerUnit => "Commodity/GoodsMeasure/NetNetWeightMeasure",
-        Rule::ValueNotShared
+        Rule::InvoiceValueMissing
+        | Rule::ValueNotShared
         | Rule::ValueSoft
         | Rule::ValueHard
         | Rule::ValueHigher
         | Rule::ExportOvervalued
         | Rule::CurrencyConverted
         | Rule::Currency => "Commodity/InvoiceLine/ItemChargeAmount",
-        Rule::InvoiceNumber | Rule::InvoiceShared => "Invoice/ID",
+        Rule::InvoiceNumber | Rule::InvoiceMissing | Rule::InvoiceShared => "Invoice/ID",
         Rule::ExportMissing | Rule::ExportCancelled => "PreviousDocument/ID",
         Rule::ExportItem => "GovernmentAgencyGoodsItem/SequenceNumeric",
         Rule::OriginCriterion | Rule::OriginImplausible | Rule::OriginOpen => "originCriterion",
         Rule::ValueContent => "rvcPercent",
         Rule::AgreementInForce | Rule::TransitStay => "Consignment/DepartureDateTime",
-        Rule::DirectConsignment => "Consignment/RoutingCountryCode",
+        Rule::DirectConsignment | Rule::Diverted => "Consignment/RoutingCountryCode",
         Rule::Transhipment => "Consignment/TransportEquipment",
         Rule::FreeZone => "GovernmentProcedure/PreviousCode",
         Rule::VerificationOpen

@@ -9,16 +9,17 @@
 //!
 //! Not here: the rules and their evaluation (`crate::origin`), parties, goods and values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use karvan_types::{Date, Decimal, Timestamp};
 
 use super::{Case, Findings, Papers, Rule, certificate, local_date};
 use crate::messages::{
-    CertificateFlag, CertificateItem, CertificateOfOrigin, ClassificationKind, Consignment,
-    GoodsShipment, OriginCriterion, PreviousDocument,
+    CertificateFlag, CertificateItem, CertificateOfOrigin, ClassificationKind, GoodsShipment,
+    OriginCriterion, PreviousDocument, TransportEquipment, TransportEvent,
 };
 use crate::origin::{self, Product, RuleSet, Step, Verdict};
+use crate::risk::gather::plain_number;
 
 /// Documents that prove a route through other countries: UN/EDIFACT 1001 code, and the name that
 /// rule sets give it.
@@ -250,6 +251,9 @@ fn transit(case: &Case<'_>) -> Vec<String> {
         let port = consignment.loading_location.as_ref().and_then(|place| place.id.as_deref());
         found.extend(port.and_then(|id| id.get(..2)).map(str::to_owned));
     }
+    let reported = case.reports.iter().flat_map(|report| &report.route);
+    let reported = reported.filter_map(|place| place.location.id.as_deref()?.get(..2));
+    found.extend(reported.map(str::to_owned));
     let ends = [case.partner.as_str().to_owned(), destination(case)];
     found.into_iter().filter(|country| !ends.contains(country)).collect()
 }
@@ -275,40 +279,67 @@ fn proofs(case: &Case<'_>) -> Vec<String> {
     named.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Compares what travelled: the document of carriage, containers and seals of both declarations.
+/// Compares what travelled: the document of carriage, containers and seals of both declarations
+/// and of the reports of transport; and whether the goods went elsewhere.
 fn look_at_route_papers(case: &Case<'_>, findings: &mut Findings<'_>) {
     let Some(export) = case.export.and_then(|export| export.content()) else { return };
-    let shipments = [&export.shipment, &case.claim.shipment];
-    let carriage = shipments.map(|shipment| {
+    look_at_diversion(case, findings);
+    let carriage = [&export.shipment, &case.claim.shipment].map(|shipment| {
         let documents = shipment.previous_documents.iter().map(both);
         documents.filter(|(code, _)| CARRIAGE.contains(code)).map(shown).collect::<BTreeSet<_>>()
     });
-    let consignments = shipments.map(|shipment| shipment.consignment.as_ref());
-    let containers = consignments.map(|consignment| equipment(consignment, false));
-    let seals = consignments.map(|consignment| equipment(consignment, true));
-    for [exported, claimed] in [carriage, containers, seals] {
-        if exported.is_empty() || claimed.is_empty() || !exported.is_disjoint(&claimed) {
-            continue;
-        }
-        let list = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(", ");
-        let papers = Papers::new().export(list(exported)).claim(list(claimed));
-        findings.add(Rule::Transhipment, papers);
+    let [exported, claimed] = &carriage;
+    if !exported.is_empty() && !claimed.is_empty() && exported.is_disjoint(claimed) {
+        transhipped(carriage, findings);
     }
+    for wants_seals in [false, true] {
+        let mut known = equipment(of_shipment(&export.shipment), wants_seals);
+        for report in case.reports {
+            known.append(&mut equipment(&report.equipment, wants_seals));
+        }
+        let claimed = equipment(of_shipment(&case.claim.shipment), wants_seals);
+        // A claim may be for some of the containers, but for no other ones.
+        if !known.is_empty() && claimed.keys().any(|id| !known.contains_key(id)) {
+            transhipped([known, claimed].map(|units| units.into_values().collect()), findings);
+        }
+    }
+}
+
+fn transhipped(sets: [BTreeSet<String>; 2], findings: &mut Findings<'_>) {
+    let [export, claim] = sets.map(|set| set.into_iter().collect::<Vec<_>>().join(", "));
+    findings.add(Rule::Transhipment, Papers::new().export(export).claim(claim));
+}
+
+/// The last word of the reports counts: goods may be diverted and arrive nevertheless.
+fn look_at_diversion(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let Some(last) = case.reports.last() else { return };
+    if last.event != TransportEvent::Diverted {
+        return;
+    }
+    let day = local_date(last.event_at, case.partner);
+    let places = last.route.iter().filter_map(|place| place.location.id.as_deref());
+    let route = places.collect::<Vec<_>>().join(" - ");
+    let remark = last.remark.as_deref().map(|remark| format!(" ({remark})")).unwrap_or_default();
+    findings.add(Rule::Diverted, Papers::new().export(format!("{day}, {route}{remark}")));
 }
 
 fn shown((code, id): (&str, &str)) -> String {
     format!("{code} {id}")
 }
 
-/// Returns the containers or, where they are wanted, their seals.
-fn equipment(consignment: Option<&Consignment>, wants_seals: bool) -> BTreeSet<String> {
-    let all = consignment.into_iter().flat_map(|consignment| &consignment.transport_equipment);
-    all.flat_map(|unit| {
-        let seals = unit.seals.iter().map(|seal| seal.id.clone());
-        let own = (!wants_seals).then(|| unit.id.clone());
-        own.into_iter().chain(seals.filter(|_| wants_seals).collect::<Vec<_>>())
-    })
-    .collect()
+fn of_shipment(shipment: &GoodsShipment) -> &[TransportEquipment] {
+    let consignment = shipment.consignment.as_ref();
+    consignment.map(|consignment| &*consignment.transport_equipment).unwrap_or_default()
+}
+
+/// Returns the containers or, where they are wanted, their seals as they are written, by their
+/// numbers without spaces and dashes.
+fn equipment(units: &[TransportEquipment], wants_seals: bool) -> BTreeMap<String, String> {
+    let seals = units.iter().flat_map(|unit| unit.seals.iter().map(|seal| &seal.id));
+    let all: Vec<&String> =
+        if wants_seals { seals.collect() } else { units.iter().map(|unit| &unit.id).collect() };
+    let named = all.into_iter().map(|id| (plain_number(id), id.clone()));
+    named.filter(|(plain, _)| !plain.is_empty()).collect()
 }
 
 /// Looks how long the goods were on the way, and whether they come out of a free zone.

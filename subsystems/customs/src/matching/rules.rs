@@ -95,6 +95,12 @@ rules! {
     ConsigneeToOrder = "consignee-to-order",
     /// The exporter of the certificate is not the exporter of the export declaration.
     Exporter = "exporter",
+    /// The exporter of the claim is not the exporter of the certificate.
+    ClaimExporter = "claim-exporter",
+    /// A later version of the claim states another day of filing than the first.
+    FilingDayChanged = "filing-day-changed",
+    /// The claim was handed in long after the day on which it says to be filed.
+    FiledLongAgo = "filed-long-ago",
     /// The six digits of the Harmonized System differ from the certificate.
     Hs6 = "hs6",
     /// The six digits of the Harmonized System differ from the export declaration.
@@ -156,6 +162,10 @@ rules! {
     Currency = "currency",
     /// The invoice value and the export value were compared by an exchange rate.
     CurrencyConverted = "currency-converted",
+    /// The claim does not say what was invoiced for the item.
+    InvoiceValueMissing = "invoice-value-missing",
+    /// The claim names no invoice, though the other papers do.
+    InvoiceMissing = "invoice-missing",
     /// The invoice of the claim is neither on the certificate nor on the export declaration.
     InvoiceNumber = "invoice-number",
     /// Other certificates of the exporter name the same invoice.
@@ -184,6 +194,8 @@ rules! {
     DirectConsignment = "direct-consignment",
     /// Document of carriage, containers or seals are others than at export.
     Transhipment = "transhipment",
+    /// The goods were reported as diverted to another destination.
+    Diverted = "diverted",
     /// The goods were on the way for long.
     TransitStay = "transit-stay",
     /// The goods come out of a free zone.

@@ -61,7 +61,10 @@ pub(super) fn conversions(case: &Case<'_>) -> Vec<(Amount, String)> {
 }
 
 fn look_at_value(case: &Case<'_>, findings: &mut Findings<'_>) {
-    let Some(claimed) = invoiced_value(case) else { return };
+    let Some(claimed) = invoiced_value(case) else {
+        findings.add(Rule::InvoiceValueMissing, Papers::new());
+        return;
+    };
     look_at_customs_value(case, claimed, findings);
     let Some(exported) = exported_value(case) else { return };
     let Some(found) = case.in_currency(exported, &claimed.currency) else {
@@ -193,6 +196,10 @@ fn look_at_invoice(case: &Case<'_>, findings: &mut Findings<'_>) {
         findings.add(Rule::InvoiceShared, Papers { claim: listed(certified), ..papers });
     }
     let known = || certified.iter().chain(exported);
+    if claimed.is_empty() && known().next().is_some() {
+        let (certificate, export) = (listed(certified), listed(exported));
+        findings.add(Rule::InvoiceMissing, Papers { certificate, export, ..Papers::new() });
+    }
     let shared =
         claimed.iter().any(|mine| known().any(|other| plain(&other.id) == plain(&mine.id)));
     if claimed.is_empty() || known().next().is_none() || shared {

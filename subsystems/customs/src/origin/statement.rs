@@ -63,6 +63,14 @@ fn one(
         OriginCriterion::ChangeOfSubheading => allowed(fits(&[Level::Any, Level::Subheading])),
         OriginCriterion::ProductSpecificRule => allowed(true),
     };
+    // Where a share is part of the rule whatever the criterion, it must be kept as well.
+    let least = unavoidable_content(&entry.rule).filter(|_| verdict == Verdict::Met);
+    let falls_short = percent.zip(least).is_some_and(|(percent, least)| percent < least);
+    let is_wholly = criterion == OriginCriterion::WhollyObtained;
+    let (verdict, because) = match least {
+        Some(least) if falls_short && !is_wholly => content_of(least, percent),
+        _ => (verdict, because),
+    };
     let needs_person = verdict == Verdict::NotMet && !entry.rule.is_machine_readable();
     let (verdict, because) =
         if needs_person { (Verdict::NeedsPerson, w::TEXT.say(&[])) } else { (verdict, because) };
@@ -92,7 +100,13 @@ fn wholly(set: &RuleSet, code: &str) -> (Verdict, Sentence) {
 }
 
 fn content(rule: &Rule, percent: Option<Decimal>) -> (Verdict, Sentence) {
-    let Some(wanted) = least_content(rule) else { return allowed(false) };
+    match least_content(rule) {
+        Some(wanted) => content_of(wanted, percent),
+        None => allowed(false),
+    }
+}
+
+fn content_of(wanted: Decimal, percent: Option<Decimal>) -> (Verdict, Sentence) {
     let expected = format!("at least {wanted} %");
     let Some(percent) = percent else {
         let args = [("actual", "not stated"), ("expected", expected.as_str())];
@@ -115,6 +129,18 @@ fn least_content(rule: &Rule) -> Option<Decimal> {
             Some(Decimal::ONE_HUNDRED.saturating_sub(*percent))
         }
         _ => rule.parts().iter().filter_map(least_content).min(),
+    }
+}
+
+/// Returns the least originating content without which no way through the rule leads.
+fn unavoidable_content(rule: &Rule) -> Option<Decimal> {
+    match rule {
+        Rule::All(rules) => rules.iter().filter_map(unavoidable_content).max(),
+        Rule::Any(rules) => {
+            let each: Option<Vec<Decimal>> = rules.iter().map(unavoidable_content).collect();
+            each?.into_iter().min()
+        }
+        _ => least_content(rule),
     }
 }
 
@@ -143,6 +169,10 @@ mod tests {
             ("080222", WhollyObtained, None, Verdict::Met),
             ("740811", WhollyObtained, None, Verdict::NeedsPerson),
             ("740811", ChangeOfHeading, None, Verdict::Met),
+            ("740811", ChangeOfHeading, Some(50), Verdict::Met),
+            ("740811", ChangeOfHeading, Some(32), Verdict::NotMet),
+            ("740811", ProductSpecificRule, Some(32), Verdict::NotMet),
+            ("390110", ChangeOfHeading, Some(32), Verdict::Met),
             ("740811", ChangeOfSubheading, None, Verdict::NotMet),
             ("740811", RegionalValueContent, Some(50), Verdict::Met),
             ("390110", ChangeOfSubheading, None, Verdict::Met),

@@ -130,7 +130,8 @@ fn declared(scene: &Scene<'_>, facts: &mut Facts) -> Option<Amount> {
     Some(Amount { value: sum, currency: first.currency.clone() })
 }
 
-fn plain(number: &str) -> String {
+/// Returns the number of a container or seal in capitals, without spaces and dashes.
+pub(crate) fn plain_number(number: &str) -> String {
     number.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase()
 }
 
@@ -138,8 +139,9 @@ fn plain(number: &str) -> String {
 fn sealed(equipment: &[TransportEquipment]) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for one in equipment {
-        let seals = one.seals.iter().map(|seal| plain(&seal.id)).filter(|seal| !seal.is_empty());
-        found.entry(plain(&one.id)).or_default().extend(seals);
+        let seals =
+            one.seals.iter().map(|seal| plain_number(&seal.id)).filter(|seal| !seal.is_empty());
+        found.entry(plain_number(&one.id)).or_default().extend(seals);
     }
     found
 }

@@ -18,6 +18,7 @@ use crate::matching::{Case, Quote, Rule, compare};
 use crate::messages::{EXPORT_TYPE_CODE, GoodsItem, ImportClaim};
 use crate::rates::{self, Converted};
 use crate::relief::Valued;
+use crate::transport::Report;
 
 /// Returns the subject of a claim.
 pub(super) fn claim_subject(claim: &str) -> String {
@@ -77,9 +78,14 @@ pub(super) fn assess(
         None => Unseen::on(view, &quote.number.key(partner))?,
     };
     unseen.retain(|grant| grant.claim_item != own);
+    let reports = match &export {
+        Some(export) => Report::of(view, &export.id())?,
+        None => Vec::new(),
+    };
     let case = Case {
         rules: &customs.rules,
         partner,
+        nation: customs.config.nation(),
         go_live: customs.config.go_live,
         silent_since: silence::since(view)?,
         received_at: claim.received_at,
@@ -90,6 +96,7 @@ pub(super) fn assess(
         certificate: certificate.as_ref(),
         near_miss: near_miss.as_ref().map(|certificate| certificate.number.shown.as_str()),
         export: export.as_ref(),
+        reports: &reports,
         sharing_invoice: &sharing,
         unseen: &unseen,
         others: &[],

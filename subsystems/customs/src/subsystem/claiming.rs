@@ -156,7 +156,8 @@ fn merge(
             }
             let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
             must_be_open(&items, &key)?;
-            Claim { filed, importer_class, ..claim }
+            // The first day counts; another one is told as a difference.
+            Claim { importer_class, ..claim }
         }
     };
     let latest = claim.content().map_or(0, |content| content.header.version_id);

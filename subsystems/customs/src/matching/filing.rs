@@ -1,0 +1,21 @@
+//! Looks at the day of filing, on which rates and rules depend.
+//!
+//! The day is stated by whoever files. The first version fixes it; another day in a later version,
+//! and a day long before the claim came, are told.
+
+use karvan_types::Decimal;
+
+use super::{Case, Findings, Papers, Rule, local_date};
+
+pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
+    let stated = case.claim.acceptance_date_time.map(|at| local_date(at, case.nation));
+    if let Some(stated) = stated.filter(|stated| *stated != case.filed) {
+        let papers = Papers::new().claim(stated).basis(case.filed);
+        findings.add(Rule::FilingDayChanged, papers);
+    }
+    let came = local_date(case.received_at, case.nation);
+    let late = Decimal::from((came - case.filed).get_days());
+    if late > findings.limit(Rule::FiledLongAgo) {
+        findings.add(Rule::FiledLongAgo, Papers::new().claim(case.filed).basis(came));
+    }
+}
