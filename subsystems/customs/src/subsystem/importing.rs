@@ -204,13 +204,13 @@ impl Desk<'_> {
         };
         let mut origin = None;
         let (line, about) = match &mut taken {
-            Taken::Message { message, interchange, reading, .. } => {
+            Taken::Message { message, interchange: of, reading, .. } => {
                 let line = describe(std::mem::take(reading).tell(line), message);
-                if let Some(header) = interchange.take() {
+                if let Some(header) = of.take() {
                     let name = &self.import.name;
                     let found = Origin::new(*header, whole, content, (name, &line.place))?;
                     if found.is_test() {
-                        return Ok((found.checked(message, cx.now, line), None));
+                        return Ok((interchange::checked(message, cx.now, line), None));
                     }
                     if let Some(refusal) = found.used_before(cx)? {
                         return Ok((line.refused(refusal), None));

@@ -49,15 +49,6 @@ impl Origin {
         self.header.is_test
     }
 
-    /// Checks a message of a test by the rules that need nothing else.
-    pub(super) fn checked(&self, message: &Message, now: Timestamp, line: Line) -> Line {
-        let errors = refusals(message, now);
-        if errors.is_empty() {
-            return Line { outcome: Outcome::Checked, ..line };
-        }
-        line.refused(invalid(errors))
-    }
-
     fn find(&self, cx: &Context<'_>) -> Result<Option<Interchange>, Rejection> {
         Ok(cx.tx.find(interchange_key(&self.header.sender, &self.header.reference))?)
     }
@@ -97,4 +88,13 @@ impl Origin {
             imported: Some(self.imported.clone()),
         })?)
     }
+}
+
+/// Checks a message of a test by the rules that need nothing else.
+pub(super) fn checked(message: &Message, now: Timestamp, line: Line) -> Line {
+    let errors = refusals(message, now);
+    if errors.is_empty() {
+        return Line { outcome: Outcome::Checked, ..line };
+    }
+    line.refused(invalid(errors))
 }
