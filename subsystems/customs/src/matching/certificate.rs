@@ -211,8 +211,8 @@ fn same_tax_number(a: &str, b: &str) -> bool {
     a == b || (short(a) && long(b) && b.starts_with(a)) || (short(b) && long(a) && a.starts_with(b))
 }
 
-/// Capital letters are written with either of the two letters i, so these count as one; the dot that
-/// `İ` leaves behind in small letters is no letter.
+/// Capital letters are written with either of the two letters i, so these count as one; the dot
+/// that `İ` leaves behind in small letters is no letter.
 fn plain_name(party: &Party) -> Option<String> {
     let name = party.name.as_ref()?.to_lowercase();
     let plain = name.chars().filter(|c| c.is_alphanumeric());

@@ -135,8 +135,8 @@ pub fn expand(token: &str, chars_max: usize) -> Result<Vec<u8>, Error> {
     Ok(json::canonical(&General { payload: (*payload).to_owned(), signatures })?)
 }
 
-/// Returns the kind (`typ`) that a compact signature tells of itself, verified by nobody; bounded to
-/// what is fit to be shown.
+/// Returns the kind (`typ`) that a compact signature tells of itself, verified by nobody; bounded
+/// to what is fit to be shown.
 pub(super) fn kind_of(token: &str) -> Option<String> {
     let protected = token.trim().split('.').next()?;
     let header = URL_SAFE_NO_PAD.decode(protected).ok()?;

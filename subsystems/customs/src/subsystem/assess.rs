@@ -60,28 +60,21 @@ pub(super) fn assess(
         Some(certificate) => suspending::keys_of(certificate),
         None => vec![quote.number.key(partner)],
     };
-    let near_miss = match &certificate {
-        Some(_) => None,
-        None => Certificate::near_misses(view, partner, &quote.number)?.into_iter().next(),
-    };
     let mut numbers = vec![quote.number.clone()];
     numbers.extend(certificate.as_ref().and_then(Certificate::replaces));
     let export = export_for(customs, view, content, &numbers, item)?;
     let claim =
         &*rate_days::known(customs, view, claim, export.as_ref().map(Export::id).as_deref())?;
-    let sharing = match &certificate {
-        Some(certificate) => invoice::shared_with(view, certificate)?,
-        None => Vec::new(),
-    };
-    let mut unseen = match &certificate {
-        Some(_) => Vec::new(),
-        None => Unseen::on(view, &quote.number.key(partner))?,
-    };
-    unseen.retain(|grant| grant.claim_item != own);
-    let reports = match &export {
-        Some(export) => Report::of(view, &export.id())?,
-        None => Vec::new(),
-    };
+    let sharing = certificate.as_ref().map(|it| invoice::shared_with(view, it));
+    let sharing = sharing.transpose()?.unwrap_or_default();
+    let (mut unseen, mut near_miss) = (Vec::new(), None);
+    if certificate.is_none() {
+        near_miss = Certificate::near_misses(view, partner, &quote.number)?.into_iter().next();
+        unseen = Unseen::on(view, &quote.number.key(partner))?;
+        unseen.retain(|grant| grant.claim_item != own);
+    }
+    let export_id = export.as_ref().map(Export::id);
+    let reports = export_id.map_or_else(|| Ok(Vec::new()), |id| Report::of(view, &id))?;
     let case = Case {
         rules: &customs.rules,
         partner,
@@ -105,12 +98,11 @@ pub(super) fn assess(
     let (converted, others) = (convert(customs, view, &case)?, others(view, &case, &own)?);
     let mut matched = compare(&Case { converted: &converted, others: &others, ..case });
     let tariff = customs.tariff(view)?;
-    let mut duty = match tariff.as_deref() {
-        Some(tariff) => {
-            Valued::new(view, tariff, partner, claim, item)?.weigh(&customs.rules, &mut matched)
-        }
-        None => None,
-    };
+    let mut duty = None;
+    if let Some(tariff) = tariff.as_deref() {
+        let valued = Valued::new(view, tariff, partner, claim, item)?;
+        duty = valued.weigh(&customs.rules, &mut matched);
+    }
     weigh::weigh(customs, view, &keys, quote, claim.filed, &mut matched)?;
     let mut proposal = propose(&matched);
     weigh::propose(customs, claim.filed, &matched, &mut proposal);

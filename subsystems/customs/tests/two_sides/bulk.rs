@@ -341,7 +341,10 @@ async fn a_reference_of_an_interchange_is_taken_once_whoever_comes_second() {
     let reused = |number: u64| format!("{number} rejected EXD customs.interchange-reused");
     let first = interchange("EDI-1", "R77");
     let mut office = Office::new(az.clone(), "first");
-    assert_eq!(told(&office.import(&mut exchange, &[first.clone()]).await), ["1 accepted EXD"]);
+    assert_eq!(
+        told(&office.import(&mut exchange, std::slice::from_ref(&first)).await),
+        ["1 accepted EXD"]
+    );
 
     // New content and old, by submit, by another import and by the same one.
     for text in [interchange("EDI-2", "R77"), first.clone()] {

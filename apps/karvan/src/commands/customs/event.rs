@@ -16,8 +16,9 @@ use crate::output::Output;
 /// A tariff whose rates go by arrival or payment needs that day; until it is known the day of
 /// filing stands in. What is undecided is matched anew; what is decided gets a task.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  karvan customs event KAPE-HC-00001-02-10-2026 --arrived \
-    2026-10-01 --dir pk\n  karvan customs event KAPE-HC-00001-02-10-2026 --paid 2026-10-02 --dir pk")]
+#[command(after_help = "Examples:
+  karvan customs event KAPE-HC-00001-02-10-2026 --arrived 2026-10-01 --dir pk
+  karvan customs event KAPE-HC-00001-02-10-2026 --paid 2026-10-02 --dir pk")]
 pub(crate) struct Event {
     /// Number of the import declaration.
     claim: String,

@@ -85,7 +85,7 @@ fn every_member_has_a_type_and_a_description() {
             let typed = ["type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
             let is_list = inner["type"] == "array" || inner["type"][0] == "array";
             let is_open = !typed.iter().any(|key| inner.get(*key).is_some())
-                || (is_list && inner["items"].as_object().is_none_or(|items| items.is_empty()))
+                || (is_list && inner["items"].as_object().is_none_or(serde_json::Map::is_empty))
                 || (inner.get("additionalProperties") == Some(&Value::Bool(true))
                     && !FREE.contains(&at.as_str()));
             let text = |schema: &Value| schema["description"].as_str().is_some_and(|t| t.len() > 3);
