@@ -149,6 +149,7 @@ fn item_rules() {
         ("Commodity/Classification/1/ID", 0, json!("7408190000"), "HS", Refuse),
         ("Commodity/Classification/1/ID", 0, json!("74081100"), "CODE", Refuse),
         ("Commodity/GoodsMeasure/TariffQuantity/unit", 1, json!("MT"), "UNIT", Refuse),
+        ("Commodity/GoodsMeasure/TariffQuantity/value", 2, json!("0"), "QUANTITY", Refuse),
         ("Commodity/GoodsMeasure/NetNetWeightMeasure/value", 2, json!("20801"), "MASS", Refuse),
         ("Commodity/GoodsMeasure/NetNetWeightMeasure/unit", 2, json!("C62"), "UNIT", Refuse),
         ("StatisticalValueAmount/value", 1, json!("1.0001"), "DECIMALS", Refuse),

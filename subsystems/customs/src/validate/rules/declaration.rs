@@ -102,6 +102,11 @@ fn claimed(pointer: &str, item: &GoodsItem, problems: &mut Problems) {
             let remedy = "the date of issue of the quoted certificate is not stated; ask for it";
             problems.flag(&pointer, "CERT", remedy);
         }
+        let debit = certificate.write_off.as_ref().and_then(|it| it.quantity.as_ref());
+        if debit.is_some_and(|quantity| quantity.value.is_zero()) {
+            let remedy = "a write-off of zero claims nothing; state the quantity";
+            problems.refuse(&format!("{pointer}/WriteOff"), "QUANTITY", remedy);
+        }
         if certificate.line_numeric.is_none() {
             let remedy = "the item of the quoted certificate is not stated; item 1 is taken";
             problems.flag(&pointer, "CERT", remedy);
@@ -179,6 +184,11 @@ fn masses(pointer: &str, item: &GoodsItem, problems: &mut Problems) {
         let remedy = "net mass and quantity are missing; without them nothing can be compared";
         return problems.flag(pointer, "REQUIRED", remedy);
     };
+    let stated = [&measure.gross_mass, &measure.net_mass, &measure.tariff_quantity];
+    if stated.into_iter().flatten().any(|quantity| quantity.value.is_zero()) {
+        let remedy = "a mass or quantity of zero is no goods; state what there is, or leave it out";
+        problems.refuse(pointer, "QUANTITY", remedy);
+    }
     let base = |mass: &Option<Quantity>| mass.as_ref().and_then(|m| units::to_base(m).ok());
     for mass in [&measure.gross_mass, &measure.net_mass].into_iter().flatten() {
         if units::unit(&mass.unit).is_some_and(|unit| unit.kind != "mass") {
