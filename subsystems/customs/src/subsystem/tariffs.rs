@@ -12,6 +12,7 @@ use super::answer::refuse;
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
 use super::{Customs, quotas};
+use crate::codes;
 use crate::duty::{self, Goods};
 use crate::journal::note;
 use crate::matching::local_date;
@@ -79,6 +80,11 @@ pub(super) fn explain(
     let nations = [customs.config.nation(), customs.config.partner_nation()];
     let other = nations.iter().find(|nation| nation.as_str() != country);
     let origin = input.origin.as_deref().or(other.map(Instance::as_str));
+    if let Some(unknown) = origin.filter(|origin| codes::country(origin).is_none()) {
+        let unknown: String = unknown.chars().take(8).collect();
+        let text = format!("`{unknown}` is no country of ISO 3166-1; write one such as AZ");
+        return Err(refuse(ErrorKind::Invalid, "unknown-country", text));
+    }
     let code: String = input.code.chars().filter(|c| *c != '.' && *c != ' ').collect();
     let query = Query {
         code: &code,

@@ -220,6 +220,13 @@ async fn operations_refuse_what_does_not_fit_the_state() {
             "customs.no-task",
         ),
         (&pk, "tariff", json!({"code": "999999"}), ErrorKind::Invalid, "customs.tariff"),
+        (
+            &pk,
+            "tariff",
+            json!({"code": "080222", "origin": "ZZ"}),
+            ErrorKind::Invalid,
+            "customs.unknown-country",
+        ),
         (&pk, "fly", json!({}), ErrorKind::NotFound, "customs.unknown-operation"),
     ] {
         check(exchange.act(who, operation, input).await, kind, code);
