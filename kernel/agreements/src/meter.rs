@@ -1,6 +1,6 @@
 //! Counting an allowance without a lock.
 //!
-//! The period slides: the calls of the last period are counted in [`PARTS`] parts of it, and those
+//! The period slides: the calls of the last period are counted in `PARTS` parts of it, and those
 //! of a part come back together once the youngest of them is a whole period old. So an allowance
 //! may be used at once, in no period does more than it pass, and it comes back at most a part of a
 //! period late. The count lives in memory and starts anew with the process.

@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sharing_level: SharingLevel::L2,
         go_live: "2025-01-01".parse()?,
         compare_every_seconds: None,
+        filed_late_days: None,
     })?;
     let document = openapi::document(&customs).ok_or("customs has an interface")?;
     let text = match std::env::args().nth(1).as_deref() {

@@ -89,6 +89,7 @@ fn config() -> Outcome<Config> {
         sharing_level: SharingLevel::L2,
         go_live: "2025-01-01".parse()?,
         compare_every_seconds: None,
+        filed_late_days: None,
     })
 }
 

@@ -31,6 +31,7 @@ use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
 use karvan_types::{Date, Decimal, Digest, ExchangeId, Instance, MemberId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::codes::units;
 use crate::messages::{CertificateOfOrigin, CertificateStatus, FunctionCode};
 use crate::states::{CertificateEvent, CertificateState, Forbidden, Status};
 
@@ -212,7 +213,9 @@ impl Certificate {
             match self.ledger.iter_mut().find(|old| old.item == item.sequence) {
                 // What was debited counts in the old unit, which therefore stays.
                 Some(old) if !old.debited.is_zero() && old.certified.unit != item.quantity.unit => {
-                    old.certified.value = old.debited;
+                    let converted = units::convert(&item.quantity, &old.certified.unit);
+                    old.certified.value =
+                        converted.map_or(old.debited, |converted| converted.quantity.value);
                 }
                 Some(old) => old.certified = item.quantity.clone(),
                 None => self.ledger.push(LedgerItem::new(item.sequence, item.quantity.clone())),

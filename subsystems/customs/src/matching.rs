@@ -68,6 +68,8 @@ pub struct Case<'a> {
     pub partner: Instance,
     /// The day on which the exchange with the partner began.
     pub go_live: Date,
+    /// How many days a claim may come after its filing day, where the operator says so.
+    pub filed_late_days: Option<u32>,
     /// Since when documents of the partner may not have come, if that lasts.
     pub silent_since: Option<Timestamp>,
     /// The nation of the importer.

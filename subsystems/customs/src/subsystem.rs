@@ -33,6 +33,7 @@ mod invoices;
 mod language;
 mod ledgers;
 mod listed;
+mod lowered;
 mod mirrors;
 mod notices;
 mod offers;

@@ -11,6 +11,7 @@ use karvan_agreements::{Agreement, Endpoint, Grant, Quota, ServiceGrant};
 use karvan_customs::messages::SharingLevel;
 use karvan_customs::samples::{Actor, Consignment};
 use karvan_customs::subsystem::ISSUER_ROLE;
+use karvan_system::{Clock as _, SystemClock};
 use karvan_types::{Instance, MemberId, Timestamp};
 
 use crate::setup::{Plan, PlannedMember};
@@ -21,6 +22,11 @@ const AGREEMENT_LIFETIME: Duration = Duration::from_hours(5 * 365 * 24);
 const LOOK_UPS_PER_MINUTE: u32 = 600;
 /// The day on which the two customs services began to exchange data, in the story of the samples.
 const GO_LIVE: &str = "2025-01-01";
+/// The papers of the pilot are of fixed days, from this one on but for those of earlier years.
+const PAPERS_FROM: &str = "2026-10-01T00:00:00Z";
+/// How many days later than those days a claim may come: as many as the rules say.
+const PAPERS_LATE_DAYS: u64 = 30;
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// The role of customs services on the national lists.
 const CUSTOMS_ROLE: &str = "customs";
 
@@ -105,6 +111,7 @@ impl Nation {
                 sharing_level: SharingLevel::L2,
                 go_live: GO_LIVE.parse()?,
                 compare_every_seconds: None,
+                filed_late_days: Some(papers_days()?),
             }),
         })
     }
@@ -177,6 +184,12 @@ fn agreement(id: &str, purpose: &str, grants: Vec<Grant>, now: Timestamp) -> Res
         grants,
         policy: None,
     })
+}
+
+/// Returns how many days a claim of the pilot may come after its filing day: its papers age.
+fn papers_days() -> Result<u32> {
+    let age = SystemClock.now().since(PAPERS_FROM.parse()?);
+    Ok(u32::try_from(age.as_secs() / SECONDS_PER_DAY + PAPERS_LATE_DAYS)?)
 }
 
 /// Returns who acts in a step: the nation whose node is asked, and the member.

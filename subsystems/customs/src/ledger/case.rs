@@ -23,6 +23,8 @@ pub enum CaseKind {
     RefusedByPartner,
     /// The certificate was cancelled after this debit.
     RevokedAfterUse,
+    /// The certificate was amended to less than had been debited.
+    LoweredAfterUse,
     /// More was granted on paper than the certificate covers that came later.
     GrantedUnseen,
 }
@@ -35,8 +37,14 @@ impl CaseKind {
             Self::NotFollowed => "not-followed",
             Self::RefusedByPartner => "refused-by-partner",
             Self::RevokedAfterUse => "revoked-after-use",
+            Self::LoweredAfterUse => "lowered-after-use",
             Self::GrantedUnseen => "granted-unseen",
         }
+    }
+
+    /// Returns whether only a person closes such a case: that both ledgers agree mends nothing.
+    pub const fn is_closed_by_hand(self) -> bool {
+        matches!(self, Self::RevokedAfterUse | Self::LoweredAfterUse)
     }
 }
 

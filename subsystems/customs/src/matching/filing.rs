@@ -15,7 +15,8 @@ pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) {
     }
     let came = local_date(case.received_at, case.nation);
     let late = Decimal::from((came - case.filed).get_days());
-    if late > findings.limit(Rule::FiledLongAgo) {
+    let limit = case.filed_late_days.map(Decimal::from);
+    if late > limit.unwrap_or_else(|| findings.limit(Rule::FiledLongAgo)) {
         findings.add(Rule::FiledLongAgo, Papers::new().claim(case.filed).basis(came));
     }
 }

@@ -553,6 +553,7 @@ async fn a_version_keeps_its_place_and_a_newer_one_replaces_it() {
         sharing_level: SharingLevel::L2,
         go_live: "2025-01-01".parse().expect("a date"),
         compare_every_seconds: None,
+        filed_late_days: None,
     })
     .expect("the shipped rules load");
     let folder = tempfile::tempdir().expect("a folder");

@@ -9,7 +9,7 @@ use karvan_types::{Digest, ExchangeId, MemberId};
 
 use super::assess::{self, Late};
 use super::{
-    Customs, amended, answer, booking, replacing, risks, suspending, transporting, unseen,
+    Customs, amended, answer, booking, lowered, replacing, risks, suspending, transporting, unseen,
 };
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, carry_in, standing_name,
@@ -216,7 +216,10 @@ fn certificate(
     if let Some(effect) = misfit(header, latest, "certificate", subject.clone()) {
         return Ok(effect);
     }
-    if let Some(error) = existing.as_ref().and_then(|c| not_changeable(c, incoming.sender)) {
+    let unfit = |c: &Certificate| {
+        not_changeable(c, incoming.sender).or_else(|| lowered::unit_misfit(c, content))
+    };
+    if let Some(error) = existing.as_ref().and_then(unfit) {
         return Ok(Effect::Refused(vec![error]));
     }
     if let Some(effect) = booking::copy_misfit(cx.tx, incoming.sender, content, &key)? {
@@ -231,18 +234,10 @@ fn certificate(
     let new = version(cx, incoming, header, content.clone());
     let text = format!("certificate {number}, version {}: {}", header.version_id, deed(header));
     note(cx.tx, cx.now, &subject, incoming.by, text)?;
+    let mut overdrawn = Vec::new();
     let (stored, because) = if let Some(mut certificate) = existing {
-        let overdrawn = certificate.add_version(new)?;
+        overdrawn = certificate.add_version(new)?;
         certificate.delivery = incoming.delivery;
-        if !overdrawn.is_empty() {
-            note(
-                cx.tx,
-                cx.now,
-                &subject,
-                incoming.by,
-                format!("more is debited already than is now certified, items {overdrawn:?}"),
-            )?;
-        }
         (certificate, "the certificate was amended")
     } else {
         let sender = incoming.sender.clone();
@@ -252,6 +247,7 @@ fn certificate(
     booking::link_copy(cx, &mut stored, content)?;
     carry_in(cx.tx, &mut stored)?;
     cx.tx.save(&stored)?;
+    lowered::tell(cx, &stored, &overdrawn, incoming.by)?;
     replacing::replace(customs, cx, incoming, content)?;
     if is_new && incoming.delivery == Delivery::Received {
         unseen::book(customs, cx, &stored)?;

@@ -82,6 +82,7 @@ pub(super) fn assess(
         go_live: customs.config.go_live,
         silent_since: silence::since(view)?,
         received_at: claim.received_at,
+        filed_late_days: customs.config.filed_late_days,
         filed: claim.filed,
         claim: content,
         item,

@@ -30,6 +30,11 @@ pub struct Config {
     /// many seconds instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compare_every_seconds: Option<CompareEvery>,
+    /// For trials with papers of earlier days, and for loading history: how many days a claim may
+    /// come after the day on which it was filed before that is told; what the rules say unless
+    /// given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filed_late_days: Option<u32>,
 }
 
 /// Shortest time between two comparisons, in seconds.

@@ -114,7 +114,7 @@ fn next(customs: &Customs, cx: &mut Context<'_>) -> Result<(usize, bool), Reject
     if last {
         let range = Range::of("by_state", vec!["open".into()], BATCH_CASES);
         for case in cx.tx.select::<Case>(&range)? {
-            if case.kind != CaseKind::RevokedAfterUse {
+            if !case.kind.is_closed_by_hand() {
                 add(&case.certificate, case.item);
             }
         }
@@ -348,7 +348,7 @@ fn newest(mut lines: Vec<Holding>) -> Vec<Holding> {
 /// Closes what was open about an item on which both ledgers agree again.
 fn agreed(cx: &mut Context<'_>, key: &str, item: u32, by: &str) -> Result<(), Rejection> {
     for case in open_cases_of(cx.tx, key)? {
-        if case.item == item && case.kind != CaseKind::RevokedAfterUse {
+        if case.item == item && !case.kind.is_closed_by_hand() {
             let text = "both ledgers hold the same debits and balance again".to_owned();
             close_case(cx.tx, case, Closing { at: cx.now, by: by.to_owned(), text })?;
         }

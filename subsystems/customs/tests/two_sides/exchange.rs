@@ -54,6 +54,7 @@ impl Side {
             sharing_level: SharingLevel::L2,
             go_live: "2025-01-01".parse().expect("a date"),
             compare_every_seconds: None,
+            filed_late_days: None,
         })
         .expect("the shipped rules load")
         .with_ledger_terms(terms.clone());
