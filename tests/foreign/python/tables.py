@@ -21,7 +21,7 @@ WHOLE = {"age_days", "limit_days"}
 DAYS = {"day"}
 TEXTS = {
     "against", "before_exchange", "candidate", "claim", "currency", "document", "exports", "hs6",
-    "mode", "month", "reason", "ucr", "worth_a_look",
+    "mode", "month", "rates", "reason", "ucr", "worth_a_look",
 }
 # Rows, and rows of each group.
 TABLES = {
