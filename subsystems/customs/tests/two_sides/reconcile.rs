@@ -3,7 +3,7 @@
 
 use karvan_customs::ledger::Terms;
 use karvan_customs::samples::shipped;
-use karvan_subsystem::{Caller, Outgoing};
+use karvan_subsystem::{Caller, Outgoing, Rejection};
 use karvan_types::{MemberId, json};
 use serde_json::{Value, json};
 
@@ -106,6 +106,10 @@ impl Setting {
 
     /// Issues a certificate that differs from the sample's by these members.
     async fn issue(&mut self, changes: &[(&str, Value)]) -> Value {
+        self.try_issue(changes).await.expect("issued")
+    }
+
+    async fn try_issue(&mut self, changes: &[(&str, Value)]) -> Result<Value, Rejection> {
         let sample = shipped().into_iter().find(|c| c.id == "reuse-beyond-quantity");
         let mut input = sample.expect("a sample").steps[0].input.clone();
         for (pointer, value) in changes {
@@ -113,7 +117,7 @@ impl Setting {
             input.pointer_mut(parent).expect("a parent")[name] = value.clone();
         }
         let issuer = self.issuer.clone();
-        self.exchange.act(&issuer, "certificate", input).await.expect("issued")
+        self.exchange.act(&issuer, "certificate", input).await
     }
 }
 
@@ -310,6 +314,32 @@ async fn a_certificate_cancelled_after_use_is_a_case_for_each_debit_on_both_side
         let shown = t.look(&who, CERTIFICATE).await;
         assert_eq!(shown["certificate"]["state"], "revoked-after-use");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_lowered_after_use_is_a_case_on_both_sides() {
+    let mut t = setting().await;
+    t.granted(1, 20_000).await;
+    let version = |number: u32, quantity: Value| {
+        [
+            ("/certificate/FunctionCode", json!("5")),
+            ("/certificate/VersionID", json!(number)),
+            ("/certificate/FunctionalReferenceID", json!(format!("AZ-COO-00007-V{number}"))),
+            ("/certificate/GovernmentAgencyGoodsItem/0/quantity", quantity),
+        ]
+    };
+    t.issue(&version(2, json!({ "value": "10", "unit": "TNE" }))).await;
+    for who in [t.az.clone(), t.pk.clone()] {
+        let cases = t.cases(&who, "open").await;
+        assert_eq!(kinds(&cases), ["lowered-after-use"], "{who}");
+        assert_eq!(cases[0]["ours"][0]["quantity"]["value"], "20000", "{who}");
+        let text = cases[0]["text"].as_str().expect("a text");
+        assert!(text.contains("lowered to 10000 KGM after 20000 KGM"), "{text}");
+        assert_eq!(t.balance(&who, CERTIFICATE).await, "0", "{who}");
+    }
+    let pieces = version(3, json!({ "value": "5000", "unit": "C62" }));
+    let refused = t.try_issue(&pieces).await.expect_err("pieces are no kilograms");
+    assert!(format!("{refused:?}").contains("20000 KGM of the item are used"), "{refused:?}");
 }
 
 #[tokio::test]
