@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -27,6 +28,10 @@ use tokio::task::JoinSet;
 
 use crate::{Answer, token};
 
+/// How long a connection of an agency's system may wait for its next request: longer than a test
+/// on a busy machine leaves one alone.
+const IDLE: Duration = Duration::from_mins(5);
+
 /// The gateway of a station, and its listener for agencies' systems.
 pub struct Calls {
     /// The gateway.
@@ -37,7 +42,7 @@ pub struct Calls {
 impl Calls {
     /// Opens the gateway.
     pub(crate) async fn open(node: &Node, folder: &Path, tls: Arc<Tls>) -> Result<Self> {
-        let settings = Settings::new(folder.join("spool"));
+        let settings = Settings { head_timeout: IDLE, ..Settings::new(folder.join("spool")) };
         let gateway = Gateway::open(node.clone(), settings, Arc::new(OsDisk), Some(tls)).await?;
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await?);
         Ok(Self { gateway, listener })

@@ -86,10 +86,20 @@ impl Process {
 
     /// Returns the largest memory that the process ever had resident, in KiB.
     pub fn memory_peak_kib(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// Returns the memory that the process has resident now, in KiB.
+    pub fn memory_kib(&self) -> Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// Returns a number of the kernel's status of the process.
+    fn status(&self, name: &str) -> Result<u64> {
         let id = self.child.as_ref().and_then(Child::id).context("a running process")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let text = line.and_then(|line| line.split_whitespace().next());
-        text.context("a line VmHWM")?.parse().context("a number of KiB")
+        text.with_context(|| format!("a line {name}"))?.parse().context("a number of KiB")
     }
 }
