@@ -284,23 +284,28 @@ impl Inner {
         let open = Open(ahead.clone());
         let begun = Begun::new(self, ahead, Side::Provider);
         let found = self.node.store().write(move |tx| written_ahead(tx, &open)).await;
-        let text = match found {
+        // Whether the first call under the id may have acted: then none under it counts as refused.
+        let (text, acted) = match found {
             Ok(Ahead::New) => return Ok(begun),
             Err(error) => {
                 *call = begun.forget();
                 return Err(logging_failed(SIDE, &error));
             }
-            Ok(Ahead::Busy) => "it is being answered",
-            Ok(Ahead::Ended(Outcome::Answered)) => "it was answered; the answer is not kept",
-            Ok(Ahead::Ended(Outcome::Refused)) => "it was refused; call again under another id",
+            Ok(Ahead::Busy) => ("it is being answered", true),
+            Ok(Ahead::Ended(Outcome::Answered)) => {
+                ("it was answered; the answer is not kept", true)
+            }
+            Ok(Ahead::Ended(Outcome::Refused)) => {
+                ("it was refused; call again under another id", false)
+            }
             Ok(Ahead::Ended(Outcome::Unanswered)) => {
-                "whether the provider's system acted is not known; ask the provider"
+                ("whether the provider's system acted is not known; ask the provider", true)
             }
         };
         *call = begun.forget();
         let text = format!("the exchange {id} came before: {text}");
         let rejection = Rejection::new(ErrorKind::Conflict, "exchange-replayed", text);
-        Err(Refusal::new(SIDE, Code::InvalidRequest, rejection))
+        Err(Refusal { sent: acted, ..Refusal::new(SIDE, Code::InvalidRequest, rejection) })
     }
 
     /// Answers a question about services.

@@ -38,10 +38,12 @@ impl Inner {
             refusal.rejection.text
         );
         let (status, half) = (refusal.status(), signed.half);
+        // The system may have acted, so the call ends as it is: unanswered. What comes again under
+        // its id is refused, whatever became of the first.
+        let unanswered = refusal.sent && begun.is_some();
         let change = move |call: &mut Call| {
             call.cause = Some(refusal.rejection);
-            if refusal.sent {
-                // The system may have acted, so the call ends as it is: unanswered.
+            if unanswered {
                 return;
             }
             call.outcome = Outcome::Refused;

@@ -83,6 +83,46 @@ async fn what_the_system_may_have_done_is_not_called_refused() {
     pk.stop().await;
 }
 
+/// A client's node that has no row of a call, since it was killed or had to send it again over
+/// another connection, is told that it came before. Unless the first was refused it may have acted,
+/// so it does not count as refused there either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_before_is_not_called_refused() {
+    let world = World::new(547);
+    let [az, pk] = world.start_both().await;
+    let provider = &world.nation(PK).member;
+    let echo = System::echo().await;
+    let silent = System::start(|_| None).await;
+    let (answered, unanswered, refused) =
+        (Outcome::Answered, Outcome::Unanswered, Outcome::Refused);
+    let cases = [
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e11", echo.url(), answered, unanswered),
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e12", silent.url(), unanswered, unanswered),
+        ("01939c2e-7b1a-7c3d-8e4f-5a6b7c8d9e13", "http://127.0.0.1:1".into(), refused, refused),
+    ];
+    let target = format!("/r1/{provider}/echo");
+    for (id, url, first, again) in cases {
+        let timeout = Duration::from_millis(300);
+        pk.offer(Service { timeout, ..service(provider, "echo", &url) }).await;
+        let fields = [("karvan-exchange-id", id)];
+        az.caller().call("POST", &target, &fields, "pay").await;
+        let (sent, received) = rows(&az, &pk, id).await;
+        assert_eq!((sent.outcome, received.outcome), (first, first), "{url}");
+        let forgotten = az.node.store().write(move |tx| tx.remove::<Sent>(id));
+        assert!(forgotten.await.map_err(|error: Error| error).expect("written"));
+        let answer = az.caller().call("POST", &target, &fields, "pay").await;
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.headers["karvan-cause"], "exchange-replayed", "{url}: {text}");
+        let (sent, received) = rows(&az, &pk, id).await;
+        assert_eq!((sent.outcome, received.outcome), (again, first), "{url}: {text}");
+        let kind = if again == refused { evidence::REFUSAL } else { evidence::UNANSWERED };
+        assert!(evidence::entry(&sent).contains(kind), "{url}: {}", evidence::entry(&sent));
+    }
+    assert_eq!((echo.seen().len(), silent.seen().len()), (1, 1));
+    az.stop().await;
+    pk.stop().await;
+}
+
 /// Calls that find no free connection are told to come back, and never reach the system.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_to_a_busy_system_are_shed_before_it() {
