@@ -108,7 +108,10 @@ async fn put_service(
     service.check()?;
     if service.endpoints.is_empty() && service.kind != ServiceKind::Rest {
         let described = describe(&admin.upstream, &service).await?;
-        service.endpoints = openapi::endpoints(&described.body).unwrap_or_default();
+        service.endpoints = openapi::endpoints(&described.body).unwrap_or_else(|error| {
+            tracing::warn!(service = %code, "no endpoints are listed: {error}");
+            Vec::new()
+        });
     }
     let new = admin.registry.put(&admin.node, service.clone()).await?;
     tracing::info!(user = %caller.user, service = %code, provider = %member, new, "service set");

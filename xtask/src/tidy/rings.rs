@@ -31,6 +31,7 @@ const BASE_ORDER: &[&str] =
 /// All that base may take from outside: small crates without input, output, clock or randomness.
 const BASE_EXTERNALS: &[&str] = &[
     "base64",
+    "granit-parser",
     "hmac",
     "jiff",
     "rust_decimal",

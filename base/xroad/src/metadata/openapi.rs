@@ -5,28 +5,59 @@
 //! are exchanged. As in X-Road an address with variables (`{…}`) stays, and servers named at a path
 //! or an operation are not looked at.
 //!
-//! JSON is read by a parser. YAML is read line by line, without a library, and only the plain way
-//! to write `servers` is understood: a block list at the top level with each `url` on one line.
-//! Anything that could be read otherwise (anchors, tags, flow or block scalars in `servers`, quoted
-//! keys, several documents) is refused with the advice to offer the description as JSON.
+//! JSON and YAML are read by parsers; what of YAML could be read in two ways is refused
+//! (see `yaml`).
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Error;
 
+mod yaml;
+
 /// Longest description handed out, in bytes.
 pub const DESCRIPTION_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// The keys of each path of a description: its operations, and what is said beside them.
+pub type Operations = BTreeMap<String, Vec<String>>;
+
 /// Returns the description with its servers' addresses reduced.
+///
+/// # Errors
+/// [`Error::Description`] when it is too long, not OpenAPI 3, or cannot be read in one way only.
 pub fn reduce(document: &[u8]) -> Result<Vec<u8>, Error> {
+    let text = text_of(document)?;
+    let reduced = if is_json(text) { json(text)? } else { yaml::reduce(text)? };
+    Ok(reduced.into_bytes())
+}
+
+/// Returns what a description says of its paths. Those behind a `$ref` or an alias have no keys.
+///
+/// # Errors
+/// [`Error::Description`] when it is too long or cannot be read.
+pub fn operations(document: &[u8]) -> Result<Operations, Error> {
+    let text = text_of(document)?;
+    if !is_json(text) {
+        return yaml::operations(text);
+    }
+    let Paths { paths } = serde_json::from_str(text).map_err(|_| refused(SHAPE))?;
+    Ok(paths.into_iter().map(|(path, item)| (path, item.into_keys().collect())).collect())
+}
+
+fn text_of(document: &[u8]) -> Result<&str, Error> {
     if document.len() > DESCRIPTION_BYTES_MAX {
         return Err(refused("it may have at most 4 MiB"));
     }
-    let text = std::str::from_utf8(document).map_err(|_| refused("it must be UTF-8"))?;
-    let reduced = if text.trim_start().starts_with('{') { json(text)? } else { yaml(text)? };
-    Ok(reduced.into_bytes())
+    std::str::from_utf8(document).map_err(|_| refused("it must be UTF-8"))
 }
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
+const SHAPE: &str = "it must be JSON with `openapi` and a list `servers`, each with a `url`";
 
 const VERSION: &str = "it must be OpenAPI 3: its field `openapi` must begin with `3.`";
 
@@ -43,13 +74,18 @@ struct Description<'a> {
 }
 
 #[derive(Deserialize)]
+struct Paths<'a> {
+    #[serde(borrow, default)]
+    paths: BTreeMap<String, BTreeMap<String, &'a RawValue>>,
+}
+
+#[derive(Deserialize)]
 struct Server<'a> {
     #[serde(borrow)]
     url: &'a RawValue,
 }
 
 fn json(text: &str) -> Result<String, Error> {
-    const SHAPE: &str = "it must be JSON with `openapi` and a list `servers`, each with a `url`";
     let description: Description<'_> = serde_json::from_str(text).map_err(|_| refused(SHAPE))?;
     if !description.openapi.starts_with("3.") {
         return Err(refused(VERSION));
@@ -88,96 +124,4 @@ fn path_of(address: &str) -> &str {
 /// Returns a text as a JSON string, which is also a double-quoted scalar of YAML.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-const ADVICE: &str = "its YAML is written in a way that is not understood here; write `servers` \
-                      as a plain block list with each `url` on one line, or offer JSON";
-
-fn yaml(text: &str) -> Result<String, Error> {
-    let mut out = String::with_capacity(text.len());
-    let (mut version, mut servers, mut inside) = (false, 0, false);
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_end();
-        let inner = content.trim_start();
-        let blank = inner.is_empty() || inner.starts_with('#');
-        let top = !content.starts_with([' ', '\t']);
-        if top && !blank && !(inside && is_item(content)) {
-            let (key, value) = top_level(content, out.trim().is_empty())?;
-            inside = key == "servers";
-            servers += usize::from(inside);
-            version |= key == "openapi" && value.trim_matches(['"', '\'']).starts_with("3.");
-            if inside && !matches!(value, "" | "[]") {
-                return Err(refused(ADVICE));
-            }
-        } else if inside && !blank {
-            out.push_str(&server_line(line)?);
-            continue;
-        }
-        out.push_str(line);
-    }
-    match (version, servers) {
-        (false, _) => Err(refused(VERSION)),
-        (true, 0 | 1) => Ok(out),
-        (true, _) => Err(refused(ADVICE)),
-    }
-}
-
-fn is_item(content: &str) -> bool {
-    content == "-" || content.starts_with("- ")
-}
-
-/// Reads a line of the top level: a plain key and what follows it on the line.
-fn top_level(content: &str, first: bool) -> Result<(&str, &str), Error> {
-    if first && content == "---" {
-        return Ok(("", ""));
-    }
-    let (key, value) = content.split_once(':').ok_or(refused(ADVICE))?;
-    let plain = !key.is_empty()
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    let value = uncommented(value).ok_or(refused(ADVICE))?;
-    if plain { Ok((key, value)) } else { Err(refused(ADVICE)) }
-}
-
-/// Reads a line within `servers` and returns it with its address reduced, if it has one.
-fn server_line(line: &str) -> Result<String, Error> {
-    let content = line.trim_end();
-    let inner = content.trim_start_matches(' ');
-    let inner = if is_item(inner) { inner.trim_start_matches(['-', ' ']) } else { inner };
-    if inner.is_empty() {
-        return Ok(line.to_owned());
-    }
-    let (key, value) = inner.split_once(':').ok_or(refused(ADVICE))?;
-    let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    let value = uncommented(value).filter(|_| plain).ok_or(refused(ADVICE))?;
-    let scalar = scalar(value).ok_or(refused(ADVICE))?;
-    if key != "url" {
-        return Ok(line.to_owned());
-    }
-    if scalar.is_empty() {
-        return Err(refused(ADVICE));
-    }
-    let indent = content.len() - inner.len();
-    let start = content.get(..indent).unwrap_or_default();
-    let end = line.get(content.len()..).unwrap_or_default();
-    Ok([start, "url: ", &quoted(path_of(scalar)), end].concat())
-}
-
-/// Returns what stands after a colon without blanks and comment; `None` when no blank follows it.
-fn uncommented(value: &str) -> Option<&str> {
-    if !value.is_empty() && !value.starts_with(' ') {
-        return None;
-    }
-    let end = value.find(" #").unwrap_or(value.len());
-    value.get(..end).map(str::trim)
-}
-
-/// Returns the text of a scalar that ends on its line and needs no decoding.
-fn scalar(value: &str) -> Option<&str> {
-    let inner = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => value.strip_prefix(quote)?.strip_suffix(quote)?,
-        Some('|' | '>' | '&' | '*' | '!' | '{' | '[' | '%' | '@' | '`') => return None,
-        Some(_) if value.contains(": ") => return None,
-        None | Some(_) => return Some(value),
-    };
-    (!inner.contains(['"', '\'', '\\'])).then_some(inner)
 }

@@ -1,36 +1,26 @@
 //! The endpoints that an OpenAPI 3 description names.
 //!
 //! Each operation of `paths` becomes a method and a path pattern, with `*` for each parameter, as
-//! X-Road lists them. Only JSON is read; a YAML description has the endpoints that the operator
-//! writes down, or none.
+//! X-Road lists them. JSON and YAML are read.
 
-use std::collections::BTreeMap;
-
-use karvan_xroad::Method;
 use karvan_xroad::access::EndpointRight;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use karvan_xroad::metadata::openapi::operations;
+use karvan_xroad::{Error, Method};
 
-#[derive(Deserialize)]
-struct Description {
-    #[serde(default)]
-    #[expect(clippy::zero_sized_map_values, reason = "an object is read, of which keys are used")]
-    paths: BTreeMap<String, BTreeMap<String, IgnoredAny>>,
-}
-
-/// Returns the endpoints of a description in the order of their paths; `None` when it cannot be
-/// read as JSON.
-pub fn endpoints(description: &[u8]) -> Option<Vec<EndpointRight>> {
-    let description: Description = serde_json::from_slice(description).ok()?;
+/// Returns the endpoints of a description in the order of their paths.
+///
+/// # Errors
+/// When the description cannot be read.
+pub fn endpoints(description: &[u8]) -> Result<Vec<EndpointRight>, Error> {
     let mut endpoints = Vec::new();
-    for (path, item) in description.paths {
+    for (path, keys) in operations(description)? {
         for method in Method::ALL.map(Method::as_str) {
-            if item.contains_key(&method.to_ascii_lowercase()) {
+            if keys.contains(&method.to_ascii_lowercase()) {
                 endpoints.push(EndpointRight { method: method.to_owned(), path: pattern(&path) });
             }
         }
     }
-    Some(endpoints)
+    Ok(endpoints)
 }
 
 /// Returns the pattern of a path template: a star for each `{parameter}`, plain stars escaped.

@@ -70,13 +70,33 @@ fn what_breaks_a_rule_is_refused_with_field_rule_and_remedy() {
 
 #[test]
 fn endpoints_come_from_the_description() {
-    let description = br#"{"openapi":"3.1.0","paths":{
+    let json = r#"{"openapi":"3.1.0","paths":{
         "/pets/{id}/photos/{n}":{"get":{},"delete":{},"parameters":[]},
         "/a*b":{"post":{"x-rate":0.5}}}}"#;
-    let found = openapi::endpoints(description).expect("JSON");
-    let found: Vec<_> = found.iter().map(|it| format!("{} {}", it.method, it.path)).collect();
-    assert_eq!(found, [r"POST /a\*b", "DELETE /pets/*/photos/*", "GET /pets/*/photos/*"]);
-    assert_eq!(openapi::endpoints(b"openapi: 3.0.0\n"), None);
+    let block = "openapi: 3.1.0\npaths:\n  /pets/{id}/photos/{n}:\n    get: {}\n    delete:\n      \
+                 responses: [1, {x: y}]\n    parameters: []\n  '/a*b':\n    \"post\": {x-rate: 0.5}\n";
+    let flow =
+        "openapi: 3.1.0\npaths: {/pets/{id}/photos/{n}: {get: , delete: [], parameters: a}}\n";
+    let quoted = "openapi: 3.1.0\npaths: {\"/pets/{id}/photos/{n}\": {get: , delete: []}, \
+                  \"/a\\u002ab\": {post: x}, /c: *gone}\n";
+    let alias = "x: &item {get: {}}\nopenapi: 3.1.0\npaths:\n  /c: *item\n  /d: {$ref: '#/x'}\n";
+    let all = [r"POST /a\*b", "DELETE /pets/*/photos/*", "GET /pets/*/photos/*"];
+    for (description, expected) in [
+        (json, Some(&all[..])),
+        (block, Some(&all)),
+        (flow, None),
+        (quoted, None),
+        (&quoted.replace(", /c: *gone", ""), Some(&all)),
+        (alias, Some(&[])),
+        ("openapi: 3.0.0\n", Some(&[])),
+        ("openapi: [", None),
+    ] {
+        let found = openapi::endpoints(description.as_bytes()).ok().map(|found| {
+            found.iter().map(|it| format!("{} {}", it.method, it.path)).collect::<Vec<_>>()
+        });
+        let expected = expected.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(found, expected, "{description}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@
 //! time; some of them make whole calls when their rest ends.
 
 use std::path::Path;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -17,6 +16,7 @@ use karvan_federation::{AZ, Caller, PK, Process, System, World, service};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Connections of a full crowd: idle ones, and ones that call.
 const FULL: (usize, usize) = (10_000, 1_000);
