@@ -59,7 +59,8 @@ impl Bench {
         }
     }
 
-    /// Delivers a document as the kernel would; returns the documents sent in answer.
+    /// Delivers a document as the kernel would, with its alarm when it is refused; returns the
+    /// documents sent in answer.
     pub async fn receive(
         &mut self,
         sender: &MemberId,
@@ -95,8 +96,15 @@ impl Bench {
                 subsystem.receive(&mut cx, &document)?;
                 Ok::<_, Rejection>(cx.finish())
             })
-            .await?;
-        Ok(self.keep(wanted))
+            .await;
+        match wanted {
+            Ok(wanted) => Ok(self.keep(wanted)),
+            Err(reason) => {
+                let text = format!("document refused: {}", reason.text);
+                self.warnings.push(Warning { code: "document-refused", text });
+                Err(reason)
+            }
+        }
     }
 
     /// Calls an operation that writes; returns its result and the documents sent.

@@ -84,6 +84,8 @@ pub enum CaseKind {
     Override,
     /// The goods were released under security.
     Security,
+    /// Everything claimed is decided, so that nobody has anything left to do there.
+    Decided,
 }
 
 /// Of which claims every look is recorded.

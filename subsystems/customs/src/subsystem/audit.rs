@@ -157,9 +157,14 @@ pub(super) fn look(
     language::speaking(asked, |asked| show::show(customs, cx.tx, cx.now, asked))
 }
 
-/// Whether an item of a claim has a case of one of these kinds.
+/// Whether a claim, or an item of it, has a case of one of these kinds.
 fn has_case(view: &dyn Read, claim: &str, kinds: &[CaseKind]) -> Result<bool, Rejection> {
-    for item in items_of(view, claim)? {
+    let items: Vec<ClaimItem> = view.select(&ClaimItem::range("by_claim", claim))?;
+    let is_decided = !items.is_empty() && items.iter().all(|item| item.state.is_final());
+    if is_decided && kinds.contains(&CaseKind::Decided) {
+        return Ok(true);
+    }
+    for item in items.iter().take(ITEMS_MAX).map(ClaimItem::id) {
         for kind in kinds {
             let found = match kind {
                 CaseKind::Verification => {
@@ -167,6 +172,7 @@ fn has_case(view: &dyn Read, claim: &str, kinds: &[CaseKind]) -> Result<bool, Re
                 }
                 CaseKind::Override => view.count(&super::OVERRIDES, &Override::of_item(&item))?,
                 CaseKind::Security => view.count(&SECURITIES, &Held::of_item(&item))?,
+                CaseKind::Decided => 0,
             };
             if found > 0 {
                 return Ok(true);

@@ -6,6 +6,7 @@
 mod case;
 mod play;
 mod source;
+mod trust;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

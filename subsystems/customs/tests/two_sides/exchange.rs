@@ -89,6 +89,8 @@ pub(crate) struct Exchange {
     pub(crate) pk: Side,
     /// Everything that was sent, in order.
     pub(crate) sent: Vec<Outgoing>,
+    /// Whether what is sent is lost.
+    pub(crate) is_cut: bool,
 }
 
 impl Exchange {
@@ -100,7 +102,7 @@ impl Exchange {
     pub(crate) fn under(now: Timestamp, terms: &Terms) -> Self {
         let (az, pk) = ("AZ".parse().expect("AZ"), "PK".parse().expect("PK"));
         let (az, pk) = (Side::new(az, pk, now, terms), Side::new(pk, az, now, terms));
-        Self { az, pk, sent: Vec::new() }
+        Self { az, pk, sent: Vec::new(), is_cut: false }
     }
 
     pub(crate) fn side(&mut self, nation: Instance) -> &mut Side {
@@ -143,6 +145,9 @@ impl Exchange {
 
     /// Delivers documents and the answers to them until nothing is on the way.
     pub(crate) async fn deliver(&mut self, outgoing: Vec<Outgoing>) {
+        if self.is_cut {
+            return;
+        }
         let mut wire = VecDeque::from(outgoing);
         for _ in 0..DELIVERIES_MAX {
             let Some(document) = wire.pop_front() else { return };

@@ -1,11 +1,14 @@
 //! A case as its file says it.
 
+use std::collections::BTreeMap;
+
 use karvan_types::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::source::Source;
+use super::trust::Signing;
 
 /// A response that the catalogue asks for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
@@ -113,6 +116,8 @@ pub(super) enum Step {
     Document(Document),
     Format(Format),
     Clock(Clock),
+    Signed(ByKey),
+    Together(Together),
 }
 
 /// A step of the sample, with changes.
@@ -123,8 +128,14 @@ pub(super) struct Repeat {
     pub(super) play: usize,
     #[serde(default)]
     pub(super) changes: serde_json::Map<String, Value>,
+    /// Whether what it sends is lost on the way.
+    #[serde(default)]
+    pub(super) lost: bool,
     pub(super) expect: Option<Value>,
     pub(super) refusal: Option<Value>,
+    /// Codes of the alarms that the step raises, on either side; no others.
+    #[serde(default)]
+    pub(super) alarms: Vec<String>,
     #[serde(default)]
     pub(super) proves: Vec<Response>,
 }
@@ -136,8 +147,14 @@ pub(super) struct Operate {
     pub(super) actor: String,
     pub(super) operation: String,
     pub(super) input: Value,
+    /// Texts that are put into the input, by JSON pointer.
+    #[serde(default)]
+    pub(super) texts: BTreeMap<String, Source>,
     pub(super) expect: Option<Value>,
     pub(super) refusal: Option<Value>,
+    /// Codes of the alarms that the step raises, on either side; no others.
+    #[serde(default)]
+    pub(super) alarms: Vec<String>,
     #[serde(default)]
     pub(super) proves: Vec<Response>,
 }
@@ -154,6 +171,9 @@ pub(super) struct Document {
     pub(super) from: Source,
     pub(super) answer: Option<Answer>,
     pub(super) refusal: Option<Value>,
+    /// Codes of the alarms that the step raises, on either side; no others.
+    #[serde(default)]
+    pub(super) alarms: Vec<String>,
     #[serde(default)]
     pub(super) proves: Vec<Response>,
 }
@@ -173,7 +193,8 @@ pub(super) struct Answer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Format {
-    /// `json`, `wco`, `edifact`, `coo`, or `auto`.
+    /// `json`, `wco`, `edifact`, `coo`, or `auto`; `status-list` for the bytes of a list of
+    /// statuses.
     #[serde(rename = "format")]
     pub(super) name: String,
     pub(super) from: Source,
@@ -193,6 +214,45 @@ pub(super) struct Format {
 pub(super) struct Clock {
     /// How much, such as `90m`, `24h` or `3d`.
     pub(super) clock: String,
+    /// Codes of the alarms that are raised meanwhile, on either side; no others.
+    #[serde(default)]
+    pub(super) alarms: Vec<String>,
+}
+
+/// A certificate that the issuer's key signed, verified by the lists of a node.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ByKey {
+    pub(super) signed: Signing,
+    /// Which step of the sample has the certificate.
+    pub(super) play: usize,
+    /// Nothing when the signature holds.
+    pub(super) refusal: Option<Value>,
+}
+
+/// Operations that two offices of the importing customs call at the same moment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Together {
+    pub(super) together: [Call; 2],
+    /// What becomes of them, whichever comes first.
+    pub(super) outcomes: [Outcome; 2],
+}
+
+/// An operation of one office.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Call {
+    pub(super) operation: String,
+    pub(super) input: Value,
+}
+
+/// What becomes of one of two calls: exactly one of the two.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outcome {
+    pub(super) expect: Option<Value>,
+    pub(super) refusal: Option<Value>,
 }
 
 impl Step {
@@ -201,6 +261,12 @@ impl Step {
         let has = |name: &str| value.get(name).is_some();
         if has("operation") {
             return Ok(Self::Operate(of(value)?));
+        }
+        if has("together") {
+            return Ok(Self::Together(of(value)?));
+        }
+        if has("signed") {
+            return Ok(Self::Signed(of(value)?));
         }
         if has("play") {
             return Ok(Self::Repeat(of(value)?));
@@ -214,7 +280,8 @@ impl Step {
         if has("clock") {
             return Ok(Self::Clock(of(value)?));
         }
-        Err("a step has `play`, `operation`, `document`, `format` or `clock`".to_owned())
+        Err("a step has `play`, `operation`, `together`, `document`, `signed`, `format` or `clock`"
+            .to_owned())
     }
 }
 

@@ -3,17 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use karvan_customs::formats::{self, Document as Content};
 use karvan_customs::messages::{DocumentType, SharingLevel};
+use karvan_customs::paper::status::Packed;
 use karvan_customs::samples::{self, Consignment};
 use karvan_customs::validate::{self, Severity};
 use karvan_customs::{edifact, wco};
-use karvan_subsystem::{Outgoing, Rejection};
-use karvan_types::{ErrorKind, Instance, MemberId, Timestamp};
+use karvan_subsystem::{Caller, Outgoing, Rejection};
+use karvan_types::{Instance, MemberId, Timestamp};
 use serde_json::Value;
 
-use super::case::{Answer, Case, Document, Format, Play, Refusal, Response, Step};
-use super::source::change;
+use super::case::{
+    Answer, ByKey, Case, Document, Format, Outcome, Play, Refusal, Response, Step, Together,
+};
+use super::source::{change, document};
+use super::trust;
 use crate::exchange::{Exchange, OFFICER, SECOND_OFFICER, customs_of, issuer_of};
 
 /// The day of a play without a sample.
@@ -82,26 +88,120 @@ impl Stage {
                 } else {
                     (original.expect, original.refusal.map(Value::from))
                 };
+                self.exchange.is_cut = step.lost;
                 self.operate(actor, (&original.operation, input), expect, refusal).await?;
-                self.given.extend(step.proves);
+                self.exchange.is_cut = false;
+                self.proven(&step.proves, &step.alarms)?;
             }
             Step::Operate(step) => {
-                let what = (step.operation.as_str(), step.input);
+                let mut input = step.input;
+                for (pointer, text) in &step.texts {
+                    let text = String::from_utf8(text.bytes(self.sample.as_ref())?);
+                    let text = text.map_err(|error| error.to_string())?;
+                    let added = serde_json::Map::from_iter([(pointer.clone(), text.into())]);
+                    change(&mut input, &added)?;
+                }
+                let what = (step.operation.as_str(), input);
                 self.operate(&step.actor, what, step.expect, step.refusal).await?;
-                self.given.extend(step.proves);
+                self.proven(&step.proves, &step.alarms)?;
             }
             Step::Document(step) => {
                 self.document(&step).await?;
-                self.given.extend(step.proves);
+                self.proven(&step.proves, &step.alarms)?;
             }
             Step::Format(step) => {
                 self.format(&step)?;
-                self.given.extend(step.proves);
+                self.proven(&step.proves, &[])?;
+            }
+            Step::Signed(step) => self.signed(&step)?,
+            Step::Together(step) => {
+                self.together(&step).await?;
+                self.proven(&[], &[])?;
             }
             Step::Clock(step) => {
                 let duration = duration(&step.clock).ok_or("write 90m, 24h or 3d")?;
                 self.exchange.wait(duration).await;
+                self.proven(&[], &step.alarms)?;
             }
+        }
+        Ok(())
+    }
+
+    fn signed(&mut self, step: &ByKey) -> Result<(), String> {
+        let certificate = document(self.sample.as_ref(), step.play)?;
+        let now = self.exchange.pk.bench.now;
+        match (trust::verify(&step.signed, &certificate, now)?, &step.refusal) {
+            (Ok(()), None) => Ok(()),
+            (Ok(()), Some(expected)) => Err(format!("it holds, expected {expected}")),
+            (Err((code, text)), Some(expected)) => {
+                self.given.insert(Response::Reject);
+                fits(&Refusal::read(expected)?, Some(&code), &text, &[])
+            }
+            (Err((code, text)), None) => Err(format!("{code}: {text}")),
+        }
+    }
+
+    /// Has two offices act at the same moment; the outcomes are those expected, in either order.
+    async fn together(&mut self, step: &Together) -> Result<(), String> {
+        let caller = |member: MemberId, user: &str| Caller {
+            member,
+            user: user.to_owned(),
+            permissions: vec!["*".to_owned()],
+        };
+        let customs = self.member("import-customs")?;
+        let side = self.exchange.side(customs.instance());
+        side.bench.now = side.bench.now.plus(Duration::from_mins(1));
+        let mut twin = side.twin();
+        let [one, two] = &step.together;
+        let (here, there) = (caller(customs.clone(), OFFICER), caller(customs, SECOND_OFFICER));
+        let done = tokio::join!(
+            side.bench.operate(&here, &one.operation, one.input.clone()),
+            twin.operate(&there, &two.operation, two.input.clone())
+        );
+        let mut left: Vec<&Outcome> = step.outcomes.iter().collect();
+        for outcome in [done.0, done.1] {
+            let told = match &outcome {
+                Ok((output, _)) => output.to_string(),
+                Err(refusal) => words(refusal),
+            };
+            let place = left.iter().position(|wanted| match (&outcome, wanted) {
+                (Ok((output, _)), Outcome { expect: Some(expect), .. }) => {
+                    samples::contains(expect, output).is_ok()
+                }
+                (Err(found), Outcome { refusal: Some(expected), .. }) => {
+                    refused(expected, found).is_ok()
+                }
+                _ => false,
+            });
+            left.remove(place.ok_or_else(|| format!("none of {left:?} is {told}"))?);
+            match outcome {
+                Ok((output, sent)) => {
+                    observe(&output, &mut self.given);
+                    self.exchange.deliver(sent).await;
+                }
+                Err(_) => drop(self.given.insert(Response::Reject)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of what a step proves. An alarm counts when it was raised, and none is raised
+    /// that the step does not name.
+    fn proven(&mut self, proves: &[Response], alarms: &[String]) -> Result<(), String> {
+        if proves.contains(&Response::Alarm) {
+            return Err("`proves` cannot show an alarm; name its code in `alarms`".to_owned());
+        }
+        self.given.extend(proves);
+        let sides = [&mut self.exchange.az, &mut self.exchange.pk];
+        let raised: Vec<_> =
+            sides.into_iter().flat_map(|side| side.bench.warnings.drain(..)).collect();
+        let codes: BTreeSet<&str> = raised.iter().map(|alarm| alarm.code).collect();
+        let wanted: BTreeSet<&str> = alarms.iter().map(String::as_str).collect();
+        if codes != wanted {
+            return Err(format!("expected the alarms {wanted:?}, raised were {raised:#?}"));
+        }
+        if !codes.is_empty() {
+            self.given.insert(Response::Alarm);
         }
         Ok(())
     }
@@ -168,9 +268,6 @@ impl Stage {
         match (answers, &step.refusal, &step.answer) {
             (Err(found), Some(expected), _) => {
                 self.given.insert(Response::Reject);
-                if found.kind == ErrorKind::Forbidden {
-                    self.given.insert(Response::Alarm);
-                }
                 refused(expected, &found)
             }
             (Err(found), None, _) => Err(format!("refused: {}", words(&found))),
@@ -191,8 +288,22 @@ impl Stage {
 
     fn format(&mut self, step: &Format) -> Result<(), String> {
         let bytes = step.from.bytes(self.sample.as_ref())?;
+        if step.name == "status-list" {
+            let packed = Packed { bits: 4, lst: URL_SAFE_NO_PAD.encode(&bytes) };
+            let trouble = packed.status(0).err().ok_or("the list is read")?.to_string();
+            self.given.insert(Response::Reject);
+            let expected = step.refusal.as_ref().ok_or("give `refusal`")?;
+            return fits(&Refusal::read(expected)?, None, &trouble, &[]);
+        }
         let format = match step.name.as_str() {
-            "auto" => formats::detect(&bytes).ok_or("the format cannot be told"),
+            "auto" => match (formats::detect(&bytes), &step.refusal) {
+                (None, Some(expected)) => {
+                    self.given.insert(Response::Reject);
+                    let text = "the format cannot be told";
+                    return fits(&Refusal::read(expected)?, None, text, &[]);
+                }
+                (found, _) => found.ok_or("the format cannot be told"),
+            },
             "json" => Ok(formats::Format::Json),
             "wco" => Ok(formats::Format::Wco),
             "edifact" => Ok(formats::Format::Edifact),
@@ -359,6 +470,9 @@ fn observe(output: &Value, given: &mut BTreeSet<Response>) {
             Some("query") => Some(Response::Hold),
             _ => None,
         });
+    }
+    if output.get("state").and_then(Value::as_str) == Some("granted-in-part") {
+        given.insert(Response::Partial);
     }
     let is_flagged =
         output.get("flags").and_then(Value::as_array).is_some_and(|flags| !flags.is_empty());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 /// Longest text that a case may make.
 const MADE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Where a text comes from: exactly one of the first five members.
+/// Where a text comes from: exactly one of the first seven members.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Source {
@@ -26,6 +26,8 @@ pub(super) struct Source {
     file: Option<String>,
     /// Pieces and how often each is repeated.
     made: Option<Vec<(String, usize)>>,
+    /// The same, compressed by zlib.
+    zlib: Option<Vec<(String, usize)>>,
     /// Changes by JSON pointer, for `play` and `body`.
     #[serde(default)]
     changes: Map<String, Value>,
@@ -69,20 +71,30 @@ impl Source {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(file);
             return std::fs::read(&path).map_err(|error| format!("{file}: {error}"));
         }
-        let Some(pieces) = &self.made else {
-            return Err("`from` needs play, body, text, hex, file or made".to_owned());
-        };
-        let length: usize = pieces.iter().map(|(piece, times)| piece.len() * times).sum();
-        if length > MADE_BYTES_MAX {
-            return Err(format!("{length} bytes are more than a case may make"));
+        match (&self.made, &self.zlib) {
+            (Some(pieces), _) => made(pieces),
+            (None, Some(pieces)) => {
+                Ok(miniz_oxide::deflate::compress_to_vec_zlib(&made(pieces)?, 9))
+            }
+            (None, None) => {
+                Err("`from` needs play, body, text, hex, file, made or zlib".to_owned())
+            }
         }
-        let repeated = pieces.iter().map(|(piece, times)| piece.repeat(*times));
-        Ok(repeated.collect::<String>().into_bytes())
     }
 }
 
+/// Repeats pieces.
+fn made(pieces: &[(String, usize)]) -> Result<Vec<u8>, String> {
+    let length: usize = pieces.iter().map(|(piece, times)| piece.len() * times).sum();
+    if length > MADE_BYTES_MAX {
+        return Err(format!("{length} bytes are more than a case may make"));
+    }
+    let repeated = pieces.iter().map(|(piece, times)| piece.repeat(*times));
+    Ok(repeated.collect::<String>().into_bytes())
+}
+
 /// Returns the one document in the input of a step of the sample.
-fn document(sample: Option<&Consignment>, number: usize) -> Result<Value, String> {
+pub(super) fn document(sample: Option<&Consignment>, number: usize) -> Result<Value, String> {
     let sample = sample.ok_or("`play` needs a `base`")?;
     let step = number.checked_sub(1).and_then(|index| sample.steps.get(index));
     let input = &step.ok_or_else(|| format!("the sample has no step {number}"))?.input;
