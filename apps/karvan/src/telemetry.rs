@@ -2,6 +2,7 @@
 //! was built with the feature `otel`, traces to a collector.
 
 use anyhow::Result;
+use karvan_calls::TraceContext;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -11,6 +12,13 @@ use crate::failure::Failure;
 
 #[cfg(feature = "otel")]
 mod traces;
+
+/// How calls are tied to the spans of other programs.
+#[cfg(feature = "otel")]
+pub(crate) const TRACE_CONTEXT: Option<TraceContext> = Some(traces::CONTEXT);
+/// Without traces `traceparent` passes as it came.
+#[cfg(not(feature = "otel"))]
+pub(crate) const TRACE_CONTEXT: Option<TraceContext> = None;
 
 /// Sends what was not sent yet when it is dropped.
 #[derive(Default)]

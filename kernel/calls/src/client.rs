@@ -59,8 +59,9 @@ impl Inner {
         line: Line,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let body = boxed(body);
+        self.pass_on_trace(&mut head.headers);
         let mut id = [0; 10];
         self.node.entropy().fill(&mut id);
         let began_at = self.node.now();

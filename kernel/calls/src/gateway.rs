@@ -34,7 +34,7 @@ use karvan_trust::tls::Tls;
 use karvan_types::{Digest, ErrorKind, ExchangeId, NodeId, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use crate::Error;
 use crate::access::{Access, Line};
@@ -49,6 +49,7 @@ use crate::peers::Peers;
 use crate::records::{Call, Half};
 use crate::registry::Registry;
 use crate::signer::{Signatures, Signer};
+use crate::trace::TraceContext;
 use crate::upstream::Upstream;
 use crate::wire::{self, Answer, Outgoing, Refusal};
 
@@ -81,6 +82,8 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// Whether one signature may cover many calls.
     pub signatures: Signatures,
+    /// How spans of calls are tied to those of other programs; not at all when nothing is set.
+    pub trace_context: Option<TraceContext>,
 }
 
 impl Settings {
@@ -92,6 +95,7 @@ impl Settings {
             bounds: Bounds::default(),
             head_timeout: HEAD_TIMEOUT,
             signatures: Signatures::default(),
+            trace_context: None,
         }
     }
 }
@@ -238,26 +242,10 @@ impl PeerService for ProviderSide {
             if messages::is_proof(request.uri().path()) {
                 return messages::proof(&inner.node, request.uri().path()).await;
             }
-            let span = trace("provider", &request);
+            let span = inner.span("provider", &request);
             inner.provide(from, request).instrument(span).await
         })
     }
-}
-
-/// Makes the span of a call, for traces; nothing when nobody takes traces. Attributes are named
-/// after OpenTelemetry's semantic conventions for HTTP; the path names no person, the query may.
-fn trace<B>(side: &'static str, request: &Request<B>) -> Span {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    tracing::debug_span!(
-        target: "karvan::trace",
-        "call",
-        side,
-        http.request.method = request.method().as_str(),
-        url.path = request.uri().path(),
-        exchange.id = header("karvan-exchange-id"),
-        message.id = header("x-road-id"),
-        traceparent = header("traceparent"),
-    )
 }
 
 /// Puts a body that arrives into the one type of bodies.

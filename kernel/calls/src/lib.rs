@@ -21,9 +21,11 @@ pub mod records;
 mod recovery;
 pub mod registry;
 mod signer;
+mod trace;
 pub mod upstream;
 mod wire;
 
 pub use error::Error;
 pub use gateway::{Gateway, Settings};
 pub use signer::Signatures;
+pub use trace::TraceContext;

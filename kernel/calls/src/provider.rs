@@ -339,10 +339,11 @@ impl Inner {
     async fn ask(
         &self,
         service: &Service,
-        request: Request<Body>,
+        mut request: Request<Body>,
         job: &Job,
         story: &mut Story,
     ) -> Result<Answered, Refusal> {
+        self.pass_on_trace(request.headers_mut());
         let breaker = self.breakers.of(&service.member, &service.code);
         let pass = breaker.admit(self.node.now()).map_err(|open| {
             let after = open.retry_after;

@@ -108,7 +108,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "traces",
-        about: "a program built with the feature `otel` sends its traces to a collector",
+        about: "a program built with the feature `otel` sends its traces, one through both nodes",
         act: Act::Run(&["cargo test -p karvan --locked --features otel --test it traces"]),
         ..PLAIN
     },

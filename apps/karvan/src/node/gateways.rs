@@ -16,6 +16,7 @@ use karvan_system::OsDisk;
 use karvan_trust::tls::Tls;
 
 use crate::config::{CallsSection, Config};
+use crate::telemetry;
 
 /// The gateways of a node.
 pub(super) struct Gateways {
@@ -44,6 +45,7 @@ impl Gateways {
             signatures: calls.signatures,
             answer_timeout: calls.answer_timeout.duration(),
             head_timeout: calls.idle_timeout.duration(),
+            trace_context: telemetry::TRACE_CONTEXT,
             ..Settings::new(spool)
         };
         let disk = Arc::new(OsDisk);

@@ -12,17 +12,22 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
+use karvan_calls::TraceContext;
+use opentelemetry::Context as TraceParent;
+use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_http::{HeaderExtractor, HeaderInjector, HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tracing::Level;
+use tracing::{Level, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
@@ -33,6 +38,12 @@ use crate::failure::Failure;
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest answer of a collector that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// The ties to the spans of other programs: `traceparent` and `tracestate`. Where no traces are
+/// sent both functions do nothing.
+pub(super) const CONTEXT: TraceContext = TraceContext { adopt, pass_on };
+/// The second field of W3C Trace Context, which is left out when it is empty.
+const STATE: &str = "tracestate";
 
 /// The way to the collector.
 pub(super) struct Traces(SdkTracerProvider);
@@ -69,6 +80,23 @@ where
     let own = Targets::new().with_target("karvan::trace", Level::DEBUG);
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("karvan"));
     Ok((Traces(provider), layer.with_filter(own)))
+}
+
+fn adopt(span: &Span, headers: &HeaderMap) {
+    let none = TraceParent::new();
+    let parent =
+        TraceContextPropagator::new().extract_with_context(&none, &HeaderExtractor(headers));
+    if let Err(error) = span.set_parent(parent) {
+        tracing::trace!("a span has no parent: {error}");
+    }
+}
+
+fn pass_on(span: &Span, headers: &mut HeaderMap) {
+    let injected = &mut HeaderInjector(headers);
+    TraceContextPropagator::new().inject_context(&span.context(), injected);
+    if headers.get(STATE).is_some_and(http::HeaderValue::is_empty) {
+        headers.remove(STATE);
+    }
 }
 
 fn is_plain(uri: &Uri) -> bool {

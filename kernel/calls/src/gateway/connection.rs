@@ -20,7 +20,7 @@ use karvan_xroad::{Code, Prefix, Spelling};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tracing::Instrument as _;
 
-use super::{Inner, Story, trace};
+use super::{Inner, Story};
 use crate::access::Line;
 use crate::body::{CALL_BYTES_MAX, PIECE_TIMEOUT};
 use crate::guard::{FIELDS_MAX, Fault, Guarded, HEAD_BYTES_MAX};
@@ -39,7 +39,7 @@ pub(super) async fn serve(inner: &Arc<Inner>, stream: impl Stream + 'static, lin
     let answered = AtomicUsize::new(0);
     let service = service_fn(|request: Request<Incoming>| {
         let (inner, answered) = (Arc::clone(inner), &answered);
-        let span = trace("client", &request);
+        let span = inner.span("client", &request);
         async move {
             let answer = inner.answer(line, request).instrument(span).await;
             answered.fetch_add(1, Ordering::Relaxed);
