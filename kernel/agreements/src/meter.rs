@@ -5,9 +5,11 @@
 //! may be used at once, in no period does more than it pass, and it comes back at most a part of a
 //! period late. The count lives in memory and starts anew with the process.
 //!
-//! Invariant: a call is counted in the total before it is counted in its part, and only what is in
-//! a part comes back, so the total is never too low.
+//! Invariant: a call is counted in the total before it is counted in its part, and what is in a
+//! part comes back once, with the first call that finds its place wanted by a later part, so the
+//! total is never too low.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -98,14 +100,33 @@ pub struct Meter {
     total: AtomicU32,
     /// The newest part in which something was asked, counted from the beginning of the era.
     newest: AtomicU64,
-    /// Calls by part; a part's place is the rest of its number.
-    parts: [AtomicU32; KEPT],
+    /// What was counted in each part; a part's place is the rest of its number.
+    parts: [AtomicU64; KEPT],
+}
+
+/// What a place holds: which part, told by the quotient of its number, and its calls. Both are one
+/// number, so that no call is counted in a part that another thread takes away.
+#[derive(Clone, Copy)]
+struct Held {
+    round: u32,
+    calls: u32,
+}
+
+impl Held {
+    const fn of(packed: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = packed.to_be_bytes();
+        Self { round: u32::from_be_bytes([a, b, c, d]), calls: u32::from_be_bytes([e, f, g, h]) }
+    }
+
+    fn packed(self) -> u64 {
+        (u64::from(self.round) << u32::BITS) | u64::from(self.calls)
+    }
 }
 
 impl Meter {
     /// Makes a full allowance.
     pub fn new(quota: Quota) -> Self {
-        let parts = std::array::from_fn(|_| AtomicU32::new(0));
+        let parts = std::array::from_fn(|_| AtomicU64::new(0));
         Self { quota, total: AtomicU32::new(0), newest: AtomicU64::new(0), parts }
     }
 
@@ -123,9 +144,7 @@ impl Meter {
             total.checked_add(1).filter(|total| *total <= calls)
         });
         let Ok(before) = taken else { return Err(self.exhausted(newest, now)) };
-        if let Some(part) = self.part(newest) {
-            part.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count(newest, 1);
         let remaining = calls.saturating_sub(before).saturating_sub(1);
         Ok(Left { remaining, reset: self.free_in(newest, now) })
     }
@@ -136,15 +155,37 @@ impl Meter {
         let newest = self.newest.fetch_max(to, Ordering::Relaxed);
         let over = newest.saturating_add(1).max(to.saturating_sub(PARTS));
         for part in over..=to {
-            if let Some(part) = self.part(part) {
-                self.total.fetch_sub(part.swap(0, Ordering::Relaxed), Ordering::Relaxed);
-            }
+            self.count(part, 0);
         }
         newest.max(to)
     }
 
-    fn part(&self, number: u64) -> Option<&AtomicU32> {
-        self.parts.get(usize::try_from(number % (PARTS + 1)).ok()?)
+    /// Counts calls in a part. The first to come to a part takes back what its place held before.
+    fn count(&self, part: u64, more: u32) {
+        let (place, round) = self.place(part);
+        let Some(place) = place else { return };
+        let counted = place.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |packed| {
+            let held = Held::of(packed);
+            let calls = match held.round.cmp(&round) {
+                Less => more,
+                Equal => held.calls.saturating_add(more),
+                Greater => return None,
+            };
+            Some(Held { round, calls }.packed())
+        });
+        let over = match counted.map(Held::of) {
+            Ok(before) if before.round < round => before.calls,
+            Ok(_) => 0,
+            // A whole period has passed since the time was read.
+            Err(_) => more,
+        };
+        self.total.fetch_sub(over, Ordering::Relaxed);
+    }
+
+    /// Returns the place of a part, and how it is told from others that have the same.
+    fn place(&self, part: u64) -> (Option<&AtomicU64>, u32) {
+        let place = usize::try_from(part % (PARTS + 1)).ok().and_then(|at| self.parts.get(at));
+        (place, u32::try_from(part / (PARTS + 1)).unwrap_or(u32::MAX))
     }
 
     fn part_micros(&self) -> u64 {
@@ -159,8 +200,11 @@ impl Meter {
     }
 
     fn exhausted(&self, newest: u64, now: u64) -> Exhausted {
-        let is_used =
-            |part: &u64| self.part(*part).is_some_and(|calls| calls.load(Ordering::Relaxed) > 0);
+        let is_used = |part: &u64| {
+            let (place, round) = self.place(*part);
+            let held = place.map(|place| Held::of(place.load(Ordering::Relaxed)));
+            held.is_some_and(|held| held.round == round && held.calls > 0)
+        };
         let mut used = (newest.saturating_sub(PARTS)..=newest).filter(is_used);
         // Other threads may be about to count theirs; then all is of now.
         let oldest = used.next().unwrap_or(newest);
@@ -222,6 +266,20 @@ mod tests {
             runs.into_iter().map(|run| run.join().expect("no panic")).sum()
         });
         assert_eq!(taken, 1_000);
+    }
+
+    /// One thread has moved on to a new part and is about to take back what its place held, when
+    /// another one counts a call there.
+    #[test]
+    fn what_is_counted_in_a_new_part_stays() {
+        let meter = Meter::new(Quota { calls: 2, per: Period::Minute });
+        assert!(meter.take(at(-61_000)).is_ok(), "in the place of the part that follows");
+        let part = micros(at(0)) / meter.part_micros();
+        meter.newest.fetch_max(part, Ordering::Relaxed);
+        assert!(meter.take(at(0)).is_ok());
+        meter.count(part, 0);
+        assert_eq!(meter.take(at(0)).map(|left| left.remaining), Ok(0));
+        assert!(meter.take(at(0)).is_err(), "two calls are the allowance");
     }
 
     #[test]
