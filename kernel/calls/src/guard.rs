@@ -147,8 +147,11 @@ impl Scan {
         let end = rest.iter().position(|byte| *byte == b'\n');
         let taken = end.map_or(rest.len(), |end| end + 1);
         let piece = rest.get(..taken).unwrap_or_default();
-        self.head.bytes += taken;
         let in_chunks = self.at == At::ChunkLine;
+        if !in_chunks {
+            // Lines of chunks belong to the body, which has a bound of its own.
+            self.head.bytes += taken;
+        }
         let longest = if in_chunks { CHUNK_LINE_BYTES_MAX } else { HEAD_BYTES_MAX };
         if self.line.len() + taken > longest || (!in_chunks && self.head.bytes > HEAD_BYTES_MAX) {
             return Err(Fault::TooLong("the head has more than 65536 bytes; shorten it"));

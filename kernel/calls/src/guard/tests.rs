@@ -91,6 +91,18 @@ fn what_can_be_read_in_two_ways_is_a_fault() {
     check(&format!("{HEAD}x: {}", "y".repeat(HEAD_BYTES_MAX)), Some("65536"));
 }
 
+/// The lengths of many small chunks are no part of a head, however many bytes they are together.
+#[test]
+fn a_body_may_come_in_many_chunks() {
+    let chunks = "1\r\na\r\n".repeat(HEAD_BYTES_MAX);
+    let whole = format!("{HEAD}transfer-encoding: chunked\r\n\r\n{chunks}0\r\nx: y\r\n\r\n");
+    check(&format!("{whole}{whole}no HTTP\r\n"), Some("no request"));
+    check(
+        &format!("{HEAD}transfer-encoding: chunked\r\n\r\n0\r\nx: {}", "y".repeat(HEAD_BYTES_MAX)),
+        Some("65536"),
+    );
+}
+
 /// What came before the head with the fault is shown; of the head itself no end.
 #[test]
 fn only_what_is_good_goes_on() {
