@@ -50,6 +50,16 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, InvalidDecimal> {
     text.parse().map_err(|_| error())
 }
 
+/// Returns whether a number that was computed can be written so that [`parse_decimal`] reads it.
+/// What is not, must not be stored or sent.
+pub fn is_strict(value: Decimal) -> bool {
+    let places = usize::try_from(value.scale()).is_ok_and(|scale| scale <= FRACTION_DIGITS_MAX);
+    places && !value.is_sign_negative() && value < TOO_LARGE
+}
+
+/// The smallest number with more digits than [`INTEGER_DIGITS_MAX`].
+const TOO_LARGE: Decimal = Decimal::from_parts(1_874_919_424, 2_328_306, 0, false, 0);
+
 /// Serde form of a strict decimal: always a JSON string (see [`parse_decimal`]).
 pub mod decimal_text {
     use super::Decimal;
@@ -113,6 +123,17 @@ mod tests {
     fn strict_decimals() {
         for good in ["0", "1234.56", "0.000001", "9999999999999999.999999"] {
             assert_eq!(parse_decimal(good).map(|d| d.to_string()), Ok(good.to_owned()));
+        }
+        for (number, strict) in [
+            ("0", true),
+            ("9999999999999999.999999", true),
+            ("10000000000000000", false),
+            ("0.0000001", false),
+            ("-1", false),
+        ] {
+            let decimal: Decimal = number.parse().expect(number);
+            assert_eq!(is_strict(decimal), strict, "{number}");
+            assert_eq!(parse_decimal(&decimal.to_string()).is_ok(), strict, "{number}");
         }
         for bad in [
             "",

@@ -18,7 +18,7 @@ mod share;
 
 pub use share::Share;
 
-use karvan_types::amount::{RoundingStrategy, decimal_text};
+use karvan_types::amount::{RoundingStrategy, decimal_text, is_strict};
 use karvan_types::{Amount, Decimal, ErrorKind, Quantity};
 use serde::Serialize;
 
@@ -198,7 +198,9 @@ pub fn assess<'a>(
         lines.push(line);
     }
     let total = |side: fn(&Line<'a>) -> Decimal| {
-        lines.iter().try_fold(Decimal::ZERO, |sum, line| sum.checked_add(side(line)))
+        let mut lines = lines.iter();
+        let total = lines.try_fold(Decimal::ZERO, |sum, line| sum.checked_add(side(line)));
+        total.filter(|total| is_strict(*total))
     };
     let too_large = || Error::TooLarge(value.clone());
     let total_general = total(|line| line.general.amount).ok_or_else(too_large)?;

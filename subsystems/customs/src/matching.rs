@@ -16,6 +16,7 @@ mod difference;
 mod filing;
 mod goods;
 mod origin;
+mod proportion;
 mod quantity;
 mod rules;
 mod value;

@@ -23,7 +23,7 @@ pub use store::{Imported, Stored, TableRecord, import, rates_of, tables};
 pub(crate) use store::{RATES, TABLES};
 
 use karvan_store::{Error as StoreError, Read};
-use karvan_types::amount::{Decimal, FRACTION_DIGITS_MAX, RoundingStrategy};
+use karvan_types::amount::{Decimal, FRACTION_DIGITS_MAX, RoundingStrategy, is_strict};
 use karvan_types::{Amount, Date, Instance};
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +150,8 @@ fn across(
     }
     let places = u32::try_from(FRACTION_DIGITS_MAX).unwrap_or(0);
     let strategy = RoundingStrategy::MidpointNearestEven;
-    Some((value.round_dp_with_strategy(places, strategy).normalize(), used))
+    let value = value.round_dp_with_strategy(places, strategy).normalize();
+    is_strict(value).then_some((value, used))
 }
 
 #[cfg(test)]

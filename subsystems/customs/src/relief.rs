@@ -7,6 +7,7 @@
 //! Invariant: a preference without an amount is never proposed; why there is none is always told.
 
 use karvan_store::{Error as StoreError, Read};
+use karvan_types::amount::is_strict;
 use karvan_types::{Amount, Date, Decimal, Digest, Instance, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -306,7 +307,7 @@ impl<'a> Valued<'a> {
         let (part, rest) = goods.divide(share).ok_or_else(too_large)?;
         let (whole, preferred, rest) = (of(&goods)?, of(&part)?, of(&rest)?);
         let payable = preferred.total_preferential.checked_add(rest.total_general);
-        let payable = payable.ok_or_else(too_large)?;
+        let payable = payable.filter(|payable| is_strict(*payable)).ok_or_else(too_large)?;
         Ok(Payable {
             payable: amount(payable),
             without_preference: amount(whole.total_general),

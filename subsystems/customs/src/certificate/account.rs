@@ -74,7 +74,10 @@ pub fn carry_in(view: &dyn Read, new: &mut Certificate) -> Result<(), Error> {
     }
     for ledger in &mut new.ledger {
         let own = sums.iter().filter(|(item, _)| *item == ledger.item).map(|(_, sum)| *sum);
-        ledger.carried = own.sum::<Decimal>().min(ledger.certified.value).normalize();
+        ledger.carried = own
+            .fold(Decimal::ZERO, Decimal::saturating_add)
+            .min(ledger.certified.value)
+            .normalize();
     }
     Ok(())
 }
@@ -106,7 +109,9 @@ fn carried(old: &LedgerItem, certified: &Quantity) -> Decimal {
         units::convert(&quantity, &certified.unit).ok().map(|converted| converted.quantity.value)
     };
     match (in_new_unit(used), in_new_unit(old.certified.value)) {
-        (Some(used), Some(before)) => (used + certified.value - before).clamp(Decimal::ZERO, used),
+        (Some(used), Some(before)) => {
+            (used.saturating_add(certified.value) - before).clamp(Decimal::ZERO, used)
+        }
         _ => certified.value,
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use karvan_types::amount::{Decimal, FRACTION_DIGITS_MAX, RoundingStrategy};
+use karvan_types::amount::{Decimal, FRACTION_DIGITS_MAX, RoundingStrategy, is_strict};
 use karvan_types::{ErrorKind, Quantity};
 
 use super::{find, table};
@@ -112,6 +112,9 @@ pub fn convert(quantity: &Quantity, to: &str) -> Result<Converted, Error> {
         .ok_or_else(|| Error::TooLarge(quantity.clone()))?
         .round_dp_with_strategy(places(), RoundingStrategy::MidpointNearestEven)
         .normalize();
+    if !is_strict(value) {
+        return Err(Error::TooLarge(quantity.clone()));
+    }
     let exact = exact_product(value, to.factor) == Some(base);
     Ok(Converted { quantity: Quantity { value, unit: to.code.to_owned() }, exact })
 }

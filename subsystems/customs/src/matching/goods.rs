@@ -2,8 +2,7 @@
 //!
 //! Not here: how much is claimed (`super::quantity`).
 
-use karvan_types::Decimal;
-
+use super::proportion::{percent, proportion};
 use super::quantity::comparable;
 use super::{Case, Findings, Papers, Rule};
 use crate::certificate::Certificate;
@@ -144,14 +143,16 @@ pub(super) fn look_at_mass(case: &Case<'_>, findings: &mut Findings<'_>) {
     };
     // A part shipment is compared by what its part of the declared mass would be.
     let expected = match comparable(case) {
-        Some((part, whole)) if !whole.value.is_zero() => exported.value * part.value / whole.value,
+        Some((part, whole)) if !whole.value.is_zero() => {
+            proportion(exported.value, part.value, whole.value)
+        }
         _ => exported.value,
     };
     if expected == claimed.value || expected.is_zero() {
         return;
     }
     let papers = Papers::new().export(&exported).claim(&claimed);
-    let percent = (claimed.value - expected).abs() * Decimal::ONE_HUNDRED / expected;
+    let percent = percent((claimed.value - expected).abs(), expected);
     if percent > findings.limit(Rule::NetMass) {
         findings.add(Rule::NetMass, papers);
     } else {

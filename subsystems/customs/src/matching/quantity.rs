@@ -11,8 +11,10 @@
 //!
 //! Not here: codes, packages, the mass of a part shipment (`super::goods`).
 
+use karvan_types::amount::is_strict;
 use karvan_types::{Decimal, Quantity};
 
+use super::proportion::{above, below, sum};
 use super::{Case, Findings, Other, Papers, Rule, goods, value};
 use crate::certificate::LedgerItem;
 use crate::codes::units;
@@ -112,14 +114,15 @@ fn look_at_export_quantity(
     findings: &mut Findings<'_>,
 ) -> Option<(Decimal, Decimal)> {
     let (claimed, exported) = comparable(case)?;
-    let sum = |taken: bool| {
+    let of_others = |taken: bool| {
         let others = case.others.iter().filter(|other| other.is_taken == taken);
         // What cannot be said in this unit may be all of it.
         let unknown = if taken { exported.value } else { Decimal::ZERO };
-        others.map(|other| other.quantity.as_ref().map_or(unknown, |q| q.value)).sum::<Decimal>()
+        sum(others.map(|other| other.quantity.as_ref().map_or(unknown, |q| q.value)))
     };
-    let (taken, pending) = (sum(true), sum(false));
-    let rest = (exported.value - taken).max(Decimal::ZERO);
+    let (taken, pending) = (of_others(true), of_others(false));
+    let rest = exported.value.saturating_sub(taken).max(Decimal::ZERO);
+    let with_taken = claimed.value.saturating_add(taken);
     let limit = above(exported.value, findings.limit(Rule::QuantityExport));
     let papers = || {
         let left = Quantity { value: rest.normalize(), unit: exported.unit.clone() };
@@ -133,9 +136,9 @@ fn look_at_export_quantity(
     if rest.is_zero() && !taken.is_zero() {
         let papers = Papers::new().export(&exported).claim(&claimed);
         findings.add(Rule::ExportUsedUp, papers.basis(named(case, true)));
-    } else if claimed.value + taken > limit {
+    } else if with_taken > limit {
         findings.add(Rule::QuantityExport, papers());
-    } else if claimed.value + taken + pending > limit {
+    } else if with_taken.saturating_add(pending) > limit {
         findings.add(Rule::ExportShared, papers().basis(named(case, false)));
     } else if claimed.value < below(exported.value, findings.limit(Rule::QuantityShort))
         && goods::packages(case).is_some_and(|(claimed, exported)| claimed == exported)
@@ -167,10 +170,8 @@ fn named(case: &Case<'_>, taken: bool) -> String {
 fn look_at_two_masses(case: &Case<'_>, findings: &mut Findings<'_>) {
     let mut stated = stated_quantities(case.item);
     let (Some(quantity), Some(mass)) = (stated.next(), stated.next()) else { return };
-    let (Ok(one), Some(other)) = (units::convert(quantity, KILOGRAM), in_kilograms(mass)) else {
-        return;
-    };
-    if apart(one.quantity.value, other, findings.limit(Rule::QuantityMass)) {
+    let (Some(one), Some(other)) = (mass_in_base(quantity), mass_in_base(mass)) else { return };
+    if apart(one, other, findings.limit(Rule::QuantityMass)) {
         findings.add(Rule::QuantityMass, Papers::new().claim(format!("{quantity}, {mass}")));
     }
 }
@@ -263,12 +264,18 @@ fn by_value(case: &Case<'_>, unit: &str) -> Option<Quantity> {
 
 fn in_proportion(quantity: &Quantity, part: Decimal, whole: Decimal) -> Option<Quantity> {
     let value = quantity.value.checked_mul(part)?.checked_div(whole)?.round_dp(EXPECTED_PLACES);
-    let unit = quantity.unit.clone();
-    (value > Decimal::ZERO).then(|| Quantity { value: value.normalize(), unit })
+    let (value, unit) = (value.normalize(), quantity.unit.clone());
+    (value > Decimal::ZERO && is_strict(value)).then_some(Quantity { value, unit })
 }
 
 fn net_mass(item: &GoodsItem) -> Option<Decimal> {
     in_kilograms(item.commodity.measure.as_ref()?.net_mass.as_ref()?)
+}
+
+/// Returns a mass to be compared only: it may have more digits than a quantity.
+fn mass_in_base(mass: &Quantity) -> Option<Decimal> {
+    let is_mass = units::unit(&mass.unit)?.kind == units::unit(KILOGRAM)?.kind;
+    units::to_base(mass).ok().filter(|_| is_mass)
 }
 
 fn in_kilograms(mass: &Quantity) -> Option<Decimal> {
@@ -287,12 +294,4 @@ pub(crate) fn stated_quantities(item: &GoodsItem) -> impl Iterator<Item = &Quant
     let measure = item.commodity.measure.as_ref();
     let quantity = measure.and_then(|measure| measure.tariff_quantity.as_ref());
     quantity.into_iter().chain(measure.and_then(|measure| measure.net_mass.as_ref()))
-}
-
-fn below(value: Decimal, percent: Decimal) -> Decimal {
-    value - value * percent / Decimal::ONE_HUNDRED
-}
-
-fn above(value: Decimal, percent: Decimal) -> Decimal {
-    value + value * percent / Decimal::ONE_HUNDRED
 }

@@ -4,6 +4,7 @@
 use karvan_types::amount::RoundingStrategy;
 use karvan_types::{Amount, Decimal};
 
+use super::proportion::{below, percent, proportion};
 use super::{Case, Findings, Papers, Rule, quantity};
 use crate::certificate::Certificate;
 use crate::codes::units;
@@ -79,7 +80,7 @@ fn look_at_value(case: &Case<'_>, findings: &mut Findings<'_>) {
     // A part shipment is compared by its part of the declared value.
     let expected = match quantity::comparable(case) {
         Some((part, whole)) if !whole.value.is_zero() => {
-            found.amount.value * part.value / whole.value
+            proportion(found.amount.value, part.value, whole.value)
         }
         _ => found.amount.value,
     };
@@ -96,10 +97,6 @@ fn look_at_value(case: &Case<'_>, findings: &mut Findings<'_>) {
 
 fn shown(amount: &Amount) -> Amount {
     Amount { value: money(amount.value), currency: amount.currency.clone() }
-}
-
-fn percent(of: Decimal, whole: Decimal) -> Decimal {
-    of * Decimal::ONE_HUNDRED / whole
 }
 
 fn look_at_lower(
@@ -162,7 +159,9 @@ fn certified_value(case: &Case<'_>, claimed: &Amount) -> Option<Decimal> {
     let part = quantity::stated_quantities(case.item)
         .find_map(|stated| units::convert(stated, &certified.unit).ok());
     let value = match part {
-        Some(part) if !certified.value.is_zero() => whole * part.quantity.value / certified.value,
+        Some(part) if !certified.value.is_zero() => {
+            proportion(whole, part.quantity.value, certified.value)
+        }
         _ => whole,
     };
     Some(value).filter(|value| !value.is_zero())
@@ -172,8 +171,7 @@ fn certified_value(case: &Case<'_>, claimed: &Amount) -> Option<Decimal> {
 fn look_at_customs_value(case: &Case<'_>, invoiced: &Amount, findings: &mut Findings<'_>) {
     let Some(assessed) = case.item.customs_value.as_ref() else { return };
     let Some(found) = case.in_currency(invoiced, &assessed.currency) else { return };
-    let floor = found.amount.value
-        - found.amount.value * findings.limit(Rule::AssessedBelowInvoice) / Decimal::ONE_HUNDRED;
+    let floor = below(found.amount.value, findings.limit(Rule::AssessedBelowInvoice));
     if assessed.value < floor {
         let papers = Papers::new().export(shown(&found.amount)).claim(assessed);
         findings.add(Rule::AssessedBelowInvoice, papers.basis(found.basis()));

@@ -160,3 +160,38 @@ async fn a_certificate_cancelled_for_another_that_comes_later_leaves_what_is_lef
     t.play(0, &number).await;
     assert_eq!(t.balances(new).await, ["1: 0"].repeat(2));
 }
+
+/// Numbers of as many digits as their formats allow, in the units that are furthest apart, are
+/// compared as others are, and the claim can be read again.
+#[tokio::test]
+async fn the_longest_numbers_are_compared() {
+    const LONGEST: &str = "9999999999999999";
+    for (exported, claimed, currency, rules) in [
+        ((LONGEST, "KGM"), (LONGEST, "KGM"), "USD", &["under-invoicing", "duty-unknown"][..]),
+        (("1", "MGM"), (LONGEST, "KTN"), "PKR", &["under-invoicing", "quantity-mass"]),
+    ] {
+        let mut t = setting();
+        t.play(0, &[(&format!("{CERTIFIED}/quantity/value"), json!(LONGEST))]).await;
+        let changes = |(value, unit): (&str, &str), price: &str| {
+            let mut changes = quantity(GOODS, LONGEST);
+            let quantity = json!({ "value": value, "unit": unit });
+            changes.push((format!("{GOODS}/Commodity/GoodsMeasure/TariffQuantity"), quantity));
+            let amount = json!({ "value": price, "currency": "USD" });
+            changes.push(("/InvoiceAmount".to_owned(), amount.clone()));
+            changes.push((format!("{GOODS}/Commodity/InvoiceLine/ItemChargeAmount"), amount));
+            changes
+        };
+        t.play(1, &by_reference(&changes(exported, LONGEST))).await;
+        let mut claim = changes(claimed, "0.001");
+        let value = json!({ "value": LONGEST, "currency": currency });
+        claim.push((format!("{GOODS}/CustomsValueAmount"), value));
+        let filed = t.play(2, &by_reference(&claim)).await;
+        let found = filed["items"][0]["rules"].as_array().expect("rules");
+        for rule in rules {
+            assert!(found.contains(&json!(rule)), "{rule}: {filed:#}");
+        }
+        let show = json!({ "claim": CLAIM });
+        let shown = t.exchange.act(&t.pk, "show", show).await.expect("it can be read again");
+        assert_eq!(shown["items"][0]["rules"], filed["items"][0]["rules"]);
+    }
+}
