@@ -44,7 +44,7 @@ impl CaseKind {
 
     /// Returns whether only a person closes such a case: that both ledgers agree mends nothing.
     pub const fn is_closed_by_hand(self) -> bool {
-        matches!(self, Self::RevokedAfterUse | Self::LoweredAfterUse)
+        matches!(self, Self::RevokedAfterUse | Self::LoweredAfterUse | Self::GrantedUnseen)
     }
 }
 
