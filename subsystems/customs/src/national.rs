@@ -96,8 +96,6 @@ pub struct Interchange {
     pub by: String,
     /// Digest of its bytes.
     pub digest: Digest,
-    /// How many messages were taken.
-    pub messages: u32,
     /// Where it came from in an import, which may go on with it; `None` when it came alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Imported>,

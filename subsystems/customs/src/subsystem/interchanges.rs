@@ -88,7 +88,6 @@ pub(super) fn take(
                     at: cx.now,
                     by,
                     digest: Digest::of(&bytes),
-                    messages: u32::try_from(rows.len()).unwrap_or(u32::MAX),
                     imported: None,
                 })?;
             }

@@ -72,11 +72,10 @@ impl Origin {
         Ok(Some(refuse(ErrorKind::Conflict, "interchange-reused", text)))
     }
 
-    /// Remembers that one more message was taken.
+    /// Remembers the interchange with the first of its messages that was taken or waits.
     pub(super) fn remember(&self, cx: &mut Context<'_>, caller: &Caller) -> Result<(), Rejection> {
-        if let Some(before) = self.find(cx)? {
-            let messages = before.messages.saturating_add(1);
-            return Ok(cx.tx.save(&Interchange { messages, ..before })?);
+        if self.find(cx)?.is_some() {
+            return Ok(());
         }
         Ok(cx.tx.add(&Interchange {
             sender: self.header.sender.clone(),
@@ -84,7 +83,6 @@ impl Origin {
             at: cx.now,
             by: signed_by(caller),
             digest: self.digest,
-            messages: 1,
             imported: Some(self.imported.clone()),
         })?)
     }
