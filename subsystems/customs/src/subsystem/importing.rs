@@ -429,7 +429,10 @@ fn decide_once(
         let is_same = last.is_some_and(|last| {
             last.decision == deciding.decision.decision()
                 && deciding.reason.is_none_or(|reason| reason == last.reason)
-                && deciding.quantity.is_none_or(|quantity| Some(quantity) == last.debited)
+                && deciding.quantity.is_none_or(|quantity| {
+                    // What was granted on paper is debited in the unit of the certificate later.
+                    [last.debited, last.unseen].contains(&Some(quantity))
+                })
         });
         if is_same {
             return Ok(Outcome::Duplicate);

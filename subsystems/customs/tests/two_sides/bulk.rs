@@ -13,7 +13,7 @@ use karvan_subsystem::Rejection;
 use karvan_types::{Digest, ErrorKind, MemberId};
 use serde_json::{Value, json};
 
-use crate::exchange::{Exchange, customs_of, issuer_of};
+use crate::exchange::{Exchange, SECOND_OFFICER, customs_of, issuer_of};
 
 /// Whoever hands records in, one batch after the other.
 struct Office {
@@ -450,5 +450,36 @@ async fn responses_are_imported_and_what_cannot_be_is_told_before() {
     for (text, outcome) in texts.iter().zip(outcomes) {
         let dry = told(&[json!(check(1, "a", text.as_bytes(), context()))]);
         assert!(dry.iter().all(|line| line.contains(outcome)), "{dry:?} is not {outcome}");
+    }
+}
+
+/// What was granted on a paper certificate is told again as any other decision is, before and after
+/// the certificate comes.
+#[tokio::test]
+async fn a_grant_on_paper_is_a_duplicate_when_it_comes_again() {
+    let clean = sample("clean-grant");
+    let (.., pk) = sides();
+    let mut exchange = Exchange::new(clean.today);
+    let outage = json!({ "from": "2026-08-01T00:00:00Z", "text": "the line is cut (fictitious)" });
+    exchange.act(&pk, "outage", outage).await.expect("declared");
+    exchange.play(&clean, &clean.steps[2]).await.expect("filed");
+    let claim = "KAPE-HC-00001-02-10-2026";
+    let grant = json!({ "claim": claim, "decision": "grant", "reason": "cleared-up",
+        "text": "the paper certificate was seen", "propose": true });
+    exchange.act(&pk, "decide", grant).await.expect("proposed");
+    let confirm = json!({ "claim": claim, "answer": "confirm" });
+    let second = (&pk, SECOND_OFFICER);
+    exchange.act_as(second, "confirm", confirm).await.expect("confirmed");
+    let decision = |quantity: &str| {
+        json!({ "claim": claim, "decision": "grant", "quantity": { "value": quantity, "unit": "KGM" } })
+            .to_string()
+    };
+    let mut office = Office::new(pk.clone(), "paper");
+    for number in [1, 3] {
+        let lines = office.import(&mut exchange, &[decision("20000"), decision("19999")]).await;
+        let found = told(&lines);
+        assert_eq!(found[0], format!("{number} duplicate decision"), "{lines:#?}");
+        assert!(found[1].starts_with(&format!("{} rejected decision", number + 1)), "{lines:#?}");
+        exchange.play(&clean, &clean.steps[0]).await.expect("the certificate comes");
     }
 }
