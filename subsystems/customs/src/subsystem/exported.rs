@@ -56,10 +56,8 @@ fn other(view: &dyn Read, item: &ClaimItem, unit: &str) -> Result<Other, Rejecti
 /// Returns the part of a quantity that was granted; all of it when that cannot be said.
 fn part(wanted: Quantity, granted: Option<&Quantity>, goods: Option<&Quantity>) -> Quantity {
     let (Some(granted), Some(goods)) = (granted, goods) else { return wanted };
-    if granted.unit != goods.unit {
-        return wanted;
-    }
-    let share = Share::of(granted.value, goods.value);
+    let Ok(granted) = units::convert(granted, &goods.unit) else { return wanted };
+    let share = Share::of(granted.quantity.value, goods.value);
     match share.of_number(wanted.value, Decimal::ONE) {
         Some(value) => Quantity { value: value.round_dp(SHOWN_PLACES).normalize(), ..wanted },
         None => wanted,
