@@ -9,8 +9,9 @@
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::Date;
 
-use super::{Customs, MONTHS, compared};
+use super::{Customs, MONTHS, compared, pages};
 use crate::journal::{Closing, TaskKind, close_tasks, is_open, note, open_task};
+use crate::messages::TradeFlow;
 use crate::mirror::month_of;
 
 const KIND: TaskKind = TaskKind::MirrorDiffers;
@@ -20,15 +21,10 @@ const BY: &str = "mirror";
 /// Opens the task of a month whose figures differ, or closes it when they agree. A report of which
 /// pages are missing says nothing yet.
 pub(super) fn watch(customs: &Customs, cx: &mut Context<'_>, month: &str) -> Result<(), Rejection> {
-    let mut flows = compared(customs, cx.tx, month)?;
-    flows.retain(|flow| !flow.pages.is_empty());
-    let is_whole = |pages: &[_]| {
-        let of = pages.first().map(|page: &crate::mirror::compare::Report| page.of);
-        of.and_then(|of| usize::try_from(of).ok()) == Some(pages.len())
-    };
-    if flows.is_empty() || !flows.iter().all(|flow| is_whole(&flow.pages)) {
+    if !is_whole(customs, cx, month)? {
         return Ok(());
     }
+    let flows = compared(customs, cx.tx, month)?;
     let subject = format!("mirror {month}");
     if flows.iter().any(|flow| flow.differing() > 0) {
         let text = format!(
@@ -44,6 +40,21 @@ pub(super) fn watch(customs: &Customs, cx: &mut Context<'_>, month: &str) -> Res
         note(cx.tx, cx.now, &subject, BY, text.to_owned())?;
     }
     Ok(())
+}
+
+/// Returns whether a report of the month is here and no page of any is missing. Each page asks, and
+/// the comparison reads all lines of the month.
+fn is_whole(customs: &Customs, cx: &Context<'_>, month: &str) -> Result<bool, Rejection> {
+    let mut is_here = false;
+    for flow in [TradeFlow::Export, TradeFlow::Import] {
+        let pages = pages(cx.tx, customs.config.partner_nation(), flow, month)?;
+        let Some(page) = pages.first() else { continue };
+        if usize::try_from(page.of) != Ok(pages.len()) {
+            return Ok(false);
+        }
+        is_here = true;
+    }
+    Ok(is_here)
 }
 
 /// Looks again at the months of the last year whose task is open.
