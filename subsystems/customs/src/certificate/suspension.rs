@@ -35,11 +35,6 @@ impl Suspension {
 }
 
 impl Certificate {
-    /// Returns what suspends the use of an item, the longest standing first.
-    pub fn suspension_of(&self, item: u32) -> Option<&Suspension> {
-        self.suspensions.iter().find(|suspension| suspension.covers(item))
-    }
-
     /// Returns the suspension by an officer of this side.
     pub fn suspended_by_officer(&self) -> Option<&Suspension> {
         self.suspensions.iter().find(|suspension| suspension.verification.is_none())
