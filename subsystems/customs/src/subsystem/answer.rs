@@ -1,6 +1,6 @@
 //! Messages that this side writes itself: validations and results, and the record of what is sent.
 
-use karvan_subsystem::{Context, Outgoing, Rejection};
+use karvan_subsystem::{Context, Outgoing, Pointer, Rejection};
 use karvan_types::{Digest, ErrorKind, MemberId};
 
 use crate::journal::{Direction, MessageRecord, MessageState};
@@ -125,4 +125,18 @@ pub(super) fn unreadable(error: &crate::messages::Error) -> Rejection {
 /// A refusal with one code and text.
 pub(super) fn refuse(kind: ErrorKind, code: &str, text: impl Into<String>) -> Rejection {
     Rejection::new(kind, format!("customs.{code}"), text)
+}
+
+/// Adds to the refusal of a file, which came as `text`, what is wrong with it line by line.
+pub(super) fn with_problems<P: ToString>(
+    refusal: Rejection,
+    rule: &str,
+    problems: &[P],
+) -> Rejection {
+    let pointers = problems.iter().map(|problem| Pointer {
+        pointer: "/text".to_owned(),
+        rule: rule.to_owned(),
+        remedy: problem.to_string(),
+    });
+    refusal.with_pointers(pointers.collect())
 }

@@ -214,16 +214,22 @@ pub(super) fn carry_out(
     Ok(show::merge(show::decided(&item, &record), next))
 }
 
+/// Returns a claim by its number, or by one that customs assigned to it.
+pub(super) fn find_claim(cx: &Context<'_>, claim: &str) -> Result<Claim, Rejection> {
+    let key = assigned::claim(cx.tx, claim)?;
+    cx.tx.find(key.as_str())?.ok_or_else(|| {
+        let text = format!("there is no claim {key} here; check the declaration number");
+        refuse(ErrorKind::NotFound, "no-claim", text)
+    })
+}
+
 pub(super) fn find_item(
     cx: &Context<'_>,
     claim: &str,
     item: Option<u32>,
 ) -> Result<(Claim, ClaimItem), Rejection> {
-    let key = assigned::claim(cx.tx, claim)?;
-    let Some(found) = cx.tx.find::<Claim>(key.as_str())? else {
-        let text = format!("there is no claim {key} here; check the declaration number");
-        return Err(refuse(ErrorKind::NotFound, "no-claim", text));
-    };
+    let found = find_claim(cx, claim)?;
+    let key = found.id();
     let sequence = if let Some(sequence) = item {
         sequence
     } else {

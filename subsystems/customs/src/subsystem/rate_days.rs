@@ -18,8 +18,9 @@ use serde_json::Value;
 
 use super::answer::refuse;
 use super::assess::{self, claim_subject};
+use super::decide::find_claim;
 use super::operate::{must_act_for, read, signed_by};
-use super::{Customs, assigned, claiming, show};
+use super::{Customs, claiming, show};
 use crate::claim::{Claim, ClaimItem};
 use crate::decision::DecisionRecord;
 use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
@@ -72,17 +73,14 @@ pub(super) fn report(
 ) -> Result<Value, Rejection> {
     must_act_for(caller, &customs.config.customs)?;
     let Happened { claim, event, day } = read("event", input)?;
-    let key = assigned::claim(cx.tx, &claim)?;
-    let Some(mut claim) = cx.tx.find::<Claim>(key.as_str())? else {
-        let text = format!("there is no claim {key} here; check the declaration number");
-        return Err(refuse(ErrorKind::NotFound, "no-claim", text));
-    };
+    let mut claim = find_claim(cx, &claim)?;
+    let key = claim.id();
     if claim.withdrawn.is_some() {
         return Err(claiming::withdrawn(&key));
     }
     let today = local_date(cx.now, customs.config.nation());
     if day > today {
-        let text = format!("{day} is still to come; report the day once it is over or today");
+        let text = format!("{day} is still to come; report it when it has come");
         return Err(refuse(ErrorKind::Invalid, "day-to-come", text));
     }
     let (word, place) = match event {

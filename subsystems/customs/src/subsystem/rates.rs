@@ -1,13 +1,13 @@
 //! Exchange rates at a running node: imported, shown, and used for one amount.
 
 use karvan_store::Read;
-use karvan_subsystem::{Caller, Context, Pointer, Rejection};
+use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Amount, Date, ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Customs;
-use super::answer::refuse;
+use super::answer::{refuse, with_problems};
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
 use crate::journal::note;
@@ -19,13 +19,10 @@ const SHOWN_MAX: usize = 100;
 
 fn refused(error: &Error) -> Rejection {
     let rejection = refuse(error.kind(), "rates", error.to_string());
-    let Error::File(problems) = error else { return rejection };
-    let pointers = problems.iter().map(|problem| Pointer {
-        pointer: "/text".to_owned(),
-        rule: "rates-file".to_owned(),
-        remedy: problem.to_string(),
-    });
-    rejection.with_pointers(pointers.collect())
+    match error {
+        Error::File(problems) => with_problems(rejection, "rates-file", problems),
+        _ => rejection,
+    }
 }
 
 #[derive(Deserialize)]

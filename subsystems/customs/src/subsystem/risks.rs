@@ -13,12 +13,12 @@ pub(super) mod profiles;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use karvan_store::{Range, Read, Record as _};
-use karvan_subsystem::{Caller, Context, Pointer, Rejection};
+use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Date, ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::refuse;
+use super::answer::{refuse, with_problems};
 use super::apply::export_subject;
 use super::decide::required_text;
 use super::operate::{must_act_for, read, signed_by};
@@ -79,12 +79,8 @@ impl Customs {
 fn refused(problems: &[Problem]) -> Rejection {
     let first = problems.first().map(ToString::to_string).unwrap_or_default();
     let text = format!("the profile has {} problems, the first: {first}", problems.len());
-    let pointers = problems.iter().map(|problem| Pointer {
-        pointer: "/text".to_owned(),
-        rule: "risk-profile".to_owned(),
-        remedy: problem.to_string(),
-    });
-    refuse(ErrorKind::Invalid, "risk-profile", text).with_pointers(pointers.collect())
+    let refusal = refuse(ErrorKind::Invalid, "risk-profile", text);
+    with_problems(refusal, "risk-profile", problems)
 }
 
 /// Follows an export declaration: its lines of trade, and its score when it comes to this side.

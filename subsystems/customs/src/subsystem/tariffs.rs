@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use karvan_store::Read;
-use karvan_subsystem::{Caller, Context, Pointer, Rejection};
+use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Amount, Date, Digest, ErrorKind, Instance, Quantity, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::refuse;
+use super::answer::{refuse, with_problems};
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
 use super::{Customs, quotas};
@@ -31,13 +31,10 @@ impl Customs {
 
 fn refused(error: &Error) -> Rejection {
     let rejection = refuse(error.kind(), "tariff", error.to_string());
-    let Error::File(problems) = error else { return rejection };
-    let pointers = problems.iter().map(|problem| Pointer {
-        pointer: "/text".to_owned(),
-        rule: "tariff-file".to_owned(),
-        remedy: problem.to_string(),
-    });
-    rejection.with_pointers(pointers.collect())
+    match error {
+        Error::File(problems) => with_problems(rejection, "tariff-file", problems),
+        _ => rejection,
+    }
 }
 
 #[derive(Deserialize)]

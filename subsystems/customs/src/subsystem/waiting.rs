@@ -34,8 +34,7 @@ fn set(cx: &mut Context<'_>, record: &MessageRecord, kind: TimerKind) -> Result<
     let due = record.at.plus(clocks::wait(kind, record.at)).max(cx.now);
     let about = record.exchange.to_string();
     let timer = Timer::new(kind, &record.subject, &about, record.at, due);
-    let text = format!("{} {} to {}", record.code, record.reference, record.recipient);
-    Ok(timers::set(cx.tx, &timer.with_note(text))?)
+    Ok(timers::set(cx.tx, &timer.with_note(named(record)))?)
 }
 
 fn named(record: &MessageRecord) -> String {
@@ -63,15 +62,7 @@ pub(super) fn late(cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejection>
             open_task(cx.tx, cx.now, TaskKind::AnswerMissing, &record.subject, text)?;
             set(cx, &record, TimerKind::ReceiptLate)
         }
-        TimerKind::ReceiptLate => {
-            let text = format!(
-                "no receipt from {} for {} {} since {}; call its operator",
-                record.recipient, record.code, record.reference, record.at
-            );
-            note(cx.tx, cx.now, &record.subject, "clock", text.clone())?;
-            cx.warn("customs.no-receipt", text);
-            Ok(())
-        }
+        TimerKind::ReceiptLate => alarm(cx, &record, "customs.no-receipt", ("receipt", "operator")),
         TimerKind::Validation => {
             let text = format!(
                 "{name}: stored by the partner, but neither accepted nor refused since {}. A \
@@ -82,16 +73,26 @@ pub(super) fn late(cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejection>
             set(cx, &record, TimerKind::ValidationLate)
         }
         TimerKind::ValidationLate => {
-            let text = format!(
-                "no validation from {} for {} {} since {}; call its customs service",
-                record.recipient, record.code, record.reference, record.at
-            );
-            note(cx.tx, cx.now, &record.subject, "clock", text.clone())?;
-            cx.warn("customs.no-validation", text);
-            Ok(())
+            alarm(cx, &record, "customs.no-validation", ("validation", "customs service"))
         }
         _ => Ok(()),
     }
+}
+
+/// Tells the operators that an answer is very late, and whom to call.
+fn alarm(
+    cx: &mut Context<'_>,
+    record: &MessageRecord,
+    code: &'static str,
+    (answer, whom): (&str, &str),
+) -> Result<(), Rejection> {
+    let text = format!(
+        "no {answer} from {} for {} {} since {}; call its {whom}",
+        record.recipient, record.code, record.reference, record.at
+    );
+    note(cx.tx, cx.now, &record.subject, "clock", text.clone())?;
+    cx.warn(code, text);
+    Ok(())
 }
 
 /// Takes up that the validation of a message of ours came.
