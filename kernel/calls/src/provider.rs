@@ -370,8 +370,9 @@ impl Inner {
                 answered
             }
             Err(refusal) => {
-                // That a call got no connection says nothing of the system.
-                if refusal.code.code != Code::Overloaded {
+                // That a call got no connection, or its answer no room here, says nothing of the
+                // system.
+                if !matches!(refusal.rejection.kind, ErrorKind::Overloaded | ErrorKind::Storage) {
                     pass.failed(now);
                 }
                 return Err(refusal);
@@ -527,14 +528,19 @@ pub(crate) fn overloaded(side: Prefix, refused: impl Into<Rejection>) -> Refusal
 /// An answer that is too long or too slow is no fault of the client; one for which there is no room
 /// is no invitation to come again.
 fn answer_refusal(refusal: Refusal) -> Refusal {
-    let text = match refusal.rejection.code.as_str() {
+    let system = (ErrorKind::PeerMisbehaved, "provider-system");
+    let ((kind, code), text) = match refusal.rejection.code.as_str() {
         "body-too-long" => {
-            format!("the answer has more than {CALL_BYTES_MAX} bytes; have it sent as a document")
+            let hint = "have it sent as a document";
+            (system, format!("the answer has more than {CALL_BYTES_MAX} bytes; {hint}"))
         }
-        "body-slow" => "the answer of the provider's system took too long".to_owned(),
-        "no-room" => "the provider's node has no room for the answer now".to_owned(),
+        "body-slow" => (system, "the answer of the provider's system took too long".to_owned()),
+        "no-room" => {
+            let text = "the provider's node has no room for the answer now";
+            ((ErrorKind::Overloaded, "no-room"), text.to_owned())
+        }
         _ => return refusal,
     };
-    let rejection = Rejection::new(ErrorKind::PeerMisbehaved, "provider-system", text);
+    let rejection = Rejection::new(kind, code, text);
     Refusal::new(SIDE, Code::IoError, rejection)
 }
