@@ -114,8 +114,9 @@ struct Held {
 
 impl Held {
     const fn of(packed: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = packed.to_be_bytes();
-        Self { round: u32::from_be_bytes([a, b, c, d]), calls: u32::from_be_bytes([e, f, g, h]) }
+        let [r0, r1, r2, r3, c0, c1, c2, c3] = packed.to_be_bytes();
+        let (round, calls) = ([r0, r1, r2, r3], [c0, c1, c2, c3]);
+        Self { round: u32::from_be_bytes(round), calls: u32::from_be_bytes(calls) }
     }
 
     fn packed(self) -> u64 {
