@@ -73,6 +73,7 @@ impl axum::response::IntoResponse for Refused {
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
     let service = crate::service::routes(&inner);
     let webhooks = crate::webhooks::routes(Arc::clone(&inner));
+    let known = Arc::clone(&inner);
     Router::new()
         .route("/health", get(|| async { "ok\n" }))
         .route("/v1/status", get(status))
@@ -91,12 +92,12 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route("/v1/log/entry/{index}", get(entry))
         .route("/v1/log/proof/{index}", get(proof))
         .route("/v1/subsystems/{name}/{operation}", post(operation))
-        .fallback(|| async {
-            Refused(Rejection::new(
-                ErrorKind::NotFound,
-                "path-unknown",
-                "there is no such path; see docs/use/local-api.md",
-            ))
+        .fallback(move |request: Request| async move {
+            if request.uri().path().starts_with(crate::service::ROOT) {
+                return known.unknown_path(&request);
+            }
+            let text = "there is no such path; see docs/use/local-api.md";
+            Refused(Rejection::new(ErrorKind::NotFound, "path-unknown", text)).into_response()
         })
         .with_state(inner)
         .merge(service)

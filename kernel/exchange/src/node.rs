@@ -449,7 +449,7 @@ impl Node {
     /// Returns the routes of the service for agencies' systems alone, for a listener on their
     /// network.
     pub fn service_routes(&self) -> axum::Router {
-        crate::service::routes(&self.0)
+        crate::service::alone(&self.0)
     }
 
     /// Accepts a document for sending; durable when it resolves.

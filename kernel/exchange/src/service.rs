@@ -29,9 +29,9 @@ use axum::extract::Request;
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use karvan_agreements::meter::{Left, Meter};
 use karvan_store::{Read, Tx};
 use karvan_subsystem::interface::{At, Endpoint, Interface, LANGUAGES, Method};
@@ -48,6 +48,8 @@ use idempotency::Key;
 pub(crate) use idempotency::ANSWERS;
 pub(crate) use inbox::{CONSUMERS, read_on, shown};
 
+/// Where the paths of all interfaces begin.
+pub(crate) const ROOT: &str = "/api/";
 /// What the page may load: nothing but its own style.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
@@ -105,11 +107,19 @@ pub(crate) fn routes(inner: &Arc<Inner>) -> Router {
             router = router.route(&format!("{base}{path}"), post(handle));
         }
     }
-    router.method_not_allowed_fallback(|| async {
+    let known = Arc::clone(inner);
+    router.method_not_allowed_fallback(move |request: Request| async move {
         let text = "the path has no such method; `Allow` names those that it has";
-        Problem::new(405, Rejection::new(ErrorKind::Invalid, "method-not-allowed", text))
-            .into_response("unread", None)
+        let rejection = Rejection::new(ErrorKind::Invalid, "method-not-allowed", text);
+        known.refuse_unserved(&request, Problem::new(405, rejection))
     })
+}
+
+/// Makes the routes of every interface, for a listener that serves nothing else.
+pub(crate) fn alone(inner: &Arc<Inner>) -> Router {
+    let known = Arc::clone(inner);
+    let unknown = move |request: Request| async move { known.unknown_path(&request) };
+    routes(inner).fallback(unknown)
 }
 
 fn describe(router: Router, base: &str, subsystem: &dyn Subsystem) -> Router {
@@ -141,14 +151,7 @@ enum Work {
 impl Service {
     async fn serve(&self, work: Work, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
-        let now = self.inner.clock.now();
-        let fresh = || ExchangeId::new(now, self.inner.entropy.array()).to_string();
-        let (id, malformed) = match request::request_id(&parts.headers) {
-            Ok(given) => (given.unwrap_or_else(fresh), None),
-            Err(problem) => (fresh(), Some(problem)),
-        };
-        let [english, ..] = LANGUAGES;
-        let language = request::language(&parts.headers).unwrap_or(english);
+        let Named { id, malformed, language } = self.inner.name(&parts.headers);
         let mut limit = None;
         let outcome = match malformed {
             Some(problem) => Err(problem),
@@ -189,7 +192,7 @@ impl Service {
             Work::Endpoint(endpoint) => {
                 let values = request::values(endpoint, parts).await?;
                 let bytes = match endpoint.body {
-                    Some(_) => Some(request::body(&parts.headers, body).await?),
+                    Some(form) => Some(request::body(&parts.headers, form.media, body).await?),
                     None => None,
                 };
                 let mut input = request::input(endpoint, &values, bytes.as_deref())?;
@@ -309,7 +312,44 @@ impl Service {
     }
 }
 
+/// How a request and its answer are told apart from others.
+struct Named {
+    id: String,
+    /// Why the id that the caller gave is not taken.
+    malformed: Option<Problem>,
+    /// The language of refusals.
+    language: &'static str,
+}
+
 impl Inner {
+    fn name(&self, headers: &HeaderMap) -> Named {
+        let fresh = || ExchangeId::new(self.clock.now(), self.entropy.array()).to_string();
+        let (id, malformed) = match request::request_id(headers) {
+            Ok(given) => (given.unwrap_or_else(fresh), None),
+            Err(problem) => (fresh(), Some(problem)),
+        };
+        let [english, ..] = LANGUAGES;
+        let language = request::language(headers).unwrap_or(english);
+        Named { id, malformed, language }
+    }
+
+    /// Refuses a path that no interface has.
+    pub(crate) fn unknown_path(&self, request: &Request) -> Response {
+        let text = "there is no such path; `/openapi.json` and `/docs` of the interface name all";
+        let rejection = Rejection::new(ErrorKind::NotFound, "path-unknown", text);
+        self.refuse_unserved(request, rejection.into())
+    }
+
+    /// Refuses what reached no endpoint, in the words of the interface whose paths it is among.
+    fn refuse_unserved(&self, request: &Request, problem: Problem) -> Response {
+        let Named { id, language, .. } = self.name(request.headers());
+        let mut offered = self.subsystems.iter().filter_map(|subsystem| {
+            subsystem.interface().map(|interface| (interface.base(subsystem.name()), interface))
+        });
+        let reader = offered.find(|(base, _)| request.uri().path().starts_with(base.as_str()));
+        problem.into_response(&id, reader.map(|(_, interface)| (interface, language)))
+    }
+
     /// Runs an operation that writes; its effect and the documents that it sends commit together.
     pub(crate) fn operate(
         &self,

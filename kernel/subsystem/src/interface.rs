@@ -99,9 +99,11 @@ pub struct Endpoint {
     pub changes: Option<&'static str>,
 }
 
-/// The body of a request: one JSON value.
+/// The body of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Body {
+    /// In which form it comes.
+    pub media: Media,
     /// Name of its schema.
     pub schema: &'static str,
     /// Where it goes.
@@ -110,12 +112,23 @@ pub struct Body {
     pub example: &'static str,
 }
 
+/// The form of a body: its media type, and what the operation's input has of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Media {
+    /// One JSON object, `application/json`.
+    Json,
+    /// UTF-8 text of this media type, as a string.
+    Text(&'static str),
+    /// Bytes of this media type, as a string in base64 (RFC 4648, section 4).
+    Bytes(&'static str),
+}
+
 /// Where a body goes in the input of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
     /// Into the member of this name.
     Member(&'static str),
-    /// Its members become members of the input.
+    /// Its members become members of the input; JSON only.
     Whole,
 }
 
@@ -217,6 +230,16 @@ impl Interface {
     /// Returns the path under which it is served.
     pub fn base(&self, subsystem: &str) -> String {
         format!("/api/{subsystem}/v{}", self.version)
+    }
+}
+
+impl Media {
+    /// Returns the media type, as it is registered.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Text(name) | Self::Bytes(name) => name,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub use page::page;
 
 use serde_json::{Map, Value, json};
 
-use crate::interface::{At, Endpoint, Interface, Kind, Method, Parameter, Place};
+use crate::interface::{At, Endpoint, Interface, Kind, Media, Method, Parameter, Place};
 use crate::{Operation, Subsystem};
 
 /// Most notices in one lease.
@@ -113,7 +113,7 @@ fn operation(interface: &Interface, endpoint: &Endpoint, known: Option<&Operatio
         let content = json!({ "schema": reference(body.schema), "example": example });
         described.insert(
             "requestBody".to_owned(),
-            json!({ "required": true, "content": { "application/json": content } }),
+            json!({ "required": true, "content": { body.media.name(): content } }),
         );
     }
     described
@@ -243,6 +243,12 @@ pub fn problems(subsystem: &dyn Subsystem) -> Vec<String> {
             check(schemas.contains_key(schema), format!("there is no schema `{schema}`"));
             check((interface.example)(example).is_some(), format!("no example `{example}`"));
         }
+        check(
+            endpoint.body.is_none_or(|body| {
+                body.media == Media::Json || matches!(body.place, Place::Member(_))
+            }),
+            "what is no JSON object goes into one member".to_owned(),
+        );
         if let Some(Place::Member(member)) = endpoint.body.map(|body| body.place) {
             check(
                 endpoint.parameters.iter().all(|parameter| parameter.member != member),

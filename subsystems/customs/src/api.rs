@@ -56,6 +56,8 @@ const GROUPS: &[Group] = &[
     Group { name: "Consignments", about: "All that is known of one consignment." },
     Group { name: "Tasks", about: "What an officer must look at." },
     Group { name: "Tariff", about: "Rates with their source and status, and quotas." },
+    Group { name: "National systems", about: "Messages in XML and EDIFACT, taken as they are." },
+    Group { name: "Waits", about: "What is waited for, and outages of the partner." },
 ];
 
 /// Returns the path of what a line of the journal is about; nothing when it has none.

@@ -22,6 +22,7 @@ use serde_json::json as object;
 
 use super::Service;
 use super::answer::{Answer, Problem};
+use super::request::unfit;
 
 /// What a token needs.
 pub(super) const PERMISSION: &str = "documents.receive";
@@ -142,23 +143,25 @@ pub(super) async fn run(
 
 /// Reads the lease of the path and the limit of the query.
 async fn parameters(act: Act, parts: &mut Parts) -> Result<(String, usize), Problem> {
-    let invalid = |text: String| Rejection::new(ErrorKind::Invalid, "request", text);
     let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, &()).await;
     let mut path = path.map(|path| path.0).unwrap_or_default();
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
-        .map_err(|error| invalid(error.body_text()))?;
+        .map_err(|error| unfit("", "QUERY", error.body_text()))?;
     let mut limit = NOTICES_MAX;
     for (at, (name, text)) in query.0.iter().enumerate() {
         if !matches!(act, Act::Lease) || name != "limit" || at > 0 {
-            return Err(invalid("only `limit` may stand in the query, once".to_owned()).into());
+            return Err(unfit("", "QUERY", "only `limit` of a lease may stand in the query, once"));
         }
         let kind = Kind::Number { min: 1, max: NOTICES_MAX as u64 };
-        let value = kind.read(text).map_err(|must| invalid(format!("`limit` must be {must}")))?;
+        let value = kind
+            .read(text)
+            .map_err(|wanted| unfit("/limit", "PARAMETER", format!("`limit` must be {wanted}")))?;
         limit = value.as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(NOTICES_MAX);
     }
     let lease = path.remove("lease").unwrap_or_default();
     if !matches!(act, Act::Lease) && lease.parse::<ExchangeId>().is_err() {
-        return Err(invalid("the path names a lease as `/inbox/leases` gave it".to_owned()).into());
+        let text = "the path names a lease as `/inbox/leases` gave it";
+        return Err(unfit("/lease", "PARAMETER", text));
     }
     Ok((lease, limit))
 }

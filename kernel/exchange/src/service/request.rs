@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{FromRequestParts as _, Path, Query};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 use http_body_util::BodyExt as _;
-use karvan_subsystem::interface::{At, Endpoint, LANGUAGES, Place};
+use karvan_subsystem::interface::{At, Endpoint, LANGUAGES, Media, Place};
 use karvan_subsystem::openapi::LANGUAGE_CHARS_MAX;
 use karvan_subsystem::{Pointer, Rejection};
 use karvan_types::limits::{DOCUMENT_BYTES_MAX, HANDLED_BODY_BYTES_MAX};
@@ -30,6 +32,8 @@ const FIELD_CHARS_MAX: usize = 1024;
 const TAGS_MAX: usize = 10;
 /// Most characters of a tag.
 const TAG_CHARS_MAX: usize = 64;
+/// What a JSON body must be.
+const ONE_OBJECT: &str = "the body must be one JSON object";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Returns a header's text when it is there; refuses one that is long, repeated or not ASCII.
@@ -139,15 +143,18 @@ pub(super) async fn values(
             return Err(unfit("", "QUERY", unknown(endpoint, &name)));
         };
         let value = known.kind.read(&text).map_err(|wanted| {
-            unfit("", "PARAMETER", format!("`{}` must be {wanted}", known.name))
+            let text = format!("`{}` must be {wanted}", known.name);
+            unfit(&format!("/{}", known.name), "PARAMETER", text)
         })?;
         if values.insert(known.name, value).is_some() {
-            return Err(unfit("", "QUERY", format!("`{}` stands twice", known.name)));
+            let text = format!("`{}` stands twice", known.name);
+            return Err(unfit(&format!("/{}", known.name), "QUERY", text));
         }
     }
     for needed in endpoint.parameters.iter().filter(|parameter| parameter.at == At::RequiredQuery) {
         if !values.contains_key(needed.name) {
-            return Err(unfit("", "QUERY", format!("give `{}` in the query", needed.name)));
+            let text = format!("give `{}` in the query", needed.name);
+            return Err(unfit(&format!("/{}", needed.name), "QUERY", text));
         }
     }
     Ok(values)
@@ -167,21 +174,21 @@ fn unknown(endpoint: &Endpoint, name: &str) -> String {
     format!("`{shown}` is no parameter here; use {}", names.join(", "))
 }
 
-fn unfit(pointer: &str, rule: &str, text: impl Into<String>) -> Problem {
+/// Says which value does not fit: a pointer into the body, or `/` and the name of a parameter.
+pub(super) fn unfit(pointer: &str, rule: &str, text: impl Into<String>) -> Problem {
     let text = text.into();
     let pointer =
         Pointer { pointer: pointer.to_owned(), rule: rule.to_owned(), remedy: text.clone() };
     Rejection::new(ErrorKind::Invalid, "request", text).with_pointers(vec![pointer]).into()
 }
 
-/// Reads a JSON body within its bound.
-pub(super) async fn body(headers: &HeaderMap, body: axum::body::Body) -> Result<Bytes, Problem> {
-    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    if !media.eq_ignore_ascii_case("application/json") {
-        let text = "send the document as JSON, with `Content-Type: application/json`";
-        return Err(Problem::new(415, Rejection::new(ErrorKind::Invalid, "not-json", text)));
-    }
+/// Reads a body within its bound, in the form that the table names.
+pub(super) async fn body(
+    headers: &HeaderMap,
+    form: Media,
+    body: axum::body::Body,
+) -> Result<Bytes, Problem> {
+    must_be(headers, form)?;
     let mut body = body;
     let (mut bytes, mut seen) = (Vec::new(), 0_u64);
     while let Some(frame) = body.frame().await {
@@ -203,12 +210,55 @@ pub(super) async fn body(headers: &HeaderMap, body: axum::body::Body) -> Result<
     Ok(bytes.into())
 }
 
+/// Refuses a body of another media type, or text in another encoding than UTF-8.
+fn must_be(headers: &HeaderMap, form: Media) -> Result<(), Problem> {
+    let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut parts = media.split(';').map(str::trim);
+    let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(form.name()));
+    let in_utf8 = parts.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    let (code, text) = match form {
+        Media::Json | Media::Bytes(_) if is_it => return Ok(()),
+        Media::Json => {
+            ("not-json", "send the document as JSON, with `Content-Type: application/json`".into())
+        }
+        Media::Text(_) if is_it && in_utf8 => return Ok(()),
+        Media::Text(name) => {
+            ("media-type", format!("send it in UTF-8, with `Content-Type: {name}`"))
+        }
+        Media::Bytes(name) => ("media-type", format!("send it with `Content-Type: {name}`")),
+    };
+    Err(Problem::new(415, Rejection::new(ErrorKind::Invalid, code, text)))
+}
+
 fn too_large() -> Rejection {
     let text = format!(
         "at most {BODY_BYTES_MAX} bytes are accepted; split the consignment into several \
          declarations, each with its own number and certificate items"
     );
     Rejection::new(ErrorKind::TooLarge, "body-too-large", text)
+}
+
+/// Reads the content of a body.
+fn content(form: Media, bytes: &[u8]) -> Result<Value, Problem> {
+    match form {
+        Media::Json => match json::parse(bytes) {
+            Ok(value @ Value::Object(_)) => Ok(value),
+            Ok(_) => Err(unfit("", "JSON", ONE_OBJECT)),
+            Err(error) => Err(unfit("", "JSON", error.to_string())),
+        },
+        Media::Text(_) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.into()),
+            Err(error) => {
+                let at = error.valid_up_to();
+                Err(unfit("", "UTF-8", format!("the byte at {at} is no UTF-8; send it in UTF-8")))
+            }
+        },
+        Media::Bytes(_) => Ok(STANDARD.encode(bytes).into()),
+    }
 }
 
 /// Puts the input of the operation together.
@@ -219,13 +269,10 @@ pub(super) fn input(
 ) -> Result<Value, Problem> {
     let mut input = Map::new();
     if let (Some(described), Some(bytes)) = (endpoint.body, body) {
-        let value = json::parse(bytes).map_err(|error| unfit("", "JSON", error.to_string()))?;
-        match (described.place, value) {
-            (Place::Member(name), value @ Value::Object(_)) => {
-                input.insert(name.to_owned(), value);
-            }
+        match (described.place, content(described.media, bytes)?) {
+            (Place::Member(name), value) => drop(input.insert(name.to_owned(), value)),
             (Place::Whole, Value::Object(members)) => input = members,
-            _ => return Err(unfit("", "JSON", "the body must be one JSON object")),
+            (Place::Whole, _) => return Err(unfit("", "JSON", ONE_OBJECT)),
         }
     }
     let from_path = endpoint.parameters.iter().filter_map(|parameter| {
@@ -300,6 +347,43 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_LANGUAGE, text.parse().expect("a value"));
             assert_eq!(language(&headers).ok(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_of_the_media_type_that_is_taken() {
+        let (xml, edifact) = (Media::Text("application/xml"), Media::Bytes("application/EDIFACT"));
+        for (form, text, code) in [
+            (Media::Json, "application/json", ""),
+            (Media::Json, "Application/JSON; charset=utf-8", ""),
+            (Media::Json, "text/plain", "not-json"),
+            (Media::Json, "", "not-json"),
+            (xml, "application/xml", ""),
+            (xml, "application/xml; charset=\"UTF-8\"", ""),
+            (xml, "application/xml; charset=iso-8859-9", "media-type"),
+            (xml, "application/json", "media-type"),
+            (edifact, "application/edifact", ""),
+            (edifact, "application/xml", "media-type"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, text.parse().expect("a value"));
+            let found = must_be(&headers, form).err();
+            assert_eq!(found.map_or(String::new(), |found| found.rejection.code), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_becomes_a_value() {
+        let (xml, edifact) = (Media::Text("application/xml"), Media::Bytes("application/EDIFACT"));
+        for (form, bytes, expected) in [
+            (Media::Json, &b"{\"a\":\"1\"}"[..], Some(serde_json::json!({ "a": "1" }))),
+            (Media::Json, b"[1]", None),
+            (Media::Json, b"{", None),
+            (xml, "<ə/>".as_bytes(), Some("<ə/>".into())),
+            (xml, b"<\xff/>", None),
+            (edifact, b"UNB\xff", Some("VU5C/w==".into())),
+        ] {
+            assert_eq!(content(form, bytes).ok(), expected, "{form:?} {bytes:?}");
         }
     }
 

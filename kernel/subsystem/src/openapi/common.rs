@@ -88,7 +88,7 @@ const REFUSALS: [(u16, &str, &str, &str, &str, &str); 14] = [
     (
         415,
         "UnsupportedMediaType",
-        "Bodies are JSON only.",
+        "The body is of another media type than the one described.",
         "not-json",
         "invalid",
         "send `Content-Type: application/json`",
@@ -346,7 +346,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 },
                 "pointers": {
                     "type": "array",
-                    "description": "The fields of the body that break rules, all at once.",
+                    "description": "The fields of the body, and values of path and query, that break rules.",
                     "items": { "$ref": "#/components/schemas/ProblemPointer" },
                 },
             },
@@ -358,7 +358,8 @@ pub(super) fn schemas() -> Map<String, Value> {
             "properties": {
                 "pointer": {
                     "type": "string",
-                    "description": "JSON Pointer (RFC 6901) into the body; empty for all of it.",
+                    "description": "JSON Pointer (RFC 6901) into the body, empty for all of it; \
+                        `/` and its name for a value of the path or the query.",
                 },
                 "rule": { "type": "string", "description": "The rule, a stable code." },
                 "remedy": { "type": "string", "description": "What to change." },

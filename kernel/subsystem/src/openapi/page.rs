@@ -109,9 +109,8 @@ fn describe(document: &Value, path: &str, method: &str, operation: &Value, out: 
         }
         out.push_str("</table>\n");
     }
-    let body = &operation["requestBody"]["content"]["application/json"];
-    if !body.is_null() {
-        content("Body", body, out);
+    for (media, body) in object(&operation["requestBody"]["content"]) {
+        content(&format!("Body, <code>{}</code>", escape(media)), body, out);
     }
     for (status, answer) in object(&operation["responses"]) {
         let answer = resolve(document, answer);

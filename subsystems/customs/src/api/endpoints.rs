@@ -4,11 +4,15 @@ mod certificates;
 mod claims;
 mod consignments;
 mod exports;
+mod files;
 mod tariff;
 mod tasks;
 mod verifications;
+mod waits;
 
-use karvan_subsystem::interface::{Answer, At, Body, Endpoint, Kind, Method, Parameter, Place};
+use karvan_subsystem::interface::{
+    Answer, At, Body, Endpoint, Kind, Media, Method, Parameter, Place,
+};
 
 use crate::certificate::NUMBER_CHARS_MAX;
 use crate::subsystem::{CURSOR_CHARS_MAX, PAGE_MAX};
@@ -90,11 +94,11 @@ const LISTED: &str = "Pages follow each other by `next`; a page may be shorter t
     only one without `next` is the last.";
 
 const fn message(schema: &'static str, member: &'static str, example: &'static str) -> Body {
-    Body { schema, place: Place::Member(member), example }
+    Body { media: Media::Json, schema, place: Place::Member(member), example }
 }
 
 const fn whole(schema: &'static str, example: &'static str) -> Body {
-    Body { schema, place: Place::Whole, example }
+    Body { media: Media::Json, schema, place: Place::Whole, example }
 }
 
 const fn made(schema: &'static str, example: &'static str) -> Answer {
@@ -124,7 +128,7 @@ const READ: Endpoint = Endpoint {
 const WRITE: Endpoint = Endpoint { method: Method::Post, ..READ };
 
 /// The endpoints of each resource, in the order of reading.
-const RESOURCES: [&[Endpoint]; 7] = [
+const RESOURCES: [&[Endpoint]; 9] = [
     certificates::ENDPOINTS,
     exports::ENDPOINTS,
     claims::ENDPOINTS,
@@ -132,6 +136,8 @@ const RESOURCES: [&[Endpoint]; 7] = [
     consignments::ENDPOINTS,
     tasks::ENDPOINTS,
     tariff::ENDPOINTS,
+    files::ENDPOINTS,
+    waits::ENDPOINTS,
 ];
 
 /// Every endpoint.

@@ -60,6 +60,10 @@ fn messages(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
     add::<views::AnswerRequest>(generator, all, "AnswerRequest");
     add::<views::DecisionRequest>(generator, all, "DecisionRequest");
     add::<views::Words>(generator, all, "Words");
+    add::<views::XmlMessage>(generator, all, "XmlMessage");
+    add::<views::EdifactInterchange>(generator, all, "EdifactInterchange");
+    add::<views::DayReport>(generator, all, "DayReport");
+    add::<views::OutageRequest>(generator, all, "OutageRequest");
 }
 
 fn answers(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
@@ -84,6 +88,10 @@ fn answers(generator: &mut SchemaGenerator, all: &mut Map<String, Value>) {
     add::<views::PageOf<views::VerificationView>>(generator, all, "VerificationPage");
     add::<views::PageOf<views::CaseView>>(generator, all, "CasePage");
     add::<views::PageOf<views::IncidentView>>(generator, all, "IncidentPage");
+    add::<views::HandedIn>(generator, all, "HandedIn");
+    add::<views::InterchangeTaken>(generator, all, "InterchangeTaken");
+    add::<views::OutageView>(generator, all, "OutageView");
+    add::<views::WaitsView>(generator, all, "WaitsView");
 }
 
 /// Adds the bounds of the fields, by the name of the element that holds them.

@@ -7,6 +7,7 @@
 
 mod around;
 mod checks;
+mod handed;
 mod money;
 mod officers;
 
@@ -14,12 +15,17 @@ pub(super) use checks::{
     AnswerRequest, CaseView, ConfirmationRequest, IncidentView, RiskView, VerificationRequest,
     VerificationView,
 };
+pub(super) use handed::{
+    DayReport, EdifactInterchange, HandedIn, InterchangeTaken, OutageRequest, OutageView,
+    WaitsView, XmlMessage,
+};
 pub(super) use officers::DecisionView;
 
 use around::{
     ActsView, AssessmentRecordView, BareProposalView, HeldView, MatchedView, NextView,
     PlaceholderView, QuoteView, ResponseView, TimerView, TransportView, WithdrawalView,
 };
+use handed::NoteView;
 use money::{
     QuotaRequestView, QuotaTermsView, RatesOfCodeView, ReliefView, SecurityView, SourceView,
 };
@@ -59,6 +65,12 @@ pub(super) struct Submitted {
     pub(super) flags: Vec<Flag>,
     /// Of an amendment by pointers: what it changed, and what it could not.
     pub(super) amended: Option<AmendedView>,
+    /// Of a message in XML or EDIFACT: values that have no place in the canonical message.
+    pub(super) not_carried_over: Option<Vec<LossView>>,
+    /// Of a message in XML or EDIFACT: what was put in where it says nothing.
+    pub(super) notes: Option<Vec<NoteView>>,
+    /// Of a message in an interchange: its reference (UNH).
+    pub(super) message: Option<String>,
 }
 
 /// What an amendment by pointers did.
@@ -425,6 +437,14 @@ pub(super) struct Claimed {
     pub(super) items: Vec<ItemView>,
     /// How it was withdrawn; null while it stands.
     pub(super) withdrawn: Option<WithdrawalView>,
+    /// Of an amendment by pointers: what it changed, and what it could not.
+    pub(super) amended: Option<AmendedView>,
+    /// Of a message in XML or EDIFACT: values that have no place in the canonical message.
+    pub(super) not_carried_over: Option<Vec<LossView>>,
+    /// Of a message in XML or EDIFACT: what was put in where it says nothing.
+    pub(super) notes: Option<Vec<NoteView>>,
+    /// Of a message in an interchange: its reference (UNH).
+    pub(super) message: Option<String>,
     /// What an officer looks at.
     pub(super) flags: Option<Vec<Flag>>,
     /// What is proposed, when no item claims a preference.

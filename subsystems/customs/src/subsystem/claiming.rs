@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::answer::{self, refuse};
 use super::assess::{self, Occasion, claim_subject};
-use super::operate::{invalid, message, must_act_for, read, signed_by, unexpected};
+use super::operate::{
+    invalid, message, must_act_for, must_be_about, named, read, signed_by, unexpected,
+};
 use super::receive::refusals;
 use super::xml::{Read, read_xml};
 use super::{Customs, amending, quotas, show};
@@ -23,16 +25,20 @@ use crate::states::Status;
 use crate::tariff::ImporterClass;
 use crate::words::Language;
 
-/// Exactly one of `claim` and `xml` is given.
+/// Exactly one of these is given; the class goes with a claim or XML.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Claiming {
     claim: Option<Value>,
     xml: Option<String>,
+    cancellation: Option<Value>,
+    /// An amendment by pointer; the version that it makes is filed.
+    amendment: Option<Value>,
     importer_class: Option<ImporterClass>,
 }
 
-/// Takes an import declaration and matches every item that claims a preference.
+/// Takes an import declaration and matches every item that claims a preference; or amends or
+/// withdraws one.
 pub(super) fn claim(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -41,16 +47,25 @@ pub(super) fn claim(
 ) -> Result<Value, Rejection> {
     must_act_for(caller, &customs.config.customs)?;
     let input: Claiming = read("claim", input)?;
-    let Read { message, told } = match (input.claim, input.xml) {
-        (Some(claim), None) => Read::of(message(DocumentType::Import, claim)?),
-        (None, Some(xml)) => read_xml(customs, cx, &xml, DocumentType::Import)?,
+    let Claiming { claim, xml, cancellation, amendment, importer_class } = input;
+    let Read { message, told } = match (claim, xml, cancellation, amendment) {
+        (Some(claim), None, None, None) => Read::of(message(DocumentType::Import, claim)?),
+        (None, Some(xml), None, None) => read_xml(customs, cx, &xml, DocumentType::Import)?,
+        (None, None, Some(cancellation), None) => {
+            let message = message(DocumentType::Cancellation, cancellation)?;
+            return change(customs, cx, caller, message);
+        }
+        (None, None, None, Some(amendment)) => {
+            let message = message(DocumentType::Amendment, amendment)?;
+            return change(customs, cx, caller, message);
+        }
         _ => {
-            let text = "give exactly one of `claim` and `xml`";
+            let text = "give exactly one of `claim`, `xml`, `cancellation` and `amendment`";
             return Err(refuse(ErrorKind::Invalid, "bad-input", text));
         }
     };
     let output = match message {
-        Message::Import(content) => file(customs, cx, caller, content, input.importer_class)?,
+        Message::Import(content) => file(customs, cx, caller, content, importer_class)?,
         Message::Amendment(content) => amending::amend(customs, cx, caller, *content)?,
         Message::Cancellation(content) if content.document.document_type == "IMP" => {
             amending::withdraw(customs, cx, caller, &content)?
@@ -58,6 +73,31 @@ pub(super) fn claim(
         message => return Err(unexpected("IMP", &message)),
     };
     Ok(show::merge(output, told))
+}
+
+/// Amends or withdraws a claim by a canonical message that names it.
+fn change(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    message: Message,
+) -> Result<Value, Rejection> {
+    must_be_about(&message, "IMP")?;
+    match named(customs, cx, message)? {
+        Message::Amendment(content) => amending::amend_by_message(customs, cx, caller, *content),
+        message => {
+            let mut errors = refusals(&message, cx.now);
+            // A claim is never sent to the partner, so no level of sharing binds it.
+            errors.retain(|error| error.rule != "SHARING");
+            if !errors.is_empty() {
+                return Err(invalid(errors));
+            }
+            let Message::Cancellation(content) = message else {
+                return Err(unexpected("IMP", &message));
+            };
+            amending::withdraw(customs, cx, caller, &content)
+        }
+    }
 }
 
 /// Files an import declaration and shows it.

@@ -64,7 +64,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "claim",
         "customs.claim",
         true,
-        "File an import declaration; each preference that it claims is matched at once.",
+        "File, amend or withdraw an import declaration; each preference that it claims is matched \
+         at once.",
     ),
     operation(
         "decide",

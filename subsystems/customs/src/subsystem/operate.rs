@@ -127,7 +127,11 @@ pub(super) fn submit(
 }
 
 /// Returns a message with the declarations of this side under their own numbers.
-fn named(customs: &Customs, cx: &Context<'_>, mut message: Message) -> Result<Message, Rejection> {
+pub(super) fn named(
+    customs: &Customs,
+    cx: &Context<'_>,
+    mut message: Message,
+) -> Result<Message, Rejection> {
     assigned::name(customs, cx.tx, &mut message)?;
     Ok(message)
 }
@@ -186,7 +190,7 @@ pub(super) fn message(kind: DocumentType, value: Value) -> Result<Message, Rejec
     Message::from_value(kind, value).map_err(|error| answer::unreadable(&error))
 }
 
-fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
+pub(super) fn must_be_about(message: &Message, kind: &str) -> Result<(), Rejection> {
     match message {
         Message::Cancellation(content) if content.document.document_type != kind => {
             let text = format!("this cancels {kind} documents only; correct document/documentType");

@@ -80,7 +80,9 @@ pub(super) fn explain(
     if let Some(unknown) = origin.filter(|origin| codes::country(origin).is_none()) {
         let unknown: String = unknown.chars().take(8).collect();
         let text = format!("`{unknown}` is no country of ISO 3166-1; write one such as AZ");
-        return Err(refuse(ErrorKind::Invalid, "unknown-country", text));
+        let pointer = "/origin".to_owned();
+        let named = Pointer { pointer, rule: "COUNTRY".to_owned(), remedy: text.clone() };
+        return Err(refuse(ErrorKind::Invalid, "unknown-country", text).with_pointers(vec![named]));
     }
     let code: String = input.code.chars().filter(|c| *c != '.' && *c != ' ').collect();
     let query = Query {

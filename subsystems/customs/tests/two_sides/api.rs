@@ -1,6 +1,7 @@
 //! The description of the REST interface against what is really read and answered.
 
 mod checks;
+mod files;
 mod misfits;
 mod named;
 
@@ -170,6 +171,7 @@ async fn record() -> BTreeMap<&'static str, Value> {
     }
     record_asked(&mut exchange, &mut recorded, &clean).await;
     checks::record(&mut recorded).await;
+    files::record(&mut recorded).await;
     recorded
 }
 

@@ -44,6 +44,33 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         ..READ
     },
     Endpoint {
+        id: "withdrawClaim",
+        path: "/claims/cancellations",
+        group: "Claims",
+        summary: "Withdraw a claim",
+        about: "Withdraws an import declaration, of which nothing is decided yet, by a \
+            cancellation (CXL) that names it. It stays to be seen, and its number stays used.",
+        operation: "claim",
+        body: Some(message("Cancellation", "cancellation", "claim-CXL")),
+        answer: made("Claimed", "claim-withdrawn"),
+        speaks: true,
+        ..WRITE
+    },
+    Endpoint {
+        id: "amendClaim",
+        path: "/claims/amendments",
+        group: "Claims",
+        summary: "Amend a claim",
+        about: "Changes the newest version of an import declaration, of which nothing is decided \
+            yet, by an amendment (AMD) with WCO pointers; the version that it makes is matched \
+            anew. Values at which no pointer points are listed in `amended`.",
+        operation: "claim",
+        body: Some(message("Amendment", "amendment", "claim-AMD")),
+        answer: made("Claimed", "claim-amended"),
+        speaks: true,
+        ..WRITE
+    },
+    Endpoint {
         id: "getClaim",
         path: "/claims/{claim}",
         group: "Claims",
@@ -94,6 +121,20 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         parameters: &[CLAIM, ITEM],
         body: Some(whole("ConfirmationRequest", "confirmation-request")),
         answer: made("Decided", "confirmed"),
+        changes: Some("getClaim"),
+        ..WRITE
+    },
+    Endpoint {
+        id: "reportDay",
+        path: "/claims/{claim}/days",
+        group: "Claims",
+        summary: "Report the day of arrival or payment",
+        about: "The rates may depend on it. What is undecided is matched anew; what was decided on \
+            the rates of another day gets a task.",
+        operation: "event",
+        parameters: &[CLAIM],
+        body: Some(whole("DayReport", "day-report")),
+        answer: made("Claimed", "day-reported"),
         changes: Some("getClaim"),
         ..WRITE
     },

@@ -176,6 +176,8 @@ pub(in crate::api) struct AssessmentView {
     pub(in crate::api) differences: Vec<DifferenceView>,
     /// What is claimed, in the unit of the certificate.
     pub(in crate::api) claimed: Option<Quantity>,
+    /// How much the goods are, in the same unit: as stated, or as their mass or value lets expect.
+    pub(in crate::api) goods: Option<Quantity>,
     /// What was left on the certificate.
     pub(in crate::api) balance: Option<Quantity>,
     /// What was declared for export.
@@ -184,6 +186,10 @@ pub(in crate::api) struct AssessmentView {
     pub(in crate::api) certificate_version: Option<u32>,
     /// Country and number of the export declaration.
     pub(in crate::api) export: Option<String>,
+    /// Its item that belongs to the claimed one.
+    pub(in crate::api) export_item: Option<u32>,
+    /// What the claim wants of that item, in a unit in which it is declared.
+    pub(in crate::api) of_export: Option<Quantity>,
     /// Its version.
     pub(in crate::api) export_version: Option<u32>,
     /// What the preference was worth.

@@ -11,7 +11,7 @@ use super::{FOLDER, read};
 use crate::exchange::Exchange;
 
 /// Members whose content is free on purpose, which their description explains.
-const FREE: [&str; 2] = ["Relief/breakdown", "NationalResponse/response"];
+const FREE: [&str; 3] = ["Relief/breakdown", "NationalResponse/response", "ResponseTaken/response"];
 
 fn schemas() -> Map<String, Value> {
     let exchange = Exchange::new("2026-10-05T05:00:00Z".parse().expect("an instant"));
@@ -36,6 +36,19 @@ fn walk(
     value: &Value,
     found: &mut BTreeSet<String>,
 ) {
+    let named = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+    let choice = named.map_or(schema, |name| &all[name])["anyOf"].as_array().into_iter().flatten();
+    let choice: Vec<_> = choice.filter(|each| each["type"] != "null").collect();
+    if choice.len() > 1 {
+        // One of several shapes: that which names most of what is answered.
+        let named = choice.into_iter().map(|each| {
+            let mut found = BTreeSet::new();
+            walk(all, (each, at), value, &mut found);
+            found
+        });
+        found.extend(named.min_by_key(BTreeSet::len).unwrap_or_default());
+        return;
+    }
     let (schema, name) = resolve(all, schema);
     let at = name.unwrap_or(at).to_owned();
     if FREE.contains(&at.as_str()) {
