@@ -16,15 +16,24 @@ WORDS = "checked once more by the officer"
 class Api:
     """The interface of a node that may come and go."""
 
-    def __init__(self, token):
-        self.token, self.base = token, None
+    def __init__(self, token, tally=None, base=None):
+        self.token, self.tally, self.base = token, tally, base
 
     def ask(self, method, path, body=None, **fields):
         """Returns status, headers and JSON body; a broken connection is an OSError."""
+        found = self.request(method, path, body, fields)
+        if self.tally:
+            self.tally.note(method, path, found[0])
+        return found
+
+    def request(self, method, path, body, fields):
+        """Sends one request."""
         headers = {"Authorization": f"Bearer {self.token}"}
         headers.update({name.replace("_", "-"): value for name, value in fields.items()})
         data = None
-        if body is not None:
+        if isinstance(body, bytes):
+            data = body
+        elif body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(

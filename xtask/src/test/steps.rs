@@ -222,6 +222,7 @@ pub(super) const STEPS: &[Step] = &[
         act: Act::Run(&[
             "python3 -B tests/foreign/tck/self_test.py",
             "python3 -B tests/foreign/edc/self_test.py",
+            "python3 -B tests/foreign/api/self_test.py",
         ]),
         needs: &[&PYTHON],
         ..PLAIN
