@@ -52,6 +52,8 @@ const CALLS_DRAIN: Span = Span::from_secs(30);
 /// How long the other node may take to answer a call: what a service has when nothing was set for
 /// it (60 s), and half as much again.
 const CALLS_ANSWER_TIMEOUT: Span = Span::from_secs(90);
+/// How much of that time a new connection to it may take, its handshake included.
+const CALLS_CONNECT_TIMEOUT: Span = Span::from_secs(10);
 /// How long an agency's connection may wait for the head of its next request.
 const CALLS_IDLE_TIMEOUT: Span = Span::from_secs(30);
 /// What is logged. A line for each call is for those who ask: rows and figures tell the same.
@@ -198,6 +200,8 @@ pub(crate) struct CallsSection {
     pub(crate) drain: Span,
     /// How long the other node may take to answer a call.
     pub(crate) answer_timeout: Span,
+    /// How much of that time a new connection to it may take.
+    pub(crate) connect_timeout: Span,
     /// How long an agency's connection may wait for the head of its next request.
     pub(crate) idle_timeout: Span,
     /// Whether one signature may cover many calls when there are many.
@@ -302,6 +306,7 @@ impl Default for CallsSection {
             connections_max: CALLS_CONNECTIONS_MAX,
             drain: CALLS_DRAIN,
             answer_timeout: CALLS_ANSWER_TIMEOUT,
+            connect_timeout: CALLS_CONNECT_TIMEOUT,
             idle_timeout: CALLS_IDLE_TIMEOUT,
             signatures: karvan_calls::Signatures::default(),
         }

@@ -312,7 +312,7 @@ impl Inner {
             return self.receive(answer).await;
         }
         let leave = self.peers.admit(peer, self.node.now()).map_err(|left| spared(peer, left))?;
-        let (answer, used) = match self.node.call(peer, self.settings.answer_timeout, make).await {
+        let (answer, used) = match self.node.call(peer, self.settings.timeouts, make).await {
             Ok(answer) => {
                 leave.answered();
                 answer.into_parts()

@@ -22,7 +22,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use karvan_exchange::Node;
-use karvan_exchange::client::{Body, full};
+use karvan_exchange::client::{Body, Timeouts, full};
 use karvan_exchange::host::PeerService;
 use karvan_exchange::network::{Boxed, Stream};
 use karvan_exchange::wire::{Link, PROBLEM_JSON};
@@ -73,8 +73,8 @@ const OWN_LIFE: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The folder for bodies on their way; emptied at start.
     pub spool: PathBuf,
-    /// How long the other node may take to answer.
-    pub answer_timeout: Duration,
+    /// How long the other node may take, to be connected and to answer.
+    pub timeouts: Timeouts,
     /// How many calls may be under way, on each side.
     pub bounds: Bounds,
     /// How long the head of an agency's request may take to arrive, counted from the answer to the
@@ -91,7 +91,7 @@ impl Settings {
     pub fn new(spool: PathBuf) -> Self {
         Self {
             spool,
-            answer_timeout: ANSWER_TIMEOUT_DEFAULT,
+            timeouts: Timeouts::new(ANSWER_TIMEOUT_DEFAULT),
             bounds: Bounds::default(),
             head_timeout: HEAD_TIMEOUT,
             signatures: Signatures::default(),

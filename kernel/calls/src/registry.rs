@@ -33,6 +33,9 @@ pub const SERVICES_MAX: usize = 10_000;
 pub const CLIENTS_MAX: usize = 10_000;
 /// How long a provider's system may take when the operator sets nothing.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_mins(1);
+/// How long connecting to a provider's system may take when the operator sets nothing (X-Road's
+/// own bound).
+pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// Longest time that may be given to a provider's system.
 pub const TIMEOUT_MAX: Duration = Duration::from_mins(10);
 /// Connections to a provider's system at one time when the operator sets nothing.
@@ -73,6 +76,9 @@ pub struct Service {
     /// How long the provider's system may take, from the first byte sent to the last one read.
     #[serde(default = "timeout_default", rename = "timeoutMs", with = "millis")]
     pub timeout: Duration,
+    /// How much of that time a new connection may take, its handshake included.
+    #[serde(default = "connect_timeout_default", rename = "connectTimeoutMs", with = "millis")]
+    pub connect_timeout: Duration,
     /// Whether the certificate of an `https` system is verified, its host name included.
     #[serde(default = "yes")]
     pub verify_tls: bool,
@@ -360,6 +366,10 @@ const fn yes() -> bool {
 
 const fn timeout_default() -> Duration {
     TIMEOUT_DEFAULT
+}
+
+const fn connect_timeout_default() -> Duration {
+    CONNECT_TIMEOUT_DEFAULT
 }
 
 const fn connections_default() -> u32 {

@@ -25,8 +25,8 @@ pub type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// Most idle connections kept; as many calls to one peer go without a handshake.
 const IDLE_MAX: usize = 2048;
-/// How long connecting, with its handshake, may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long connecting, with its handshake, may take when nothing else is said.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The place cannot be reached, or broke off.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Unreachable {
     place: String,
     cause: String,
+}
+
+/// How long a request to a peer may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Until there is a connection, its handshake included.
+    pub connect: Duration,
+    /// Until the head of the answer is there, all in all.
+    pub answer: Duration,
+}
+
+impl Timeouts {
+    /// Allows the usual time for the connection.
+    pub const fn new(answer: Duration) -> Self {
+        Self { connect: CONNECT_TIMEOUT, answer }
+    }
 }
 
 /// Why a request to a peer brought no answer.
@@ -78,14 +94,14 @@ impl Used {
 }
 
 impl Node {
-    /// Sends a request to a peer and returns the head of the answer, within `timeout`.
+    /// Sends a request to a peer and returns the head of the answer.
     ///
     /// When an idle connection turns out to be closed the request goes once more over a fresh one:
     /// only for requests of which the peer acts on the first alone.
     pub async fn call(
         &self,
         peer: &NodeId,
-        timeout: Duration,
+        within: Timeouts,
         mut make: impl FnMut() -> Request<Body>,
     ) -> Result<Answer, NoAnswer> {
         let peer = self.0.peer(peer);
@@ -102,18 +118,19 @@ impl Node {
                 if seen { NoAnswer::Unknown(id, cause) } else { NoAnswer::Unreachable(id, cause) }
             };
             let line = self.0.line(&peer);
-            let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(&line));
+            let connecting = tokio::time::timeout(within.connect, connect(&line));
             let mut fresh = connecting
                 .await
-                .map_err(|_| unreachable(format!("no connection within {CONNECT_TIMEOUT:?}")))?
+                .map_err(|_| unreachable(format!("no connection within {:?}", within.connect)))?
                 .map_err(unreachable)?;
             fresh.ready().await.map_err(|error| unreachable(error.to_string()))?;
             let response = fresh.send_request(make()).await;
             let lost = |error: hyper::Error| NoAnswer::Unknown(peer.id.clone(), error.to_string());
             Ok((response.map_err(lost)?, fresh))
         };
-        let sent = tokio::time::timeout(timeout, sending).await.unwrap_or_else(|_| {
-            Err(NoAnswer::Unknown(peer.id.clone(), format!("no answer within {timeout:?}")))
+        let sent = tokio::time::timeout(within.answer, sending).await.unwrap_or_else(|_| {
+            let cause = format!("no answer within {:?}", within.answer);
+            Err(NoAnswer::Unknown(peer.id.clone(), cause))
         });
         match sent {
             Ok((response, connection)) => {

@@ -80,12 +80,15 @@ pub(crate) struct Add {
     /// Where the provider's system is; a new service needs it.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Its OpenAPI 3 description: an address, or a file.
+    /// Its OpenAPI 3 description in JSON or YAML: an address, or a file.
     #[arg(long, value_name = "URL|FILE")]
     openapi: Option<String>,
     /// How long the system may take, in seconds; a minute unless set.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u32>,
+    /// How much of that time a new connection may take, in seconds; 30 unless set.
+    #[arg(long, value_name = "SECONDS")]
+    connect_timeout: Option<u32>,
     /// Most connections to the system at one time; 64 unless set. Calls beyond them are told to
     /// come back.
     #[arg(long, value_name = "COUNT")]
@@ -184,6 +187,9 @@ fn merge(command: &Add, mut service: Value) -> Result<Value> {
     if let Some(seconds) = command.timeout {
         service["timeoutMs"] = (u64::from(seconds) * 1000).into();
     }
+    if let Some(seconds) = command.connect_timeout {
+        service["connectTimeoutMs"] = (u64::from(seconds) * 1000).into();
+    }
     if let Some(count) = command.connections {
         service["connectionsMax"] = count.into();
     }
@@ -247,13 +253,14 @@ fn list(services: &Value) -> String {
 
 fn describe(service: &Value) -> String {
     let mut text = format!(
-        "{}/{}\n  {} at {}\n  {}, {} ms at most, {} connections\n",
+        "{}/{}\n  {} at {}\n  {}, {} ms at most, {} of them to connect, {} connections\n",
         cell(&service["member"]),
         cell(&service["code"]),
         cell(&service["kind"]["type"]),
         cell(&service["baseUrl"]),
         if service["enabled"] == true { "enabled" } else { "disabled" },
         cell(&service["timeoutMs"]),
+        cell(&service["connectTimeoutMs"]),
         cell(&service["connectionsMax"]),
     );
     if let Some(notice) = service["notice"].as_str() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use http::Uri;
 
@@ -10,6 +11,9 @@ use crate::files;
 
 /// Most documents in flight to one peer.
 const RELAY_WINDOW_MAX: usize = 4096;
+
+/// Longest time that a new connection to another node may take.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_mins(10);
 
 /// Something that could not work.
 #[derive(Debug)]
@@ -95,6 +99,7 @@ impl Config {
         self.check_addresses(&mut problems);
         self.check_folders(&mut problems);
         self.check_exchange(&mut problems);
+        self.check_calls(&mut problems);
         self.check_delivery(&mut problems);
         self.check_service(&mut problems);
         let filter = tracing_subscriber::EnvFilter::builder().parse(&self.telemetry.log);
@@ -173,6 +178,14 @@ impl Config {
         if self.exchange.retry_first.duration() > self.exchange.retry_longest.duration() {
             let text = "the longest pause is shorter than the first";
             problems.add("exchange", "retry-longest", text, "make it at least retry-first");
+        }
+    }
+
+    fn check_calls(&self, problems: &mut Problems<'_>) {
+        if self.calls.connect_timeout.duration() > CONNECT_TIMEOUT_MAX {
+            let text = format!("{} is longer than 10m", self.calls.connect_timeout);
+            let remedy = "write how long a new connection to a node may take, such as 10s";
+            problems.add("calls", "connect-timeout", text, remedy);
         }
     }
 

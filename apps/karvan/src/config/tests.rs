@@ -76,6 +76,8 @@ fn problems_name_line_key_and_remedy() {
     check("[exchange]", local, &["node.toml:12:", "`local.listen`", "loopback"]);
     let window = "[exchange]\nrelay-window = 0";
     check("[exchange]", window, &["node.toml:12:", "`exchange.relay-window`"]);
+    let connect = "[calls]\nconnect-timeout = \"11m\"\n[exchange]";
+    check("[exchange]", connect, &["node.toml:12:", "`calls.connect-timeout`", "10m"]);
     let log = "[log]\nsigned-size-file = \"data/log/x\"\n[exchange]";
     check("[exchange]", log, &["node.toml:12:", "`log.signed-size-file`", "another volume"]);
     let delivery = "[[delivery]]\nmember = \"PK/GOV/FBR\"\nmode = \"pull\"\n\n[[delivery]]\n\

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use karvan_calls::Settings;
 use karvan_exchange::Node;
+use karvan_exchange::client::Timeouts;
 use karvan_exchange::host::PeerService;
 use karvan_negotiation::decide::Standing;
 use karvan_negotiation::identity::MemberTokens;
@@ -43,7 +44,10 @@ impl Gateways {
         let spool = data.join("spool");
         let settings = Settings {
             signatures: calls.signatures,
-            answer_timeout: calls.answer_timeout.duration(),
+            timeouts: Timeouts {
+                connect: calls.connect_timeout.duration(),
+                answer: calls.answer_timeout.duration(),
+            },
             head_timeout: calls.idle_timeout.duration(),
             trace_context: telemetry::TRACE_CONTEXT,
             ..Settings::new(spool)

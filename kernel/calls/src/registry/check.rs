@@ -41,6 +41,10 @@ impl Service {
         if self.timeout < Duration::from_millis(1) || self.timeout > TIMEOUT_MAX {
             return Err(broken("timeoutMs", "is 1 to 600000 milliseconds", "choose one of these"));
         }
+        if self.connect_timeout < Duration::from_millis(1) || self.connect_timeout > TIMEOUT_MAX {
+            let rule = "is 1 to 600000 milliseconds";
+            return Err(broken("connectTimeoutMs", rule, "choose one of these"));
+        }
         if !(1..=CONNECTIONS_MAX).contains(&self.connections_max) {
             return Err(broken("connectionsMax", "is 1 to 1024", "choose one of these"));
         }

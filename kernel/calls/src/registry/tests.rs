@@ -19,6 +19,7 @@ fn what_is_left_out_is_safe() {
     let service = service("pets");
     assert!(service.enabled && service.verify_tls);
     assert_eq!((service.timeout, service.connections_max), (Duration::from_mins(1), 64));
+    assert_eq!(service.connect_timeout, Duration::from_secs(30));
     assert_eq!(service.check(), Ok(()));
     let client = ClientAccess::new(member("PK/GOV/FBR/customs"));
     assert!(!client.plain_http && client.certificates.is_empty());
@@ -47,7 +48,9 @@ fn what_breaks_a_rule_is_refused_with_field_rule_and_remedy() {
         check(|it| it.base_url = url.to_owned(), "baseUrl", "malformed");
     }
     for millis in [0, 600_001] {
-        check(|it| it.timeout = Duration::from_millis(millis), "timeoutMs", "600000");
+        let time = Duration::from_millis(millis);
+        check(|it| it.timeout = time, "timeoutMs", "600000");
+        check(|it| it.connect_timeout = time, "connectTimeoutMs", "600000");
     }
     check(|it| it.connections_max = 0, "connectionsMax", "1 to 1024");
     check(|it| it.notice = Some("x".repeat(1_001)), "notice", "1000");

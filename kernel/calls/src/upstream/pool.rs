@@ -23,8 +23,6 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::{UpstreamError, UpstreamErrorKind, host_of};
 use crate::registry::Service;
 
-/// How long connecting, with its handshake, may take (X-Road's own bound).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may wait for its next call. Below the shortest usual patience of servers
 /// (5 s), so that a request seldom meets a connection that the system is just closing.
 const IDLE_MAX: Duration = Duration::from_secs(4);
@@ -40,6 +38,8 @@ pub(super) struct Pool {
     /// The settings that it was made for.
     settings: (String, bool, Option<String>, u32),
     address: (String, u16),
+    /// How long connecting, with its handshake, may take.
+    connect_timeout: Duration,
     host: HeaderValue,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     slots: Arc<Semaphore>,
@@ -101,6 +101,7 @@ impl Pool {
         Ok(Self {
             settings: settings(service),
             address: (name, port),
+            connect_timeout: service.connect_timeout,
             host,
             tls,
             slots: Arc::new(Semaphore::new(service.connections_max as usize)),
@@ -116,6 +117,7 @@ impl Pool {
             && *verify == service.verify_tls
             && *authorities == service.authorities
             && *connections == service.connections_max
+            && self.connect_timeout == service.connect_timeout
     }
 
     /// Returns the value of `Host`.
@@ -171,9 +173,9 @@ impl Pool {
                 },
             }
         }
-        let mut sender = tokio::time::timeout(CONNECT_TIMEOUT, self.connect())
+        let mut sender = tokio::time::timeout(self.connect_timeout, self.connect())
             .await
-            .map_err(|_| UpstreamError::timeout(CONNECT_TIMEOUT))??;
+            .map_err(|_| UpstreamError::timeout(self.connect_timeout))??;
         sent.store(true, Ordering::Relaxed);
         match sender.try_send_request(request).await {
             Ok(answer) => Ok((answer, Connection { sender, _slot: slot })),

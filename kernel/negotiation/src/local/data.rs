@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use karvan_exchange::client::{Answer, full};
+use karvan_exchange::client::{Answer, Timeouts, full};
 use karvan_types::{ErrorKind, json};
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ async fn get(
         }
         request
     };
-    engine.node().call(&node, BEGIN_TIMEOUT, make).await.map_err(|error| {
+    engine.node().call(&node, Timeouts::new(BEGIN_TIMEOUT), make).await.map_err(|error| {
         Error::new(ErrorKind::PeerUnavailable, "peer-unreachable", error.to_string())
     })
 }
