@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use karvan_store::Read;
-use karvan_subsystem::{Caller, Context, Rejection};
+use karvan_subsystem::{Caller, Context, Pointer, Rejection};
 use karvan_types::{Amount, Date, Digest, ErrorKind, Instance, Quantity, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
