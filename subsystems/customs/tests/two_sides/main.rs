@@ -2,6 +2,7 @@
 
 mod api;
 mod bulk;
+mod cargo;
 mod catalogue;
 mod choreography;
 mod decisions;
