@@ -9,7 +9,9 @@ use karvan_exchange::evidence;
 use karvan_store::{Error, Tx};
 use karvan_types::Digest;
 
-use crate::records::{Call, Half, OPEN, Open, Outcome, RECEIVED, Received, Sent};
+use crate::records::{
+    Call, ENDED_COUNT, Ended, Half, Outcome, RECEIVED, RECEIVED_COUNT, Received, Sent,
+};
 
 /// A call was answered by the provider's system.
 pub const EXCHANGE: &str = "call.exchange";
@@ -61,9 +63,11 @@ pub fn entry(call: &Call) -> String {
 pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Error> {
     let statement = statement(&call);
     if side == Side::Provider {
-        let open = tx.find::<Open>(call.exchange.to_string())?;
+        let id = call.exchange.to_string();
+        let open = tx.find::<Received>(id.as_str())?;
         // Another instant is another request under the same id.
-        if open.is_none_or(|open| open.0.began_at != call.began_at) {
+        let same = open.is_some_and(|open| open.0.began_at == call.began_at);
+        if !same || tx.find::<Ended>(id)?.is_some() {
             return Ok(());
         }
     }
@@ -73,27 +77,41 @@ pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Err
 /// Ends a call that was refused before it was written ahead. The row of a first call under the
 /// same id stands; the entry is of this refusal.
 pub(crate) fn refuse(tx: &mut dyn Tx, mut call: Call) -> Result<(), Error> {
-    let id = call.exchange.to_string();
     call.entry = evidence::record(tx, call.outcome.kind(), statement(&call))?.index;
-    let known =
-        tx.get(&OPEN, &id.as_str().into())?.is_some() || tx.get(&RECEIVED, &id.into())?.is_some();
-    if known { Ok(()) } else { tx.add(&Received(call)) }
+    if tx.get(&RECEIVED, &call.exchange.to_string().into())?.is_some() {
+        return Ok(());
+    }
+    let row = Received(call);
+    write_ahead(tx, &row)?;
+    add_end(tx, row.0)
 }
 
-/// Ends a call: its row and its entry; it is no longer written ahead. `statement` is that of the
-/// call, made by the caller: transactions wait for each other.
+/// Writes a request ahead of its call.
+///
+/// # Errors
+///
+/// [`Error::Exists`] when a call came under its id before, besides those of the store.
+pub(crate) fn write_ahead(tx: &mut dyn Tx, request: &Received) -> Result<(), Error> {
+    tx.add(request)?;
+    tx.next(RECEIVED_COUNT).map(drop)
+}
+
+fn add_end(tx: &mut dyn Tx, call: Call) -> Result<(), Error> {
+    tx.add(&Ended::from(call))?;
+    tx.next(ENDED_COUNT).map(drop)
+}
+
+/// Ends a call: its row and its entry. `statement` is that of the call, made by the caller:
+/// transactions wait for each other.
 pub(crate) fn end(
     tx: &mut dyn Tx,
     mut call: Call,
     side: Side,
     statement: Digest,
 ) -> Result<(), Error> {
-    if side == Side::Provider {
-        tx.remove::<Open>(call.exchange.to_string())?;
-    }
     call.entry = evidence::record(tx, call.outcome.kind(), statement)?.index;
     match side {
         Side::Client => tx.add(&Sent(call)),
-        Side::Provider => tx.add(&Received(call)),
+        Side::Provider => add_end(tx, call),
     }
 }

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle;
 use crate::evidence::Side;
-use crate::records::{Call, Open, Outcome, Received, Sent};
+use crate::records::{Call, Outcome, Received, Sent};
 
 use view::View;
 
@@ -73,6 +73,16 @@ enum Stand {
     Refused,
     /// The answer is not known.
     Unanswered,
+}
+
+impl Stand {
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Answered => Self::Answered,
+            Outcome::Refused => Self::Refused,
+            Outcome::Unanswered => Self::Unanswered,
+        }
+    }
 }
 
 /// Which of its parties is at this node.
@@ -130,13 +140,16 @@ struct Known {
 }
 
 impl Known {
-    fn ended(call: Call, side: Side) -> Self {
-        let stand = match call.outcome {
-            Outcome::Answered => Stand::Answered,
-            Outcome::Refused => Stand::Refused,
-            Outcome::Unanswered => Stand::Unanswered,
-        };
-        Self { call, side, stand }
+    /// Takes a call of this node's agency.
+    fn sent(_: &dyn Read, Sent(call): Sent) -> Result<Self, Error> {
+        Ok(Self { stand: Stand::of(call.outcome), call, side: Side::Client })
+    }
+
+    /// Takes a call to a service of this node, with its end.
+    fn received(view: &dyn Read, row: Received) -> Result<Self, Error> {
+        let (call, has_ended) = row.joined(view)?;
+        let stand = if has_ended { Stand::of(call.outcome) } else { Stand::Open };
+        Ok(Self { call, side: Side::Provider, stand })
     }
 
     fn place(&self) -> Place {
@@ -216,7 +229,7 @@ fn scan<R: Record>(
     view: &dyn Read,
     side: Side,
     (query, scope, after): (&Query, &Scope, Option<&Place>),
-    take: fn(R) -> Call,
+    take: fn(&dyn Read, R) -> Result<Known, Error>,
 ) -> Result<Scanned, Error> {
     let mut scanned = Scanned::default();
     let mut to = match after {
@@ -242,7 +255,7 @@ fn scan<R: Record>(
         rows += count;
         let mut last = None;
         for row in batch {
-            let known = Known::ended(take(row), side);
+            let known = take(view, row)?;
             last = Some(known.place());
             if query.wants(&known) && scope.covers(&known) {
                 scanned.found.push(known);
@@ -261,13 +274,6 @@ fn scan<R: Record>(
     }
 }
 
-/// Reads the calls that are being answered.
-fn open(view: &dyn Read) -> Result<Vec<Known>, Error> {
-    let rows = view.select::<Open>(&Range::all(SCANNED_MAX))?;
-    let known = |Open(call)| Known { call, side: Side::Provider, stand: Stand::Open };
-    Ok(rows.into_iter().map(known).collect())
-}
-
 /// Reads a page, and where the next one begins.
 fn read_page(
     view: &dyn Read,
@@ -276,15 +282,9 @@ fn read_page(
     after: Option<&Place>,
 ) -> Result<(Vec<Known>, Option<Place>), Error> {
     let asked = (query, scope, after);
-    let sent = scan::<Sent>(view, Side::Client, asked, |row| row.0)?;
-    let received = scan::<Received>(view, Side::Provider, asked, |row| row.0)?;
-    let mut found: Vec<_> = open(view)?
-        .into_iter()
-        .filter(|known| query.wants(known) && scope.covers(known))
-        .filter(|known| after.is_none_or(|after| !known.place().up_to(after)))
-        .chain(sent.found)
-        .chain(received.found)
-        .collect();
+    let sent = scan::<Sent>(view, Side::Client, asked, Known::sent)?;
+    let received = scan::<Received>(view, Side::Provider, asked, Known::received)?;
+    let mut found: Vec<_> = sent.found.into_iter().chain(received.found).collect();
     found.sort_by(|a, b| {
         let order = b.call.exchange.as_bytes().cmp(a.call.exchange.as_bytes());
         order.then(rank(a.side).cmp(&rank(b.side)))
@@ -331,13 +331,12 @@ async fn find(node: &Node, scope: &Scope, id: &str) -> Result<Vec<Known>, Reject
             sent.extend(view.find::<Sent>(key.as_str())?);
             received.extend(view.find::<Received>(key.as_str())?);
         }
-        let open = open(view)?.into_iter();
-        let named = |known: &Known| {
-            known.call.message == id || key.as_ref() == Some(&known.call.exchange.to_string())
-        };
-        found.extend(sent.into_iter().map(|row| Known::ended(row.0, Side::Client)));
-        found.extend(received.into_iter().map(|row| Known::ended(row.0, Side::Provider)));
-        found.extend(open.filter(named));
+        for row in sent {
+            found.push(Known::sent(view, row)?);
+        }
+        for row in received {
+            found.push(Known::received(view, row)?);
+        }
         // A message id may be the exchange id too.
         found.sort_by_key(|known| (known.call.exchange.to_string(), rank(known.side)));
         found.dedup_by_key(|known| known.place());
@@ -414,7 +413,7 @@ async fn find_proof(node: &Node, path: &str) -> Result<String, Rejection> {
     })?;
     let read = move |view: &dyn Read| -> Result<[Option<Call>; 2], Error> {
         let key = exchange.to_string();
-        let received = view.find::<Received>(key.as_str())?.map(|row| row.0);
+        let received = Call::received(view, &key)?;
         Ok([view.find::<Sent>(key)?.map(|row| row.0), received])
     };
     let calls = node.store().read(move |view| read(view)).await?;

@@ -24,12 +24,12 @@ use karvan_xroad::metadata::Service as Question;
 use karvan_xroad::{Code, Method, Prefix, Spelling, Target};
 
 use crate::body::{CALL_BYTES_MAX, Whole, drain};
-use crate::evidence::Side;
+use crate::evidence::{self, Side};
 use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
 use crate::overload::RETRY_AFTER;
-use crate::records::{Call, Half, Open, Outcome, Received};
+use crate::records::{Call, Ended, Half, Outcome, Received};
 use crate::registry::Service;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
 use crate::{metadata, upstream};
@@ -281,9 +281,9 @@ impl Inner {
             return Err(Rejection::new(ErrorKind::Internal, "written-ahead", text).by(SIDE));
         };
         let id = ahead.exchange.to_string();
-        let open = Open(ahead.clone());
+        let row = Received(ahead.clone());
         let begun = Begun::new(self, ahead, Side::Provider);
-        let found = self.node.store().write(move |tx| written_ahead(tx, &open)).await;
+        let found = self.node.store().write(move |tx| written_ahead(tx, &row)).await;
         // Whether the first call under the id may have acted: then none under it counts as refused.
         let (text, acted) = match found {
             Ok(Ahead::New) => return Ok(begun),
@@ -478,13 +478,13 @@ fn upstream_request(
     Ok(request)
 }
 
-fn written_ahead(tx: &mut dyn Tx, call: &Open) -> Result<Ahead, Error> {
-    if let Some(Received(known)) = tx.find(call.key())? {
-        return Ok(Ahead::Ended(known.outcome));
-    }
-    match tx.add(call) {
+fn written_ahead(tx: &mut dyn Tx, request: &Received) -> Result<Ahead, Error> {
+    match evidence::write_ahead(tx, request) {
         Ok(()) => Ok(Ahead::New),
-        Err(Error::Exists { .. }) => Ok(Ahead::Busy),
+        Err(Error::Exists { .. }) => {
+            let ended = tx.find::<Ended>(request.key())?;
+            Ok(ended.map_or(Ahead::Busy, |ended| Ahead::Ended(ended.outcome)))
+        }
         Err(error) => Err(error),
     }
 }

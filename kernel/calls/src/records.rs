@@ -1,8 +1,11 @@
 //! What a node stores about calls, and the tables for it.
 //!
-//! A call that has ended is one row on either side, under its exchange id. While the provider's
-//! system is at work the request is a row of its own: the write-ahead record from which a restart
-//! learns that a call was never answered.
+//! On the client's side a call is one row, written when it has ended. On the provider's side it is
+//! two, both written once: the request before the provider's system sees it, which is the
+//! write-ahead record, and its end. A request without an end is open; how many there are follows
+//! from two sequences, so that a restart knows when it has found them all.
+//!
+//! All rows have the exchange id as their key.
 //!
 //! A row's `party` is the member of this node: the client's of a call that was sent, the provider's
 //! of one that was received.
@@ -11,45 +14,63 @@
 //! quotes and line ends would be escaped. Bodies are not kept: their digests are in the signature
 //! bases, beside all head fields.
 
-use karvan_store::{Index, Migration, Record, Table, Value};
+use std::borrow::Cow;
+
+use karvan_store::{Error, Index, Migration, Range, Read, Record, Table, Value};
 use karvan_subsystem::Rejection;
 use karvan_types::{ExchangeId, MemberId, NodeId, Timestamp};
 use karvan_xroad::ServiceId;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{evidence, registry};
 
 /// The schema of calls.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration { id: "calls-0001", creates: &[&SENT, &RECEIVED, &OPEN] },
+    Migration { id: "calls-0001", creates: &[&SENT, &RECEIVED, &ENDED] },
     Migration { id: "calls-0002", creates: registry::TABLES },
 ];
 
-const COLUMNS: &[&str] = &[
-    "message",
-    "party",
-    "request_base",
-    "request_signature",
-    "request_head",
-    "response_base",
-    "response_signature",
-    "response_head",
-];
-/// Where the texts of the messages begin.
-const TEXTS_FROM: usize = 2;
 const INDEXES: &[Index] = &[
     Index { name: "message", columns: &["message"], unique: false },
     Index { name: "party", columns: &["party"], unique: false },
 ];
 
-/// Calls of this node's agencies. Key: the exchange id.
-pub static SENT: Table = Table { name: "call_sent", columns: COLUMNS, indexes: INDEXES };
+/// Calls of this node's agencies that have ended.
+pub static SENT: Table = Table {
+    name: "call_sent",
+    columns: &[
+        "message",
+        "party",
+        "request_base",
+        "request_signature",
+        "request_head",
+        "response_base",
+        "response_signature",
+        "response_head",
+    ],
+    indexes: INDEXES,
+};
 
-/// Calls to services of this node. Key: the exchange id.
-pub static RECEIVED: Table = Table { name: "call_received", columns: COLUMNS, indexes: INDEXES };
+/// Requests to services of this node.
+pub static RECEIVED: Table = Table {
+    name: "call_received",
+    columns: &["message", "party", "request_base", "request_signature", "request_head"],
+    indexes: INDEXES,
+};
 
-/// Calls that a provider's system is answering. Key: the exchange id.
-pub static OPEN: Table = Table { name: "call_open", columns: COLUMNS, indexes: &[] };
+/// How the calls of [`RECEIVED`] ended.
+pub static ENDED: Table = Table {
+    name: "call_ended",
+    columns: &["response_base", "response_signature", "response_head"],
+    indexes: &[],
+};
+
+/// The sequence that counts the rows of [`RECEIVED`].
+pub(crate) const RECEIVED_COUNT: &str = "call-received";
+/// The sequence that counts the rows of [`ENDED`].
+pub(crate) const ENDED_COUNT: &str = "call-ended";
+/// Rows read at once when open calls are looked for.
+const BATCH: usize = 256;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -131,74 +152,219 @@ impl Call {
         Some(service.provider().to_member().ok()?.member().as_str().to_owned())
     }
 
-    /// Returns the columns of a row, for a party of this node.
-    fn columns(&self, party: Value) -> Vec<Value> {
-        let mut columns = Vec::with_capacity(COLUMNS.len());
-        columns.extend([self.message.as_str().into(), party]);
-        for half in [&self.request, &self.response] {
-            let texts = half.as_ref().map(|half| [&half.base, &half.signature, &half.head]);
-            match texts {
-                Some(texts) => columns.extend(texts.map(|text| text.as_str().into())),
-                None => columns.extend([Value::Null, Value::Null, Value::Null]),
-            }
-        }
-        columns
+    /// Returns the call to a service of this node under an exchange id, when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// As reading a row.
+    pub fn received(view: &dyn Read, id: &str) -> Result<Option<Self>, Error> {
+        let row = view.find::<Received>(id)?;
+        let call = row.map(|row| row.joined(view)).transpose()?;
+        Ok(call.and_then(|(call, has_ended)| has_ended.then_some(call)))
     }
 
-    /// Takes the texts of both messages from the columns of a row.
-    fn take_columns(&mut self, columns: Vec<Value>) {
-        let mut texts = columns.into_iter().skip(TEXTS_FROM).map(|value| match value {
-            Value::Text(text) => Some(text),
-            _ => None,
-        });
-        let mut half = || {
-            let [base, signature, head] = [texts.next(), texts.next(), texts.next()];
-            let (base, signature) = (base.flatten()?, signature.flatten()?);
-            Some(Half { base, signature, head: head.flatten().unwrap_or_default() })
-        };
-        (self.request, self.response) = (half(), half());
+    /// Returns the columns that name a call, for a party of this node.
+    fn names(&self, party: Value) -> [Value; 2] {
+        [self.message.as_str().into(), party]
     }
 }
 
-/// Gives a call its place in a table.
-macro_rules! kept_in {
-    ($(#[$about:meta])* $name:ident, $table:ident, $call:ident => $party:expr) => {
-        $(#[$about])*
-        #[derive(Clone, Debug, Deserialize, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(pub Call);
+/// Returns the columns of a message.
+fn texts(half: Option<&Half>) -> [Value; 3] {
+    half.map_or([const { Value::Null }; 3], |half| {
+        [&half.base, &half.signature, &half.head].map(|text| text.as_str().into())
+    })
+}
 
-        impl Record for $name {
-            const TABLE: &'static Table = &$table;
-
-            fn key(&self) -> Value {
-                self.0.exchange.to_string().into()
-            }
-
-            fn columns(&self) -> Vec<Value> {
-                let $call = &self.0;
-                $call.columns($party)
-            }
-
-            fn take_columns(&mut self, columns: Vec<Value>) {
-                self.0.take_columns(columns);
-            }
-        }
+/// Takes a message from its columns.
+fn take_half(columns: &mut impl Iterator<Item = Value>) -> Option<Half> {
+    let mut text = || match columns.next() {
+        Some(Value::Text(text)) => Some(text),
+        _ => None,
     };
+    let [base, signature, head] = [text(), text(), text()];
+    Some(Half { base: base?, signature: signature?, head: head.unwrap_or_default() })
 }
 
-kept_in!(
-    /// A row of [`SENT`].
-    Sent, SENT, call => call.client.member().as_str().into()
-);
-kept_in!(
-    /// A row of [`RECEIVED`].
-    Received, RECEIVED, call => call.provider().into()
-);
-kept_in!(
-    /// A row of [`OPEN`].
-    Open, OPEN, call => Value::Null
-);
+/// A row of [`SENT`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Sent(pub Call);
+
+impl Record for Sent {
+    const TABLE: &'static Table = &SENT;
+
+    fn key(&self) -> Value {
+        self.0.exchange.to_string().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        let call = &self.0;
+        let names = call.names(call.client.member().as_str().into());
+        let [request, response] = [&call.request, &call.response].map(|half| texts(half.as_ref()));
+        names.into_iter().chain(request).chain(response).collect()
+    }
+
+    fn take_columns(&mut self, columns: Vec<Value>) {
+        let mut columns = columns.into_iter().skip(2);
+        self.0.request = take_half(&mut columns);
+        self.0.response = take_half(&mut columns);
+    }
+}
+
+/// A row of [`RECEIVED`]: of the call only what is known before it ends.
+#[derive(Clone, Debug)]
+pub struct Received(pub Call);
+
+/// What a row of [`RECEIVED`] keeps as JSON.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked<'a> {
+    exchange: ExchangeId,
+    message: Cow<'a, str>,
+    peer: Cow<'a, NodeId>,
+    client: Cow<'a, MemberId>,
+    service: Cow<'a, str>,
+    began_at: Timestamp,
+    salt: Cow<'a, str>,
+}
+
+impl Serialize for Received {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let call = &self.0;
+        let asked = Asked {
+            exchange: call.exchange,
+            message: Cow::Borrowed(&call.message),
+            peer: Cow::Borrowed(&call.peer),
+            client: Cow::Borrowed(&call.client),
+            service: Cow::Borrowed(&call.service),
+            began_at: call.began_at,
+            salt: Cow::Borrowed(&call.salt),
+        };
+        asked.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Received {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let asked = Asked::deserialize(deserializer)?;
+        Ok(Self(Call {
+            exchange: asked.exchange,
+            message: asked.message.into_owned(),
+            peer: asked.peer.into_owned(),
+            client: asked.client.into_owned(),
+            service: asked.service.into_owned(),
+            began_at: asked.began_at,
+            ended_at: asked.began_at,
+            outcome: Outcome::Unanswered,
+            status: None,
+            cause: None,
+            salt: asked.salt.into_owned(),
+            request: None,
+            response: None,
+            entry: 0,
+        }))
+    }
+}
+
+impl Record for Received {
+    const TABLE: &'static Table = &RECEIVED;
+
+    fn key(&self) -> Value {
+        self.0.exchange.to_string().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        let names = self.0.names(self.0.provider().into());
+        names.into_iter().chain(texts(self.0.request.as_ref())).collect()
+    }
+
+    fn take_columns(&mut self, columns: Vec<Value>) {
+        self.0.request = take_half(&mut columns.into_iter().skip(2));
+    }
+}
+
+impl Received {
+    /// Returns the call with its end, and whether it has one.
+    ///
+    /// # Errors
+    ///
+    /// As reading a row.
+    pub fn joined(self, view: &dyn Read) -> Result<(Call, bool), Error> {
+        let mut call = self.0;
+        let ended = view.find::<Ended>(call.exchange.to_string())?;
+        let has_ended = ended.is_some();
+        if let Some(ended) = ended {
+            call.ended_at = ended.ended_at;
+            call.outcome = ended.outcome;
+            call.status = ended.status;
+            call.cause = ended.cause;
+            call.entry = ended.entry;
+            call.response = ended.response;
+        }
+        Ok((call, has_ended))
+    }
+}
+
+/// A row of [`ENDED`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    exchange: ExchangeId,
+    ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Rejection>,
+    entry: u64,
+    #[serde(skip)]
+    response: Option<Half>,
+}
+
+impl From<Call> for Ended {
+    fn from(call: Call) -> Self {
+        let Call { exchange, ended_at, outcome, status, cause, entry, response, .. } = call;
+        Self { exchange, ended_at, outcome, status, cause, entry, response }
+    }
+}
+
+impl Record for Ended {
+    const TABLE: &'static Table = &ENDED;
+
+    fn key(&self) -> Value {
+        self.exchange.to_string().into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        texts(self.response.as_ref()).into()
+    }
+
+    fn take_columns(&mut self, columns: Vec<Value>) {
+        self.response = take_half(&mut columns.into_iter());
+    }
+}
+
+/// Returns the calls that have not ended. Exchange ids begin with the time, so they are among the
+/// newest, but for callers whose clocks are behind; all are found.
+pub(crate) fn open(view: &dyn Read) -> Result<Vec<Call>, Error> {
+    let count = view.last(RECEIVED_COUNT)?.saturating_sub(view.last(ENDED_COUNT)?);
+    let mut open = Vec::new();
+    let mut range = Range::all(BATCH).reversed();
+    while (open.len() as u64) < count {
+        let rows = view.select::<Received>(&range)?;
+        let Some(last) = rows.last() else { break };
+        range = range.before(last.key());
+        for row in rows {
+            let (call, has_ended) = row.joined(view)?;
+            if !has_ended {
+                open.push(call);
+            }
+        }
+    }
+    Ok(open)
+}
 
 #[cfg(test)]
 mod tests {
@@ -235,15 +401,41 @@ mod tests {
                 response,
                 entry: 4,
             };
+            let row = Sent(call.clone());
+            let columns = row.columns();
+            assert_eq!(columns.len(), SENT.columns.len());
+            assert_eq!(columns.get(1), Some(&Value::from("PK/GOV/FBR")));
+            let back: Sent = again(&row, columns);
+            assert_eq!(back.0, call);
+
             let row = Received(call.clone());
             let columns = row.columns();
-            assert_eq!(columns.len(), COLUMNS.len());
+            assert_eq!(columns.len(), RECEIVED.columns.len());
             assert_eq!(columns.get(1), Some(&Value::from("AZ/GOV/SCC")));
-            let json = serde_json::to_string(&row).expect("writes");
-            assert!(!json.contains("@status"), "{json}");
-            let mut back: Received = serde_json::from_str(&json).expect("reads");
-            back.take_columns(columns);
-            assert_eq!(back.0, call);
+            let back: Received = again(&row, columns);
+            let begun = Call {
+                outcome: Outcome::Unanswered,
+                status: None,
+                response: None,
+                entry: 0,
+                ..call.clone()
+            };
+            assert_eq!(back.0, begun);
+
+            let row = Ended::from(call.clone());
+            let columns = row.columns();
+            assert_eq!(columns.len(), ENDED.columns.len());
+            let back: Ended = again(&row, columns);
+            assert_eq!((back.status, back.entry), (call.status, call.entry));
+            assert_eq!(back.response, call.response);
         }
+    }
+
+    fn again<R: Record>(row: &R, columns: Vec<Value>) -> R {
+        let json = serde_json::to_string(row).expect("writes");
+        assert!(!json.contains("@status"), "{json}");
+        let mut back: R = serde_json::from_str(&json).expect("reads");
+        back.take_columns(columns);
+        back
     }
 }

@@ -5,24 +5,28 @@
 //! not answered, with an entry that says so, and whoever asks again under its id is told.
 
 use karvan_exchange::Node;
-use karvan_store::{Error, Range};
+use karvan_store::Error;
 use karvan_subsystem::Rejection;
 use karvan_types::ErrorKind;
 
 use crate::evidence::{self, Side};
-use crate::records::Open;
+use crate::records::open;
 
 /// Most calls ended in one transaction.
 const BATCH_MAX: usize = 256;
 
 /// Ends all calls that are written ahead.
 pub(crate) async fn recover(node: &Node) -> Result<(), Error> {
-    loop {
+    let open = node.store().read(|view| open(view)).await?;
+    if !open.is_empty() {
+        tracing::warn!(count = open.len(), "calls were not answered before this start");
+    }
+    let mut open = open.into_iter().peekable();
+    while open.peek().is_some() {
+        let batch: Vec<_> = open.by_ref().take(BATCH_MAX).collect();
         let now = node.now();
-        let ended = node.store().write(move |tx| -> Result<usize, Error> {
-            let open = tx.select::<Open>(&Range::all(BATCH_MAX))?;
-            let count = open.len();
-            for Open(mut call) in open {
+        let ended = node.store().write(move |tx| -> Result<(), Error> {
+            for mut call in batch {
                 let text = "the node was stopped before the provider's system had answered; \
                             whether it acted is not known: ask the provider";
                 call.cause = Some(Rejection::new(ErrorKind::Storage, "answer-unknown", text));
@@ -30,14 +34,9 @@ pub(crate) async fn recover(node: &Node) -> Result<(), Error> {
                 let statement = evidence::statement(&call);
                 evidence::end(tx, call, Side::Provider, statement)?;
             }
-            Ok(count)
+            Ok(())
         });
-        let count = ended.await?;
-        if count > 0 {
-            tracing::warn!(count, "calls were not answered before this start");
-        }
-        if count < BATCH_MAX {
-            return Ok(());
-        }
+        ended.await?;
     }
+    Ok(())
 }

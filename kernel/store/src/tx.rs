@@ -68,6 +68,12 @@ impl Range {
         Self { to: Bound::Included(value.into()), ..self }
     }
 
+    /// Sets the upper bound, exclusive.
+    #[must_use]
+    pub fn before(self, value: impl Into<Value>) -> Self {
+        Self { to: Bound::Excluded(value.into()), ..self }
+    }
+
     /// Walks from the end.
     #[must_use]
     pub fn reversed(self) -> Self {
@@ -85,6 +91,9 @@ pub trait Read {
 
     /// Returns how many rows a range has; its limit and direction do not matter.
     fn count(&self, table: &'static Table, range: &Range) -> Result<u64, Error>;
+
+    /// Returns the last number that a named sequence gave; 0 when it gave none.
+    fn last(&self, sequence: &str) -> Result<u64, Error>;
 }
 
 /// A transaction: everything written through it becomes durable together or not at all.

@@ -250,13 +250,11 @@ pub enum TaskKind {
     RedLane,
     /// The partner's figures of a month differ from own records.
     MirrorDiffers,
-    /// A cargo report names a consignment of which no export declaration is here.
-    CargoUnmatched,
 }
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 24] = [
         Self::AmendedAfterDecision,
         Self::CancelledAfterDecision,
         Self::Valuation,
@@ -281,7 +279,6 @@ impl TaskKind {
         Self::VerificationEnded,
         Self::RedLane,
         Self::MirrorDiffers,
-        Self::CargoUnmatched,
     ];
 
     /// Returns the stable name.
@@ -297,7 +294,6 @@ impl TaskKind {
             Self::QuotaReopened => "quota-reopened",
             Self::RedLane => "red-lane",
             Self::MirrorDiffers => "mirror-differs",
-            Self::CargoUnmatched => "cargo-unmatched",
             Self::NationalResponse => "national-response",
             Self::AnswerMissing => "answer-missing",
             Self::NotDelivered => "not-delivered",

@@ -16,9 +16,11 @@ use hyper_util::rt::TokioIo;
 use karvan_agreements::meter::Period;
 use karvan_agreements::{Agreement, AgreementBook, Endpoint, Grant, Quota, ServiceGrant};
 use karvan_calls::access::Line;
+use karvan_calls::records::{Call, Received};
 use karvan_calls::registry::Service;
 use karvan_calls::{Gateway, Settings};
 use karvan_exchange::Node;
+use karvan_store::{Error, Range, Read};
 use karvan_system::OsDisk;
 use karvan_testkit::Federation;
 use karvan_trust::tls::Tls;
@@ -183,4 +185,16 @@ impl Caller {
         driver.abort();
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
     }
+}
+
+/// Returns the ended calls to services of a node, at most `limit` of them and of open ones.
+pub fn received(view: &dyn Read, limit: usize) -> Result<Vec<Call>, Error> {
+    let mut calls = Vec::new();
+    for row in view.select::<Received>(&Range::all(limit))? {
+        let (call, has_ended) = row.joined(view)?;
+        if has_ended {
+            calls.push(call);
+        }
+    }
+    Ok(calls)
 }

@@ -14,7 +14,7 @@ mod wait;
 mod world;
 
 pub use agency::{Agency, Answer};
-pub use calls::{Caller, Calls, agree_on_calls, service};
+pub use calls::{Caller, Calls, agree_on_calls, received, service};
 pub use clock::TestClock;
 pub use courier::Courier;
 pub use letter::{Draft, Letter};

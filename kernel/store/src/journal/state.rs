@@ -202,6 +202,10 @@ impl Read for State {
     fn count(&self, table: &'static Table, range: &Range) -> Result<u64, Error> {
         Ok(self.rows(table)?.keys(range)?.len() as u64)
     }
+
+    fn last(&self, sequence: &str) -> Result<u64, Error> {
+        Ok(self.sequences.get(sequence).copied().unwrap_or(0))
+    }
 }
 
 /// A transaction in hand.
@@ -249,6 +253,10 @@ impl Read for JournalTx<'_> {
     fn count(&self, table: &'static Table, range: &Range) -> Result<u64, Error> {
         self.state.count(table, range)
     }
+
+    fn last(&self, sequence: &str) -> Result<u64, Error> {
+        self.state.last(sequence)
+    }
 }
 
 impl Tx for JournalTx<'_> {
@@ -280,7 +288,7 @@ impl Tx for JournalTx<'_> {
     }
 
     fn next(&mut self, sequence: &str) -> Result<u64, Error> {
-        let number = self.state.sequences.get(sequence).map_or(0, |last| *last) + 1;
+        let number = self.state.last(sequence)? + 1;
         self.make(Change::Number(sequence.to_owned(), number))?;
         Ok(number)
     }

@@ -140,17 +140,12 @@ impl Session {
         self.broken.borrow_mut().get_or_insert_with(|| (doing, error.to_string()));
     }
 
-    /// Returns the last number of a sequence, 0 when none was taken.
+    /// Returns the last number of a sequence, which from now on is known without reading.
     pub(super) fn reached(&self, sequence: &str) -> Result<u64, Error> {
         if let Some(known) = self.sequences.borrow().get(sequence) {
             return Ok(known.last);
         }
-        let run = || {
-            let mut reached = self.connection.prepare_cached(sql::REACHED)?;
-            reached.query_row([sequence], |row| row.get::<_, i64>(0)).optional()
-        };
-        let stored = run().map_err(|error| self.failed("numbering", error))?;
-        let last = stored.unwrap_or(0).unsigned_abs();
+        let last = self.last(sequence)?;
         let known = Sequence { last, stored: last };
         self.sequences.borrow_mut().insert(sequence.into(), known);
         Ok(last)
@@ -292,6 +287,18 @@ impl Read for Session {
             .query_row(params_from_iter(values(range)), |row| row.get::<_, i64>(0))
             .map(i64::unsigned_abs)
             .map_err(|error| self.failed("counting a range", error))
+    }
+
+    fn last(&self, sequence: &str) -> Result<u64, Error> {
+        if let Some(known) = self.sequences.borrow().get(sequence) {
+            return Ok(known.last);
+        }
+        let run = || {
+            let mut reached = self.connection.prepare_cached(sql::REACHED)?;
+            reached.query_row([sequence], |row| row.get::<_, i64>(0)).optional()
+        };
+        let stored = run().map_err(|error| self.failed("numbering", error))?;
+        Ok(stored.unwrap_or(0).unsigned_abs())
     }
 }
 

@@ -58,6 +58,10 @@ impl Read for SqliteTx<'_> {
     fn count(&self, table: &'static Table, range: &Range) -> Result<u64, Error> {
         self.session.count(table, range)
     }
+
+    fn last(&self, sequence: &str) -> Result<u64, Error> {
+        self.session.last(sequence)
+    }
 }
 
 impl Tx for SqliteTx<'_> {

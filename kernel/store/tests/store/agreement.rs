@@ -18,6 +18,7 @@ enum Step {
     Delete(Value),
     DeleteTo(Value),
     Next(bool),
+    Last(bool),
     Get(Value),
     Scan(Range),
     Count(Range),
@@ -77,6 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => value().prop_map(Step::Delete),
         1 => value().prop_map(Step::DeleteTo),
         1 => any::<bool>().prop_map(Step::Next),
+        1 => any::<bool>().prop_map(Step::Last),
         1 => value().prop_map(Step::Get),
         3 => range().prop_map(Step::Scan),
         1 => range().prop_map(Step::Count),
@@ -90,6 +92,10 @@ fn refusal() -> Error {
     Error::RolledBack("as drawn".to_owned())
 }
 
+fn sequence(first: bool) -> &'static str {
+    if first { "first" } else { "second" }
+}
+
 /// Takes a step and writes down what it answered.
 fn take(tx: &mut dyn Tx, step: &Step, answers: &mut Vec<String>) {
     let answer = match step {
@@ -97,7 +103,8 @@ fn take(tx: &mut dyn Tx, step: &Step, answers: &mut Vec<String>) {
         Step::Put(row) => format!("{:?}", tx.put(&ITEM, row)),
         Step::Delete(key) => format!("{:?}", tx.delete(&ITEM, key)),
         Step::DeleteTo(last) => format!("{:?}", tx.delete_to(&ITEM, last)),
-        Step::Next(first) => format!("{:?}", tx.next(if *first { "first" } else { "second" })),
+        Step::Next(first) => format!("{:?}", tx.next(sequence(*first))),
+        Step::Last(first) => format!("{:?}", tx.last(sequence(*first))),
         Step::Get(key) => format!("{:?}", tx.get(&ITEM, key)),
         Step::Scan(range) => format!("{:?}", tx.scan(&ITEM, range)),
         Step::Count(range) => format!("{:?}", tx.count(&ITEM, range)),

@@ -194,7 +194,7 @@ fn take(
         Effect::Applied { subject } => {
             (record.state, record.subject) = (MessageState::Accepted, subject);
             if let Message::Transport(content) = message {
-                risks::on_transport(customs, cx, content, record.sender.instance())?;
+                risks::on_transport(customs, cx, content, record)?;
             }
         }
         Effect::Late { subject, remarks } => {

@@ -2,7 +2,6 @@
 
 mod api;
 mod bulk;
-mod cargo;
 mod catalogue;
 mod choreography;
 mod decisions;

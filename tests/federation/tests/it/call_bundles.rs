@@ -6,7 +6,7 @@ use std::sync::Arc;
 use karvan_agreements::{Agreement, AgreementBook, Agreements};
 use karvan_calls::bundle::verify::{Bodies, verify};
 use karvan_calls::bundle::{FORMAT, make};
-use karvan_calls::records::{Call, Outcome, Received, Sent};
+use karvan_calls::records::{Call, Outcome, Sent};
 use karvan_exchange::bundle::format_of;
 use karvan_exchange::bundle::verify::Report;
 use karvan_exchange::tokens::{Token, Tokens};
@@ -53,8 +53,7 @@ impl Scene {
 
     async fn known(&self, id: &str) -> [Call; 2] {
         let sent = find(&self.az, id, |view, id| Ok(view.find::<Sent>(id)?.map(|row| row.0)));
-        let received =
-            find(&self.pk, id, |view, id| Ok(view.find::<Received>(id)?.map(|row| row.0)));
+        let received = find(&self.pk, id, Call::received);
         [sent.await, received.await]
     }
 
@@ -316,10 +315,7 @@ async fn a_call_that_stays_at_home_is_cosigned_abroad() {
     let answer = scene.caller.call("GET", &format!("/r1/{home}/echo"), &[], "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let id = answer.headers["karvan-exchange-id"].to_str().expect("text");
-    let sides: [Find; 2] = [
-        |view, id| Ok(view.find::<Sent>(id)?.map(|row| row.0)),
-        |view, id| Ok(view.find::<Received>(id)?.map(|row| row.0)),
-    ];
+    let sides: [Find; 2] = [|view, id| Ok(view.find::<Sent>(id)?.map(|row| row.0)), Call::received];
     for side in sides {
         let call = find(&scene.az, id, side).await;
         let bundle = make(&scene.az.node, &call).await.expect("a bundle");

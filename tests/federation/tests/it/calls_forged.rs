@@ -4,9 +4,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
-use karvan_calls::records::{Outcome, Received};
-use karvan_federation::{AZ, Courier, PK, Station, System, World, service};
-use karvan_store::{Error, Range};
+use karvan_calls::records::Outcome;
+use karvan_federation::{AZ, Courier, PK, Station, System, World, received, service};
 use karvan_system::{Clock as _, Entropy, SystemClock, SystemEntropy};
 use karvan_trust::keys::KeyId;
 use karvan_trust::message::{
@@ -244,13 +243,8 @@ async fn forged_calls_are_refused_signed_and_never_reach_a_system() {
     let none = |draft: &mut Draft| draft.agreement.id = "none".to_owned();
     forger.signed("agreement-unknown", none).await;
     // A node that brings what a member of another nation signed: the courier is Pakistan's.
-    let rows = forger
-        .az
-        .node
-        .store()
-        .read(|view| -> Result<_, Error> { view.select::<Received>(&Range::all(100)) });
-    let rows = rows.await.expect("rows");
-    assert!(rows.iter().all(|row| row.0.outcome == Outcome::Refused), "{rows:?}");
+    let rows = forger.az.node.store().read(|view| received(view, 100)).await.expect("rows");
+    assert!(rows.iter().all(|row| row.outcome == Outcome::Refused), "{rows:?}");
     forger.az.stop().await;
 }
 
@@ -272,13 +266,8 @@ async fn a_call_that_comes_again_is_not_made_again() {
         Some("exchange-replayed" | "call-inconsistent")
     ));
     assert_eq!(forger.system.seen().len(), 1);
-    let rows = forger
-        .az
-        .node
-        .store()
-        .read(|view| -> Result<_, Error> { view.select::<Received>(&Range::all(100)) });
-    let rows = rows.await.expect("rows");
+    let rows = forger.az.node.store().read(|view| received(view, 100)).await.expect("rows");
     assert_eq!(rows.len(), 1);
-    assert_eq!(rows[0].0.outcome, Outcome::Answered);
+    assert_eq!(rows[0].outcome, Outcome::Answered);
     forger.az.stop().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Response;
 use http_body_util::{BodyExt as _, Full};
 use karvan_calls::evidence;
-use karvan_calls::records::{Call, Outcome, Received, Sent};
+use karvan_calls::records::{Call, Outcome, Sent};
 use karvan_calls::registry::Service;
 use karvan_federation::{PK, Station, System, World, service};
 use karvan_store::Error;
@@ -30,10 +30,9 @@ async fn answer_with(bytes: Vec<u8>) -> String {
 /// Returns the calls of both nodes under an exchange id: the client's, the provider's.
 async fn rows(az: &Station, pk: &Station, id: &'static str) -> (Call, Call) {
     let sent = az.node.store().read(move |view| -> Result<_, Error> { view.find::<Sent>(id) });
-    let received =
-        pk.node.store().read(move |view| -> Result<_, Error> { view.find::<Received>(id) });
+    let received = pk.node.store().read(move |view| Call::received(view, id));
     let (sent, received) = (sent.await.expect("read"), received.await.expect("read"));
-    (sent.expect("a row").0, received.expect("a row").0)
+    (sent.expect("a row").0, received.expect("a row"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
