@@ -1,4 +1,5 @@
-//! Writes random claims with the duties on them, for a program that computes them anew.
+//! Writes random claims with the duties on them, and random grants of parts of claims with what is
+//! to be paid, for a program that computes them anew.
 //!
 //! The tariff is made at random too: every kind of rate, reductions, slabs, importers, periods,
 //! both roundings of a currency without and with decimals. The first part of the claims asks the
@@ -9,12 +10,20 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use karvan_customs::claim::Claim;
+use karvan_customs::codes::units;
 use karvan_customs::duty::{Goods, assess};
+use karvan_customs::matching::Match;
+use karvan_customs::messages::{Decision, GoodsItem};
+use karvan_customs::rates::Converted;
+use karvan_customs::relief::{QuotaShare, Valued, share};
 use karvan_customs::tariff::{ImporterClass, Query, Tariff};
 use karvan_types::{Amount, Date, Decimal, Quantity};
 use serde_json::{Value, json};
 
 const CLAIMS: usize = 1000;
+/// Grants of a part.
+const GRANTS: usize = 1000;
 /// Most questions asked until there are enough claims; some have no answer.
 const QUESTIONS_MAX: usize = 100 * CLAIMS;
 
@@ -187,6 +196,125 @@ fn claim(dice: &mut Dice, tariff: &Tariff, number: usize) -> Option<Value> {
     }))
 }
 
+/// Returns a declared item, and the quantity by which its certificate counts it.
+fn item(dice: &mut Dice, code: &str, value: &Amount) -> (GoodsItem, Quantity, &'static str) {
+    // As many equal parts as make no round decimal; the certificate may count in another unit.
+    let parts = dice.pick(&[2, 3, 6, 7, 9, 11, 13]);
+    let (stated, counted) = dice.pick(&[
+        ("KGM", "KGM"),
+        ("TNE", "KGM"),
+        ("KGM", "TNE"),
+        ("LBR", "KGM"),
+        ("KGM", "LBR"),
+        ("HLT", "LTR"),
+        ("LTR", "HLT"),
+        ("DZN", "C62"),
+        ("C62", "DZN"),
+    ]);
+    let part = dice.decimal(10_000, 3) + Decimal::new(1, 3);
+    let whole = Quantity { value: part * Decimal::from(parts), unit: stated.to_owned() };
+    let granted = Quantity {
+        value: part * Decimal::from(dice.roll(parts) + u64::from(dice.roll(4) > 0)),
+        unit: stated.to_owned(),
+    };
+    let mass = Quantity { value: dice.decimal(100_000, 3), unit: "KGM".to_owned() };
+    let item = json!({
+        "SequenceNumeric": 1,
+        "Commodity": {
+            "Description": "goods",
+            "Classification": [{ "ID": code, "IdentificationTypeCode": "HS" }],
+            "GoodsMeasure": { "TariffQuantity": whole, "NetNetWeightMeasure": mass },
+        },
+        "CustomsValueAmount": value,
+    });
+    (serde_json::from_value(item).expect("an item"), granted, counted)
+}
+
+/// Grants a part of a claim at random; nothing when no duty can be computed.
+fn grant(dice: &mut Dice, tariff: &Tariff, number: usize) -> Option<Value> {
+    let code = dice.pick(&CODES);
+    let day = dice.pick(&DAYS);
+    let class = dice.pick(&["commercial", "industrial"]);
+    let whole = dice.pick(&[100, 100_000, 100_000_000]);
+    let value = Amount { value: dice.decimal(whole, 2), currency: tariff.currency.clone() };
+    let (item, granted, counted) = item(dice, code, &value);
+    let measure = item.commodity.measure.clone()?;
+    let (stated, mass) = (measure.tariff_quantity?, measure.net_mass?);
+    let in_unit = |quantity: &Quantity| units::convert(quantity, counted).ok();
+    let goods = in_unit(&stated)?.quantity;
+    let mut granted = in_unit(&granted)?.quantity;
+    let mut quota = None;
+    if dice.roll(2) == 0 {
+        let unit = dice.pick(&["TNE", "KGM", "LBR", "LTR", "DZN"]);
+        let allocated = Quantity { value: dice.decimal(10_000, 3), unit: unit.to_owned() };
+        let has = QuotaShare {
+            account: "random".to_owned(),
+            asked: allocated.clone(),
+            allocated: allocated.clone(),
+        };
+        if let Some(given) = has.given_in(counted) {
+            granted.value = granted.value.min(given);
+            quota = Some(allocated);
+        }
+    }
+    let claim: Claim = serde_json::from_value(json!({
+        "number": "RANDOM", "receivedAt": format!("{day}T12:00:00Z"), "filed": day, "by": "dice",
+        "importerClass": class, "versions": [],
+    }))
+    .expect("a claim");
+    let matched: Match =
+        serde_json::from_value(json!({ "differences": [], "goods": goods })).expect("a match");
+    let partner = if tariff.country == "PK" { "AZ" } else { "PK" };
+    let filed = day.parse().ok()?;
+    let valued = Valued {
+        tariff,
+        partner: partner.parse().ok()?,
+        claim: &claim,
+        item: &item,
+        value: Ok(Converted {
+            stated: value.clone(),
+            amount: value.clone(),
+            day: filed,
+            rates: vec![],
+        }),
+    };
+    let payable = valued.payable(share(Decision::GrantedInPart, Some(&granted), &matched)).ok()?;
+    Some(json!({
+        "number": number,
+        "tariff": tariff.version.clone() + "/" + &tariff.country,
+        "code": code,
+        "day": day,
+        "origin": partner,
+        "importer": class,
+        "value": value,
+        "quantities": [stated, mass],
+        "goods": goods,
+        "granted": granted,
+        "quota": quota,
+        "payable": payable.payable.value.to_string(),
+        "without_preference": payable.without_preference.value.to_string(),
+        "saved": payable.saved.value.to_string(),
+    }))
+}
+
+/// Asks until there are enough answers.
+fn enough(
+    dice: &mut Dice,
+    tariffs: &[Tariff],
+    count: usize,
+    ask: fn(&mut Dice, &Tariff, usize) -> Option<Value>,
+) -> Vec<Value> {
+    let mut found = Vec::new();
+    for question in 0..QUESTIONS_MAX {
+        if found.len() == count {
+            break;
+        }
+        let Some(tariff) = tariffs.get(question % tariffs.len()) else { break };
+        found.extend(ask(dice, tariff, found.len() + 1));
+    }
+    found
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("name the file to write")?;
     let mut dice = Dice(2026);
@@ -194,22 +322,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     texts.extend((0..20).map(|number| tariff(&mut dice, number)));
     let tariffs: Result<Vec<_>, _> = texts.iter().map(|text| Tariff::parse(text)).collect();
     let tariffs = tariffs?;
-    let mut claims = Vec::new();
-    for question in 0..QUESTIONS_MAX {
-        if claims.len() == CLAIMS {
-            break;
-        }
-        let Some(tariff) = tariffs.get(question % tariffs.len()) else { break };
-        claims.extend(claim(&mut dice, tariff, claims.len() + 1));
-    }
+    let claims = enough(&mut dice, &tariffs, CLAIMS, claim);
+    let grants = enough(&mut dice, &tariffs, GRANTS, grant);
     let files: serde_json::Map<String, Value> = (tariffs.iter().zip(&texts))
         .map(|(tariff, text)| {
             (format!("{}/{}", tariff.version, tariff.country), text.as_str().into())
         })
         .collect();
-    let report = json!({ "tariffs": files, "claims": claims });
+    let report = json!({ "tariffs": files, "claims": claims, "grants": grants });
     let mut file = std::fs::File::create(&path)?;
     file.write_all(&serde_json::to_vec(&report)?)?;
-    println!("{} claims in {path}", claims.len());
+    println!("{} claims and {} grants in {path}", claims.len(), grants.len());
     Ok(())
 }

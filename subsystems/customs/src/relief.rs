@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::claim::Claim;
+use crate::codes::units;
 use crate::duty::{self, Goods, Share};
 use crate::matching::{Findings, Match, Papers, Rule, Rules, stated_quantities};
 use crate::messages::text::date;
@@ -81,6 +82,13 @@ pub struct QuotaShare {
     pub asked: Quantity,
     /// What it has; the rest pays the general rate.
     pub allocated: Quantity,
+}
+
+impl QuotaShare {
+    /// Returns how much the item has in this unit; nothing when it does not measure the same.
+    pub fn given_in(&self, unit: &str) -> Option<Decimal> {
+        units::convert(&self.allocated, unit).ok().map(|converted| converted.quantity.value)
+    }
 }
 
 /// What is to be paid after a decision.

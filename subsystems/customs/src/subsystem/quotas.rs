@@ -104,7 +104,7 @@ pub(super) fn limit(proposal: &mut Proposal, matched: &Match, share: Option<&Quo
         proposal.quantity = None;
     } else {
         let unit = matched.claimed.as_ref().map(|claimed| claimed.unit.as_str());
-        let given = unit.and_then(|unit| in_unit(&share.allocated, unit));
+        let given = unit.and_then(|unit| share.given_in(unit));
         let (Some(given), Some(proposed)) = (given, &mut proposal.quantity) else { return };
         if proposed.value <= given {
             return;
