@@ -19,6 +19,7 @@ use karvan_negotiation::identity::{Identity, MemberTokens};
 use karvan_negotiation::line::{Line, NodeLine};
 use karvan_negotiation::{Engine, Gateway};
 use karvan_store::{Blobs, Migration, SqliteStore, Store};
+use karvan_subsystem::Subsystem;
 use karvan_system::{Clock, Disk, OsDisk, SystemClock, SystemEntropy};
 use karvan_testkit::{Federation, Nation, Probe};
 use karvan_trust::keys::{KeyId, KeyProvider};
@@ -57,6 +58,8 @@ pub struct Settings {
     pub decide: Arc<dyn Decide>,
     /// How others are recognised and reached in negotiations.
     pub line: MakeLine,
+    /// Sub-systems beside the probe.
+    pub subsystems: Vec<Arc<dyn Subsystem>>,
 }
 
 /// A running node.
@@ -135,6 +138,7 @@ impl Settings {
                 let line = Arc::new(NodeLine::new(node.clone()));
                 (Arc::new(MemberTokens::new(node.clone())), line)
             }),
+            subsystems: Vec::new(),
         }
     }
 }
@@ -153,11 +157,13 @@ impl Station {
             trust.accept(list, now).context("a list")?;
         }
         let trust = Arc::new(trust);
-        let store = SqliteStore::open(&folder.join("state"), migrations())?;
+        let added = settings.subsystems.iter().flat_map(|subsystem| subsystem.migrations());
+        let store = SqliteStore::open(&folder.join("state"), migrations().chain(added))?;
         let closed = store.failed();
         let (ledger, task) = open_log(nation, &settings, &disk)?;
         let log = LogThread::start(task)?;
         let (network, tls) = network(nation, &settings, &trust).await?;
+        let probe: Arc<dyn Subsystem> = Arc::new(Probe);
         let parts = Parts {
             store: Store::new(store),
             blobs: Blobs::open(&folder.join("bodies"), Arc::clone(&disk))?,
@@ -167,7 +173,7 @@ impl Station {
             keys: nation.keys.clone(),
             network: Arc::new(network),
             trust: Arc::clone(&trust),
-            subsystems: vec![Arc::new(Probe)],
+            subsystems: [probe].into_iter().chain(settings.subsystems).collect(),
             clock: settings.clock,
         };
         let node = Node::open(settings.node, parts).await?;

@@ -16,6 +16,7 @@ mod calls_silence;
 mod calls_terms;
 mod calls_unknown;
 mod crash;
+mod customs_ledger;
 mod dead_letters;
 mod documents;
 mod due;
