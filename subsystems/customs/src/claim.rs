@@ -143,6 +143,7 @@ pub(crate) static CLAIM_ITEMS: Table = Table {
     indexes: &[
         Index { name: "by_claim", columns: &["claim"], unique: false },
         Index { name: "by_certificate", columns: &["certificate"], unique: false },
+        Index { name: "by_standing", columns: &["certificate", "state"], unique: false },
         Index { name: "by_ucr", columns: &["ucr"], unique: false },
         Index { name: "by_state", columns: &["state"], unique: false },
         Index { name: "by_export", columns: &["export"], unique: false },

@@ -42,6 +42,7 @@ mod parking;
 mod quotas;
 mod rate_days;
 mod rates;
+mod rebalancing;
 mod receive;
 mod releasing;
 mod replacing;
@@ -291,6 +292,7 @@ impl Subsystem for Customs {
             "decide" => decide::decide(self, cx, caller, input),
             "confirm" => four_eyes::confirm(self, cx, caller, input),
             "verify" => verifying::open(self, cx, caller, input),
+            "verify-again" => verifying::again::ask(self, cx, caller, input),
             "answer" => verifying::asked::answer(self, cx, caller, input),
             "conclude" => verifying::conclude(self, cx, caller, input),
             "look" => language::speaking(input, |input| audit::look(self, cx, caller, input)),

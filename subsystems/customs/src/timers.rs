@@ -76,6 +76,8 @@ kinds! {
     VerificationDue = "verification-due", "the answer to a verification";
     /// A security ends before the decision; then it must be renewed, or the decision made.
     SecurityEnds = "security-ends", "the end of a security";
+    /// The balance of a certificate changed, and more claims on it are open than were looked at.
+    BalanceChanged = "balance-changed", "a new match of the open claims on a certificate";
     /// Nothing has come from the partner for long, though something is expected.
     PartnerSilent = "partner-silent", "a sign of life from the partner";
 }

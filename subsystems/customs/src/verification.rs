@@ -122,6 +122,9 @@ pub struct Verification {
     /// Who let the certificate be used again although it was not confirmed, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<Closing>,
+    /// When it was asked again, after it was refused or closed; answers from before do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_again: Option<Timestamp>,
 }
 
 /// Where verifications are kept.
@@ -178,7 +181,10 @@ impl Verification {
 
     /// Returns the final answer, if it has come.
     pub fn answer(&self) -> Option<&Answer> {
-        self.answers.iter().rfind(|answer| answer.outcome != VerificationOutcome::Interim)
+        let counts = |answer: &&Answer| self.asked_again.is_none_or(|since| answer.at >= since);
+        let mut final_ones =
+            self.answers.iter().filter(|answer| answer.outcome != VerificationOutcome::Interim);
+        final_ones.rfind(counts)
     }
 
     /// Whether a final answer is still awaited.
@@ -310,6 +316,7 @@ mod tests {
             expired: false,
             closed: None,
             lifted: None,
+            asked_again: None,
         }
     }
 

@@ -177,6 +177,7 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::ExportCountry => "ExportCountry/ID",
         Rule::QuantityBalance
         | Rule::BalanceUsedUp
+        | Rule::BalanceReserved
         | Rule::QuantityExport
         | Rule::ExportUsedUp
         | Rule::ExportShared

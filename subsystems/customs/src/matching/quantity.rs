@@ -97,6 +97,10 @@ pub(super) fn look(case: &Case<'_>, findings: &mut Findings<'_>) -> Quantities {
             findings.add(Rule::QuantityBalance, papers);
         }
     }
+    if !ledger.reserved.is_zero() {
+        let reserved = Quantity { value: ledger.reserved.normalize(), unit: unit.clone() };
+        findings.add(Rule::BalanceReserved, Papers::new().certificate(&reserved).basis(&balance));
+    }
     Quantities { claimed, goods, balance: Some(balance), exported }
 }
 

@@ -125,6 +125,8 @@ rules! {
     QuantityBalance = "quantity-balance",
     /// Nothing is left on the certificate.
     BalanceUsedUp = "balance-used-up",
+    /// A part of the certificate is reserved for goods that were released under security.
+    BalanceReserved = "balance-reserved",
     /// More is claimed than was declared for export.
     QuantityExport = "quantity-export",
     /// All that was declared for export went to other claims.

@@ -95,3 +95,36 @@ fn a_status_begins_at_the_start_and_keeps_its_name_in_store() {
     let refusal = Rejection::from(status.step(CertificateEvent::UsePart).expect_err("not there"));
     assert_eq!((refusal.kind, refusal.code.as_str()), (ErrorKind::Conflict, "customs.wrong-state"));
 }
+
+/// The sources of the sub-system that are no chart.
+fn sources(folder: &Path, found: &mut String) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && name != "states" {
+            sources(&path, found);
+        } else if name.ends_with(".rs") && !matches!(name, "states.rs" | "tests.rs") {
+            found.push_str(&std::fs::read_to_string(&path).expect("a source"));
+        }
+    }
+}
+
+#[test]
+fn every_event_of_every_chart_is_raised_by_something() {
+    fn check<S: Chart>(of: &str, text: &str) {
+        for event in S::EVENTS {
+            let name = format!("{of}::{event:?}");
+            let raised = text.match_indices(&name).any(|(place, _)| {
+                let next = text.get(place + name.len()..).and_then(|rest| rest.chars().next());
+                !next.is_some_and(char::is_alphanumeric)
+            });
+            assert!(raised, "{name} is raised nowhere: take it out of the chart, or raise it");
+        }
+    }
+    let mut text = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut text);
+    check::<CertificateState>("CertificateEvent", &text);
+    check::<ExportState>("ExportEvent", &text);
+    check::<ItemState>("ClaimEvent", &text);
+    check::<VerificationState>("VerificationEvent", &text);
+}

@@ -15,7 +15,8 @@ use super::operate::{must_act_for, read, signed_by};
 use super::quotas::{self, Drawn};
 use super::telling::{self, Told};
 use super::{
-    Customs, assigned, audit, booking, rate_days, securing, show, suspending, transporting, unseen,
+    Customs, assigned, audit, booking, rate_days, rebalancing, securing, show, suspending,
+    transporting, unseen,
 };
 use crate::certificate::{Certificate, Entry, LedgerError, give_back};
 use crate::claim::{Claim, ClaimItem, item_key, keep_assessment};
@@ -157,6 +158,7 @@ pub(super) fn carry_out(
     let certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
     let mut account = booking::account(cx.tx, certificate.as_ref())?;
     let ruling = Ruling { input: &input, decision };
+    let before = account.as_ref().map(|account| account.ledger.clone());
     let taken = settle(customs, cx, caller, &item, account.as_mut(), &ruling)?;
     let granted = taken.debited.clone().or_else(|| taken.unseen.clone());
     let drawn = Drawn { decision, quantity: granted.as_ref() };
@@ -210,6 +212,7 @@ pub(super) fn carry_out(
     rate_days::decided(cx, &item, &record)?;
     tally::decided(cx.tx, &claim, &item)?;
     four_eyes::end(customs, cx, &item, &record, confirmed)?;
+    rebalancing::decided(customs, cx, &item, (before, account))?;
     let next = json!({ "next": audit::next_of(cx.tx, &item.claim)? });
     Ok(show::merge(show::decided(&item, &record), next))
 }

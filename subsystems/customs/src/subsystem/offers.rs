@@ -127,6 +127,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
          verify it.",
     ),
     operation(
+        "verify-again",
+        "customs.decide",
+        true,
+        "Ask again: take up a closed verification, or send a query again that was refused.",
+    ),
+    operation(
         "answer",
         "customs.issue",
         true,

@@ -11,8 +11,8 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::Timestamp;
 
 use super::{
-    Customs, mirrors, parking, securing, sequence, silence, statements, transporting, verifying,
-    waiting,
+    Customs, mirrors, parking, rebalancing, securing, sequence, silence, statements, transporting,
+    verifying, waiting,
 };
 use crate::timers::{self, BATCH_MAX, Timer, TimerKind};
 
@@ -74,6 +74,7 @@ fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Re
         TimerKind::PartnerSilent => silence::silent(cx, timer),
         TimerKind::VerificationReminder => verifying::answered::remind(cx, timer),
         TimerKind::VerificationDue => verifying::answered::expire(customs, cx, timer),
+        TimerKind::BalanceChanged => rebalancing::go_on(customs, cx, timer),
         TimerKind::SecurityEnds => securing::remind(cx, timer),
     }
 }

@@ -3,9 +3,10 @@
 //! An officer opens a verification from a claimed item; the query goes to the issuer of the
 //! certificate and to the partner's customs, and the clock begins to run.
 //!
-//! Not here: the asked side (`asked`), answers and deadlines (`answered`), what they mean for the
+//! Not here: asking again (`again`), the asked side (`asked`), answers and deadlines (`answered`), what they mean for the
 //! match (`weigh`).
 
+pub(super) mod again;
 pub(super) mod answered;
 pub(super) mod asked;
 pub(super) mod weigh;
@@ -83,7 +84,6 @@ pub(super) fn open(
         return Err(refuse(ErrorKind::Conflict, "verification-open", text));
     }
     let today = local_date(cx.now, customs.config.nation());
-    let months = customs.policy.verification(today).map_or(0, |row| row.terms.reply_months);
     let certificate: Option<Certificate> = cx.tx.find(item.certificate.as_str())?;
     let mut asked = vec![customs.config.partner.clone()];
     asked.extend(certificate.as_ref().map(|certificate| certificate.issuer.clone()));
@@ -104,11 +104,12 @@ pub(super) fn open(
         state: Status::default(),
         by: signed_by(caller),
         at: cx.now,
-        due: plus_months(today, months.into()),
+        due: due_from(customs, today),
         answers: Vec::new(),
         expired: false,
         closed: None,
         lifted: None,
+        asked_again: None,
     };
     let exchanges = send(customs, cx, &claim, certificate.as_ref(), &opened)?;
     let mut opened = opened;
@@ -120,6 +121,12 @@ pub(super) fn open(
     close_tasks(cx.tx, &claim_subject(&item.claim), &kinds, &prefix, &closing)?;
     weigh::reassess(customs, cx, &opened.certificate, "a verification was opened")?;
     Ok(show::merge(view(cx.tx, &opened)?, json!({ "exchanges": exchanges })))
+}
+
+/// Returns the last day for an answer to what is asked on a day.
+fn due_from(customs: &Customs, today: Date) -> Date {
+    let months = customs.policy.verification(today).map_or(0, |row| row.terms.reply_months);
+    plus_months(today, months.into())
 }
 
 /// Numbers the questions; without any, the occasion is the question.
@@ -197,15 +204,25 @@ fn send(
 /// Keeps a new verification, tells whom it concerns, and starts its clocks.
 fn begin(customs: &Customs, cx: &mut Context<'_>, opened: &Verification) -> Result<(), Rejection> {
     cx.tx.add(opened)?;
+    start(customs, cx, opened, &opened.by)
+}
+
+/// Tells whom a verification concerns, and starts its clocks.
+fn start(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    opened: &Verification,
+    by: &str,
+) -> Result<(), Rejection> {
     let subject = verification_subject(&opened.id);
     let text = format!(
         "verification {} of certificate {}: an answer is due on {}",
         opened.id, opened.number, opened.due
     );
-    note(cx.tx, cx.now, &subject, &opened.by, text.clone())?;
-    note(cx.tx, cx.now, &format!("certificate {}", opened.certificate), &opened.by, text.clone())?;
+    note(cx.tx, cx.now, &subject, by, text.clone())?;
+    note(cx.tx, cx.now, &format!("certificate {}", opened.certificate), by, text.clone())?;
     if let Some(claim) = opened.claim.as_ref().filter(|_| opened.role == Role::Asking) {
-        note(cx.tx, cx.now, &claim_subject(claim), &opened.by, text)?;
+        note(cx.tx, cx.now, &claim_subject(claim), by, text)?;
     }
     let today = local_date(cx.now, customs.config.nation());
     let terms = customs.policy.verification(today);
@@ -223,7 +240,7 @@ fn begin(customs: &Customs, cx: &mut Context<'_>, opened: &Verification) -> Resu
     let due = end_of(opened.due);
     let timer = Timer::new(TimerKind::VerificationDue, &subject, &key, cx.now, due);
     timers::set(cx.tx, &timer.with_note(key.as_str()))?;
-    suspending::follow(cx, &opened.certificate, &opened.by)
+    suspending::follow(cx, &opened.certificate, by)
 }
 
 fn days_of(count: u32) -> Duration {

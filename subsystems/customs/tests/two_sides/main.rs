@@ -1,6 +1,7 @@
 //! Two customs services, each on a store of its own, and what passes between them.
 
 mod api;
+mod asking_again;
 mod bulk;
 mod catalogue;
 mod choreography;
@@ -12,6 +13,7 @@ mod ledger;
 mod load;
 mod mirror;
 mod parts;
+mod rebalancing;
 mod reconcile;
 mod refusals;
 mod risk;

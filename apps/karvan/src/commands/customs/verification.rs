@@ -22,6 +22,7 @@ pub(crate) enum Verification {
     Show(Show),
     Answer(Answer),
     Close(Close),
+    Reopen(Reopen),
 }
 
 /// Ask the issuer of a certificate, and the partner's customs, to verify it.
@@ -148,6 +149,26 @@ pub(crate) struct Close {
     node: NodeArgs,
 }
 
+/// Ask again: take up a closed verification, or send a query again that everybody refused.
+///
+/// The number stays, a new deadline begins, and answers from before count no more.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  karvan customs verification reopen \
+    KAPE-HC-00014-02-10-2026-1-V1 \\\n    --text \"the carrier showed another bill of lading\" \
+    --dir pk")]
+pub(crate) struct Reopen {
+    /// Number of the verification.
+    verification: String,
+    /// Why it is asked again, 10 to 512 characters.
+    #[arg(long)]
+    text: String,
+    /// A question in place of those before; can be given several times.
+    #[arg(long = "question", value_name = "TEXT")]
+    questions: Vec<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
 pub(crate) fn run(command: &Verification, output: Output) -> Result<Outcome> {
     match command {
         Verification::Open(command) => {
@@ -177,6 +198,14 @@ pub(crate) fn run(command: &Verification, output: Output) -> Result<Outcome> {
         Verification::Close(command) => {
             let input = json!({ "verification": command.verification, "text": command.text });
             output.print(&operate(&command.node, "conclude", &input)?, describe)?;
+        }
+        Verification::Reopen(command) => {
+            let input = json!({
+                "verification": command.verification,
+                "text": command.text,
+                "questions": command.questions,
+            });
+            output.print(&operate(&command.node, "verify-again", &input)?, describe)?;
         }
     }
     Ok(Outcome::Done)

@@ -77,4 +77,18 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         changes: Some("getVerification"),
         ..WRITE
     },
+    Endpoint {
+        id: "reopenVerification",
+        path: "/verifications/{verification}/reopening",
+        group: "Verifications",
+        summary: "Ask again",
+        about: "Takes a closed verification up again, or sends a query again that everybody \
+            refused; a new deadline begins, and earlier answers count no more.",
+        operation: "verify-again",
+        parameters: &[VERIFICATION],
+        body: Some(whole("Words", "words")),
+        answer: shown("VerificationView", "verification-reopened"),
+        changes: Some("getVerification"),
+        ..WRITE
+    },
 ];

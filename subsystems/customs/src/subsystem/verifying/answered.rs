@@ -5,7 +5,7 @@ use karvan_subsystem::{Context, Rejection};
 use super::super::apply::Effect;
 use super::super::assess::Late;
 use super::super::{Customs, suspending};
-use super::weigh;
+use super::{again, weigh};
 use crate::journal::{Closing, MessageRecord, TaskKind, close_tasks, note, open_task};
 use crate::messages::{ValidationError, VerificationOutcome, VerificationResponse};
 use crate::states::VerificationEvent;
@@ -122,7 +122,10 @@ pub(in crate::subsystem) fn delivered(
     let key = verification_key(Role::Asking, id);
     let Some(mut found) = cx.tx.find::<Verification>(key)? else { return Ok(()) };
     // Several are asked: when one has taken it up, the refusal of another is only a task.
-    if accepted && found.state.follow(VerificationEvent::Acknowledge) {
+    if !accepted {
+        return again::refused(cx, &mut found);
+    }
+    if found.state.follow(VerificationEvent::Acknowledge) {
         cx.tx.save(&found)?;
     }
     Ok(())

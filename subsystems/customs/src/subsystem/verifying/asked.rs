@@ -12,7 +12,7 @@ use super::super::decide::required_text;
 use super::super::operate::{invalid, read, signed_by};
 use super::super::receive::refusals;
 use super::super::{Customs, show, suspending};
-use super::{answered, begin, find, may_answer, view};
+use super::{again, answered, begin, find, may_answer, view};
 use crate::certificate::{Certificate, CertificateNumber};
 use crate::journal::{MessageRecord, TaskKind, note, open_task};
 use crate::matching::local_date;
@@ -35,18 +35,8 @@ pub(in crate::subsystem) fn take(
     let id = query.header.id.as_str();
     let subject = verification_subject(id);
     let key = verification_key(Role::Asked, id);
-    if let Some(mut known) = cx.tx.find::<Verification>(key)? {
-        if known.asker != record.sender || known.due != query.due_date {
-            let remedy = format!("verification {id} is here with other content; give a new number");
-            let (pointer, rule) = ("ID".to_owned(), "EXISTS".to_owned());
-            return Ok(Effect::Refused(vec![ValidationError { pointer, rule, remedy }]));
-        }
-        // The same query to another member of this side: one case, which either may answer.
-        if !known.asked.contains(&record.recipient) {
-            known.asked.push(record.recipient.clone());
-            cx.tx.save(&known)?;
-        }
-        return Ok(Effect::Applied { subject });
+    if let Some(known) = cx.tx.find::<Verification>(key)? {
+        return again::taken(customs, cx, record, (known, query));
     }
     let number = match CertificateNumber::parse(&query.certificate.id) {
         Ok(number) => number,
@@ -80,6 +70,7 @@ pub(in crate::subsystem) fn take(
         expired: false,
         closed: None,
         lifted: None,
+        asked_again: None,
         certificate,
     };
     begin(customs, cx, &opened)?;

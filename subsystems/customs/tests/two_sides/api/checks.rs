@@ -101,6 +101,9 @@ async fn verification(recorded: &mut Recorded) {
     let text = "the importer handed in the transport document";
     let closed = stage.officer("conclude", json!({ "verification": CASE, "text": text })).await;
     recorded.insert("verification-concluded", closed);
+    let text = "the carrier showed another bill of lading";
+    let again = json!({ "verification": CASE, "text": text });
+    recorded.insert("verification-reopened", stage.officer("verify-again", again).await);
 }
 
 async fn second_officer(recorded: &mut Recorded) {
