@@ -125,6 +125,10 @@ pub struct Verification {
     /// When it was asked again, after it was refused or closed; answers from before do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_again: Option<Timestamp>,
+    /// At the asked side, when the newest query was issued, by the clock of the asker: a later one
+    /// asks again, an earlier one is only late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<Timestamp>,
 }
 
 /// Where verifications are kept.
@@ -317,6 +321,7 @@ mod tests {
             closed: None,
             lifted: None,
             asked_again: None,
+            issued: None,
         }
     }
 

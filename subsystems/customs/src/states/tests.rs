@@ -100,10 +100,13 @@ fn a_status_begins_at_the_start_and_keeps_its_name_in_store() {
 fn sources(folder: &Path, found: &mut String) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && name != "states" {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        if matches!(name, "states" | "tests") {
+            continue;
+        }
+        if path.is_dir() {
             sources(&path, found);
-        } else if name.ends_with(".rs") && !matches!(name, "states.rs" | "tests.rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push_str(&std::fs::read_to_string(&path).expect("a source"));
         }
     }

@@ -110,6 +110,7 @@ pub(super) fn open(
         closed: None,
         lifted: None,
         asked_again: None,
+        issued: None,
     };
     let exchanges = send(customs, cx, &claim, certificate.as_ref(), &opened)?;
     let mut opened = opened;

@@ -28,6 +28,16 @@ fn weigh(document: &mut Value, kilograms: &str) {
     }
 }
 
+/// Sets what the goods are worth, and the customs value where it is stated.
+fn value(document: &mut Value, dollars: &str) {
+    let item = "/GoodsShipment/GovernmentAgencyGoodsItem/0";
+    set(document, "/InvoiceAmount/value", dollars);
+    set(document, &format!("{item}/Commodity/InvoiceLine/ItemChargeAmount/value"), dollars);
+    if let Some(stated) = document.pointer_mut(&format!("{item}/StatisticalValueAmount/value")) {
+        *stated = dollars.into();
+    }
+}
+
 fn name(number: usize) -> String {
     format!("KAPE-{number}")
 }
@@ -41,10 +51,15 @@ impl Played {
         let mut steps = played.consignment.steps.clone();
         played.exchange.play(&played.consignment, &steps[0]).await.expect("issued");
         weigh(&mut steps[1].input["declaration"], "45000");
+        value(&mut steps[1].input["declaration"], "49500");
         played.exchange.play(&played.consignment, &steps[1]).await.expect("exported");
         for number in 0..CLAIMS {
             let claim = &mut steps[2].input["claim"];
             weigh(claim, "3000");
+            value(claim, "3300");
+            let item = "/GoodsShipment/GovernmentAgencyGoodsItem/0";
+            set(claim, "/TotalPackageQuantity", 120);
+            set(claim, &format!("{item}/Packaging/0/QuantityQuantity"), 120);
             set(claim, "/ID", name(number));
             set(claim, "/FunctionalReferenceID", name(number));
             played.exchange.play(&played.consignment, &steps[2]).await.expect("claimed");

@@ -93,6 +93,8 @@ pub(in crate::api) struct VerificationView {
     pub(in crate::api) closed: Option<ClosingView>,
     /// When it was asked again; answers from before do not count.
     pub(in crate::api) asked_again: Option<Timestamp>,
+    /// When the newest query was issued, at the side that is asked.
+    pub(in crate::api) issued: Option<Timestamp>,
     /// Who asked: member and person, or member alone at the side that is asked.
     pub(in crate::api) by: Option<String>,
     /// Country and number of the certificate.

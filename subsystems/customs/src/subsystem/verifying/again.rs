@@ -104,17 +104,18 @@ pub(super) fn taken(
     (mut known, query): (Verification, &VerificationQuery),
 ) -> Result<Effect, Rejection> {
     let subject = verification_subject(&known.id);
-    let is_same = known.is_open() && known.due == query.due_date;
-    if known.asker != record.sender || (known.is_open() && !is_same) {
-        let remedy =
-            format!("verification {} is here with other content; give a new number", known.id);
+    let issued = query.header.issue_date_time;
+    let is_again = !known.is_open() && known.issued.is_some_and(|before| issued > before);
+    if known.asker != record.sender || (!is_again && known.due != query.due_date) {
+        let id = &known.id;
+        let remedy = format!("verification {id} is here with other content; give a new number");
         let (pointer, rule) = ("ID".to_owned(), "EXISTS".to_owned());
         return Ok(Effect::Refused(vec![ValidationError { pointer, rule, remedy }]));
     }
     if !known.asked.contains(&record.recipient) {
         known.asked.push(record.recipient.clone());
     }
-    if is_same {
+    if !is_again {
         // The same query to another member of this side: one case, which either may answer.
         cx.tx.save(&known)?;
         return Ok(Effect::Applied { subject });
@@ -126,7 +127,7 @@ pub(super) fn taken(
         known.state.step(event)?;
     }
     renew(cx, &mut known);
-    known.due = query.due_date;
+    (known.due, known.issued) = (query.due_date, Some(issued));
     known.reasons.clone_from(&query.reasons);
     known.text.clone_from(&query.statement);
     known.questions.clone_from(&query.questions);

@@ -71,6 +71,7 @@ pub(in crate::subsystem) fn take(
         closed: None,
         lifted: None,
         asked_again: None,
+        issued: Some(query.header.issue_date_time),
         certificate,
     };
     begin(customs, cx, &opened)?;
