@@ -182,12 +182,6 @@ pub(in crate::api) struct AssessmentView {
     pub(in crate::api) balance: Option<Quantity>,
     /// What was declared for export.
     pub(in crate::api) exported: Option<Quantity>,
-    /// How much the goods are, in the same unit.
-    pub(in crate::api) goods: Option<Quantity>,
-    /// Item of the export declaration that belongs to the claimed one.
-    pub(in crate::api) export_item: Option<u32>,
-    /// What the claim wants of that item, in a unit in which it is declared.
-    pub(in crate::api) of_export: Option<Quantity>,
     /// Version of the certificate.
     pub(in crate::api) certificate_version: Option<u32>,
     /// Country and number of the export declaration.
