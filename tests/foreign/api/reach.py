@@ -172,6 +172,7 @@ def decided(parties, certificate, claim):
     decision = {"decision": "grant", "reason": "origin-confirmed", "text": WHY}
     post(parties.importer, f"{item}/decision", decision, "granting what was confirmed")
     post(parties.importer, f"{path}/conclusion", {"text": WHY}, "closing a verification", 200)
+    post(parties.importer, f"{path}/reopening", {"text": WHY}, "asking again", 200)
     arrives(
         parties.issuer, f"/certificates/{number}/ledger", "the debit at the exporting side",
         lambda body: body["certificate"]["items"][0]["balance"] == "0",
