@@ -12,7 +12,7 @@
 
 mod read;
 
-pub(crate) use read::{Content, Taken, describe_response, read};
+pub(crate) use read::{Content, Taken, describe_cargo, describe_response, read};
 pub use read::{check, describe};
 
 use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
@@ -165,7 +165,7 @@ pub struct Line {
     pub place: String,
     /// What became of it.
     pub outcome: Outcome,
-    /// Document type, such as `COO`; `decision` for one.
+    /// Document type, such as `COO`; `RES`, `CARGO` or `decision` for what is no message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
     /// Number of the document.

@@ -13,7 +13,7 @@
 //! | CUSDEC | function 1 | CXL |
 //! | CUSRES | with an outcome (`KOC`) | VAL |
 //! | CUSRES | with decisions | UTL |
-//! | CUSCAR | | [`CargoReport`] |
+//! | CUSCAR | 785, 833, 933 | [`CargoReport`] |
 //!
 //! Invariants: memory is bounded by the constants here; every refusal says segment, element,
 //! component and byte; what a reader or writer does not carry is listed.
@@ -34,8 +34,8 @@ mod tables;
 mod take;
 mod write;
 
-pub use cargo::CargoReport;
-pub(crate) use cargo::MANIFEST_TYPE_CODE;
+pub(crate) use cargo::{CARGO_TYPE_CODES, TRANSPORT_DOCUMENTS};
+pub use cargo::{CargoReport, FurtherConsignment, TransportDocument};
 pub use charset::Charset;
 pub use control::{Control, Verdict};
 pub use convert::{Content, Imported, Received, Unwritable, Written, receive, receive_each, write};

@@ -5,8 +5,10 @@ use karvan_types::{Instance, MemberId};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CertificateNumber, Delivery, Version};
-use crate::messages::{ExportDeclaration, GoodsItem};
+use crate::edifact::TRANSPORT_DOCUMENTS;
+use crate::messages::{ExportDeclaration, GoodsItem, PreviousDocument};
 use crate::states::{ExportState, Status};
+use crate::transport::{Named, document_name};
 
 /// Most export declarations looked at for one certificate or consignment reference.
 pub const CANDIDATES_MAX: usize = 50;
@@ -56,6 +58,16 @@ pub fn export_key(country: Instance, number: &str) -> String {
     format!("{country}:{}", number.trim().to_ascii_uppercase())
 }
 
+/// Returns the transport documents of a declaration.
+pub fn transport_documents(declaration: &ExportDeclaration) -> Vec<&PreviousDocument> {
+    let shipment = &declaration.shipment;
+    let of_items = shipment.items.iter().flat_map(|item| &item.previous_documents);
+    let all = shipment.previous_documents.iter().chain(of_items);
+    all.filter(|document| TRANSPORT_DOCUMENTS.contains(&document.type_code.as_str()))
+        .take(CANDIDATES_MAX)
+        .collect()
+}
+
 /// Returns the unique consignment reference of a declaration.
 pub fn ucr_of(declaration: &ExportDeclaration) -> Option<&str> {
     declaration.shipment.ucr.as_ref().and_then(|ucr| ucr.id.as_deref())
@@ -88,6 +100,10 @@ impl Export {
         for (number, _) in self.content().iter().flat_map(|content| quoted(content)) {
             let (certificate, export) = (number.key(self.country), self.id());
             tx.save(&Link { certificate, export })?;
+        }
+        let documents = self.content().map(transport_documents).unwrap_or_default();
+        for document in documents {
+            tx.save(&Named::new(document_name(&document.id), format!("export {}", self.id())))?;
         }
         Ok(())
     }

@@ -250,11 +250,13 @@ pub enum TaskKind {
     RedLane,
     /// The partner's figures of a month differ from own records.
     MirrorDiffers,
+    /// A cargo report names a consignment of which no export declaration is here.
+    CargoUnmatched,
 }
 
 impl TaskKind {
     /// All kinds.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::AmendedAfterDecision,
         Self::CancelledAfterDecision,
         Self::Valuation,
@@ -279,6 +281,7 @@ impl TaskKind {
         Self::VerificationEnded,
         Self::RedLane,
         Self::MirrorDiffers,
+        Self::CargoUnmatched,
     ];
 
     /// Returns the stable name.
@@ -294,6 +297,7 @@ impl TaskKind {
             Self::QuotaReopened => "quota-reopened",
             Self::RedLane => "red-lane",
             Self::MirrorDiffers => "mirror-differs",
+            Self::CargoUnmatched => "cargo-unmatched",
             Self::NationalResponse => "national-response",
             Self::AnswerMissing => "answer-missing",
             Self::NotDelivered => "not-delivered",

@@ -21,6 +21,7 @@ mod assigned;
 mod audit;
 mod booking;
 mod browse;
+mod cargo;
 mod claiming;
 mod config;
 mod decide;
@@ -99,7 +100,7 @@ use crate::risk::{record as risk, tally};
 use crate::sharing::{Classes, INCIDENTS, RELEASED};
 use crate::tariff::{quota, version};
 use crate::timers::{BATCH_MAX, TIMERS};
-use crate::transport::TRANSPORTS;
+use crate::transport::{self, TRANSPORTS};
 use crate::verification::VERIFICATIONS;
 
 /// The role, on a nation's list, of members that issue certificates of origin.
@@ -252,6 +253,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { id: "customs-0013", creates: &[&national::RESPONSES, &national::INTERCHANGES] },
     Migration { id: "customs-0014", creates: &[&UNSEEN] },
     Migration { id: "customs-0015", creates: &[&national::ASSIGNED] },
+    Migration { id: "customs-0016", creates: &[&transport::CARGO, &transport::NAMED] },
 ];
 
 impl Subsystem for Customs {

@@ -11,6 +11,7 @@
 
 mod fields;
 pub(crate) use fields::{Format, format_of};
+pub(crate) use rules::is_locode;
 pub mod numbers;
 pub mod placeholders;
 mod rules;

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{FilledIn, Line, NotCarried, Outcome, READING_MAX};
-use crate::edifact::Header;
+use crate::edifact::{CargoReport, Header};
 use crate::formats::{self, Document};
-use crate::messages::Message;
+use crate::messages::{self, Message};
 use crate::uncefact;
 use crate::validate::{Severity, validate};
 use crate::wco::{self, Context, ImportedResponse, Note, Response};
@@ -48,6 +48,15 @@ pub(crate) enum Taken {
         /// Whether its time of issue is the time of receipt, since it states none.
         is_dated_here: bool,
         /// What its interchange says, when it is a message of one.
+        interchange: Option<Box<Header>>,
+        /// What is to be told about the reading.
+        reading: Reading,
+    },
+    /// A cargo report of a carrier.
+    Cargo {
+        /// The report.
+        report: Box<CargoReport>,
+        /// What its interchange says.
         interchange: Option<Box<Header>>,
         /// What is to be told about the reading.
         reading: Reading,
@@ -141,23 +150,21 @@ pub(crate) fn read(bytes: &[u8], context: Context<'_>) -> Result<Taken, Rejectio
         }
     }
     let mut documents = contents.documents.into_iter();
-    match (documents.next(), documents.next()) {
-        (
-            Some(formats::Read {
-                document: Document::Message(message),
-                not_carried_over,
-                not_listed,
-                notes,
-            }),
-            None,
-        ) => {
+    let (Some(read), None) = (documents.next(), documents.next()) else {
+        return Err(unreadable(
+            ErrorKind::Invalid,
+            "a record is one document; split the interchange",
+        ));
+    };
+    let is_dated_here = read.notes.iter().any(|note| note.path == "IssueDateTime");
+    let reading = Reading::of(read.not_carried_over, read.not_listed, read.notes);
+    match read.document {
+        Document::Message(message) => {
             importable(&message)?;
-            let is_dated_here = notes.iter().any(|note| note.path == "IssueDateTime");
-            let reading = Reading::of(not_carried_over, not_listed, notes);
             Ok(Taken::Message { message, is_dated_here, interchange, reading })
         }
-        (Some(other), None) => Err(not_imported(other.document.name())),
-        _ => Err(unreadable(ErrorKind::Invalid, "a record is one document; split the interchange")),
+        Document::Cargo(report) => Ok(Taken::Cargo { report, interchange, reading }),
+        other @ Document::Response(_) => Err(not_imported(other.name())),
     }
 }
 
@@ -204,7 +211,7 @@ fn importable(message: &Message) -> Result<(), Rejection> {
 fn not_imported(name: &str) -> Rejection {
     let text = format!(
         "a {name} is not imported; import declarations, certificates, amendments, cancellations, \
-         responses in XML and decisions"
+         cargo reports, responses in XML and decisions"
     );
     unreadable(ErrorKind::Invalid, text)
 }
@@ -233,6 +240,13 @@ pub(crate) fn describe_response(line: Line, response: &Response) -> Line {
     Line { document: Some("RES".to_owned()), id, ..line }
 }
 
+/// Says of a line which cargo report the record is.
+pub(crate) fn describe_cargo(line: Line, report: &CargoReport) -> Line {
+    let messages::Header { id, functional_reference_id, .. } = report.header.clone();
+    let (id, reference) = (Some(id), Some(functional_reference_id));
+    Line { document: Some("CARGO".to_owned()), id, reference, ..line }
+}
+
 /// Checks a record by the rules that need nothing else: syntax, fields, codes, sums.
 pub fn check(record: u64, place: &str, bytes: &[u8], context: Context<'_>) -> Line {
     let line = |outcome| Line::new(record, place, outcome);
@@ -244,6 +258,11 @@ pub fn check(record: u64, place: &str, bytes: &[u8], context: Context<'_>) -> Li
         Ok(Taken::Response { response, reading, .. }) => {
             let line = describe_response(line(Outcome::Valid), &response.response);
             return reading.tell(line);
+        }
+        Ok(Taken::Cargo { report, interchange, reading }) => {
+            let is_test = interchange.is_some_and(|header| header.is_test);
+            let outcome = if is_test { Outcome::Checked } else { Outcome::Valid };
+            return describe_cargo(reading.tell(line(outcome)), &report);
         }
         Ok(Taken::Message { message, interchange, reading, .. }) => (message, interchange, reading),
     };

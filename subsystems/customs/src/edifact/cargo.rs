@@ -1,22 +1,27 @@
-//! The cargo report: what a declaration says about the transport, for carriers and terminals.
+//! The cargo report: what carriers and terminals tell customs about a transport, and what a
+//! declaration says about it for them.
 //!
-//! It is no canonical message; no sub-system acts on it. Values, certificates and duties are not
-//! part of it.
+//! It is no canonical message: customs files it as a transport report about the export declarations
+//! that its consignments name. Values, certificates and duties are not part of it.
+//!
+//! Not here: what filing it does (`crate::subsystem`).
 
 use karvan_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::{
-    ExportDeclaration, GoodsItem, GoodsMeasure, GoodsShipment, Header, Party, PreviousDocument,
-    TransportMeans,
+    ExportDeclaration, GoodsItem, GoodsMeasure, GoodsShipment, Header, Location, Party,
+    PreviousDocument, TransportMeans, Ucr,
 };
 
 /// UN/EDIFACT 1001 code of a cargo manifest.
-pub(crate) const MANIFEST_TYPE_CODE: &str = "785";
+const MANIFEST_TYPE_CODE: &str = "785";
+/// UN/EDIFACT 1001 codes of cargo reports: manifest, declaration at departure and at arrival.
+pub(crate) const CARGO_TYPE_CODES: [&str; 3] = [MANIFEST_TYPE_CODE, "833", "933"];
 /// Codes of transport documents: bill of lading, road and air waybill, TIR carnet.
-const TRANSPORT_DOCUMENTS: [&str; 4] = ["705", "730", "740", "952"];
+pub(crate) const TRANSPORT_DOCUMENTS: [&str; 4] = ["705", "730", "740", "952"];
 
-/// A cargo report of one consignment (CUSCAR).
+/// A cargo report (CUSCAR): one journey, one consignment or several.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CargoReport {
@@ -26,18 +31,78 @@ pub struct CargoReport {
     /// Means of transport at the border.
     #[serde(rename = "BorderTransportMeans", default, skip_serializing_if = "Option::is_none")]
     pub border_transport_means: Option<TransportMeans>,
+    /// Who carries the goods.
+    #[serde(rename = "Carrier", default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<Party>,
+    /// When the transport is expected at the place of unloading.
+    #[serde(rename = "expectedArrival", default, skip_serializing_if = "Option::is_none")]
+    pub expected_arrival: Option<Timestamp>,
+    /// When it arrived there.
+    #[serde(rename = "ArrivalDateTime", default, skip_serializing_if = "Option::is_none")]
+    pub arrival_date_time: Option<Timestamp>,
     /// The transport document.
     #[serde(rename = "transportDocument", default, skip_serializing_if = "Option::is_none")]
-    pub transport_document: Option<PreviousDocument>,
+    pub transport_document: Option<TransportDocument>,
+    /// Numbers of the export declarations of the goods (RFF+ABT).
+    #[serde(rename = "declarations", default, skip_serializing_if = "Vec::is_empty")]
+    pub declarations: Vec<String>,
     /// Number of packages.
     #[serde(rename = "TotalPackageQuantity", default, skip_serializing_if = "Option::is_none")]
     pub total_package_quantity: Option<u32>,
     /// Consignor.
-    #[serde(rename = "Exporter")]
-    pub exporter: Party,
+    #[serde(rename = "Exporter", default, skip_serializing_if = "Option::is_none")]
+    pub exporter: Option<Party>,
     /// Consignee, route, containers and goods.
     #[serde(rename = "GoodsShipment")]
     pub shipment: GoodsShipment,
+    /// The consignments after the first; containers are those of the journey.
+    #[serde(rename = "furtherConsignment", default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<FurtherConsignment>,
+}
+
+/// A transport document by number, with its type where the report states one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransportDocument {
+    /// UN/EDIFACT 1001: 705, 730, 740, 952.
+    #[serde(rename = "TypeCode", default, skip_serializing_if = "Option::is_none")]
+    pub type_code: Option<String>,
+    /// Its number.
+    #[serde(rename = "ID")]
+    pub id: String,
+}
+
+/// One more consignment of a journey.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FurtherConsignment {
+    /// Its number in the report.
+    #[serde(rename = "SequenceNumeric", default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u32>,
+    /// The transport document.
+    #[serde(rename = "transportDocument", default, skip_serializing_if = "Option::is_none")]
+    pub transport_document: Option<TransportDocument>,
+    /// Unique consignment reference.
+    #[serde(rename = "UCR", default, skip_serializing_if = "Option::is_none")]
+    pub ucr: Option<Ucr>,
+    /// Numbers of the export declarations of the goods.
+    #[serde(rename = "declarations", default, skip_serializing_if = "Vec::is_empty")]
+    pub declarations: Vec<String>,
+    /// Where it is loaded.
+    #[serde(rename = "LoadingLocation", default, skip_serializing_if = "Option::is_none")]
+    pub loading_location: Option<Location>,
+    /// Where it is unloaded.
+    #[serde(rename = "UnloadingLocation", default, skip_serializing_if = "Option::is_none")]
+    pub unloading_location: Option<Location>,
+    /// Consignor.
+    #[serde(rename = "Exporter", default, skip_serializing_if = "Option::is_none")]
+    pub exporter: Option<Party>,
+    /// Consignee.
+    #[serde(rename = "Consignee", default, skip_serializing_if = "Option::is_none")]
+    pub consignee: Option<Party>,
+    /// The goods.
+    #[serde(rename = "GovernmentAgencyGoodsItem", default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<GoodsItem>,
 }
 
 impl CargoReport {
@@ -73,14 +138,18 @@ impl CargoReport {
                 ..export.header.clone()
             },
             border_transport_means: export.border_transport_means.clone(),
-            transport_document: document.map(|document| PreviousDocument {
-                category_code: None,
-                line_numeric: None,
-                ..document.clone()
+            carrier: None,
+            expected_arrival: None,
+            arrival_date_time: None,
+            transport_document: document.map(|document| TransportDocument {
+                type_code: Some(document.type_code.clone()),
+                id: document.id.clone(),
             }),
+            declarations: vec![export.header.id.clone()],
             total_package_quantity: export.total_package_quantity,
-            exporter: export.exporter.clone(),
+            exporter: Some(export.exporter.clone()),
             shipment,
+            further: Vec::new(),
         }
     }
 }

@@ -214,6 +214,10 @@ fn complete(
         let count = Part::Number(u32::try_from(of.1).unwrap_or(u32::MAX));
         fill("GoodsItemQuantity", count, "not stated; the items are counted");
     }
+    if of.0.is_none() {
+        // A cargo report need not say more of the goods than where they go.
+        fill(ITEMS, Part::List(Vec::new()), "");
+    }
     if let Some(id) = id {
         fill("FunctionalReferenceID", id, "not stated; the number of the document is used");
     }

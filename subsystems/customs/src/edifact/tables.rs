@@ -425,14 +425,18 @@ pub(super) const UTILISATION: &[Node] = &[
     ),
 ];
 
-/// CUSCAR of a cargo report: one consignment of a journey.
+/// CUSCAR of a cargo report: the journey, its first consignment, and the ones after that.
 pub(super) const CARGO: &[Node] = &[
     means("BorderTransportMeans", &[(1, 1, "20")]),
     row("DTM", &[(1, 1, "136")], &[("GoodsShipment/Consignment/DepartureDateTime", 1, 2, Instant)]),
+    row("DTM", &[(1, 1, "132")], &[("expectedArrival", 1, 2, Instant)]),
+    row("DTM", &[(1, 1, "178")], &[("ArrivalDateTime", 1, 2, Instant)]),
+    party("Carrier", &[(1, 1, "CA")]),
     EQUIPMENTS,
     row("CNI", &[(1, 1, "1")], &[("transportDocument/ID", 2, 1, Text(DOCUMENT))]),
     row("DOC", &[], &[("transportDocument/TypeCode", 1, 1, Text(W3))]),
     row("RFF", &[(1, 1, "UCN")], &[("GoodsShipment/UCR/ID", 1, 2, Text(REFERENCE))]),
+    DECLARATIONS,
     place("GoodsShipment/Consignment/LoadingLocation", &[(1, 1, "9")]),
     place("GoodsShipment/Consignment/UnloadingLocation", &[(1, 1, "11")]),
     Many(
@@ -441,19 +445,44 @@ pub(super) const CARGO: &[Node] = &[
     ),
     party("Exporter", &[(1, 1, "CZ")]),
     party("GoodsShipment/Consignee", &[(1, 1, "CN")]),
+    Many("GoodsShipment/GovernmentAgencyGoodsItem", CARGO_ITEM),
     Many(
-        "GoodsShipment/GovernmentAgencyGoodsItem",
+        "furtherConsignment",
         &[
-            row("GID", &[], &[("SequenceNumeric", 1, 1, Number)]),
-            row("FTX", &[(1, 1, "AAA")], &[("Commodity/Description", 4, 1, Long(FREE_TEXT, 5))]),
             row(
-                "MEA",
-                &[(1, 1, "WT"), (2, 1, "AAD")],
-                &[("Commodity/GoodsMeasure/GrossMassMeasure", 3, 1, Measure)],
+                "CNI",
+                &[],
+                &[
+                    ("SequenceNumeric", 1, 1, Number),
+                    ("transportDocument/ID", 2, 1, Text(DOCUMENT)),
+                ],
             ),
-            row("CST", &[], &[("Commodity/Classification", 2, 1, Commodities)]),
-            PACKAGES,
+            row("DOC", &[], &[("transportDocument/TypeCode", 1, 1, Text(W3))]),
+            row("RFF", &[(1, 1, "UCN")], &[("UCR/ID", 1, 2, Text(REFERENCE))]),
+            DECLARATIONS,
+            place("LoadingLocation", &[(1, 1, "9")]),
+            place("UnloadingLocation", &[(1, 1, "11")]),
+            party("Exporter", &[(1, 1, "CZ")]),
+            party("Consignee", &[(1, 1, "CN")]),
+            Many("GovernmentAgencyGoodsItem", CARGO_ITEM),
         ],
     ),
     row("CNT", &[(1, 1, "11")], &[("TotalPackageQuantity", 1, 2, Number)]),
+];
+
+/// The export declarations of a consignment.
+const DECLARATIONS: Node =
+    Many("declarations", &[row("RFF", &[(1, 1, "ABT")], &[("", 1, 2, Text(REFERENCE))])]);
+
+/// An item of a consignment.
+const CARGO_ITEM: &[Node] = &[
+    row("GID", &[], &[("SequenceNumeric", 1, 1, Number)]),
+    row("FTX", &[(1, 1, "AAA")], &[("Commodity/Description", 4, 1, Long(FREE_TEXT, 5))]),
+    row(
+        "MEA",
+        &[(1, 1, "WT"), (2, 1, "AAD")],
+        &[("Commodity/GoodsMeasure/GrossMassMeasure", 3, 1, Measure)],
+    ),
+    row("CST", &[], &[("Commodity/Classification", 2, 1, Commodities)]),
+    PACKAGES,
 ];

@@ -310,6 +310,7 @@ pub fn write(document: &Document, target: &Target<'_>) -> Result<(Vec<u8>, Vec<L
             let mut after = serde_json::to_value(&report)?;
             if let Some(members) = after.as_object_mut() {
                 members.remove("transportDocument");
+                members.remove("declarations");
             }
             let mut lost = losses(&before, &after, &std::collections::BTreeMap::new());
             let written = edifact::write(&Content::Cargo(Box::new(report)), *directory, envelope)?;

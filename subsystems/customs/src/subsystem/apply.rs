@@ -9,7 +9,8 @@ use karvan_types::{Digest, ExchangeId, MemberId};
 
 use super::assess::{self, Late};
 use super::{
-    Customs, amended, answer, booking, lowered, replacing, risks, suspending, transporting, unseen,
+    Customs, amended, answer, booking, cargo, lowered, replacing, risks, suspending, transporting,
+    unseen,
 };
 use crate::certificate::{
     Certificate, CertificateNumber, Delivery, VERSIONS_MAX, Version, carry_in, standing_name,
@@ -403,6 +404,7 @@ fn export(
     let late = Late { kind: TaskKind::AmendedAfterDecision, because };
     assess::touch(customs, cx, export_items(cx.tx, &stored)?, &late)?;
     risks::on_export(customs, cx, &stored, because)?;
+    cargo::declared(customs, cx, &stored)?;
     Ok(Effect::Applied { subject })
 }
 

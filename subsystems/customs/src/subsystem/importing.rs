@@ -20,18 +20,18 @@ use super::answer::refuse;
 use super::apply::export_subject;
 use super::assess::claim_subject;
 use super::decide::{self, Deciding};
-use super::operate::{self, must_act_for, read as read_input};
+use super::operate::{self, must_act_for, read as read_input, signed_by};
 use super::receive::subject_of;
 use super::show::json_of;
-use super::{Customs, amending, claiming, responses, xml};
+use super::{Customs, amending, cargo, claiming, responses, xml};
 use crate::bulk::{
-    self, BATCH_RECORDS_MAX, Batch, Content, Import, Item, Line, NAME_CHARS_MAX, Outcome, Taken,
-    WAITING_MAX, Waiting, Whole, describe,
+    self, BATCH_RECORDS_MAX, Batch, Content, FilledIn, Import, Item, Line, NAME_CHARS_MAX, Outcome,
+    Taken, WAITING_MAX, Waiting, Whole, describe,
 };
 use crate::claim::{Assessment, ClaimItem, claim_key};
 use crate::decision::DecisionRecord;
 use crate::export::export_key;
-use crate::messages::{DocumentReference, DocumentType, Message};
+use crate::messages::{DocumentReference, DocumentType, Message, ValidationError};
 use crate::wco;
 
 mod interchange;
@@ -147,6 +147,14 @@ struct Done {
     /// What it is about: what waits for this can be taken up.
     subject: Option<String>,
     items: Vec<Item>,
+    /// What is to be told beside.
+    notes: Vec<FilledIn>,
+}
+
+impl Done {
+    const fn new(outcome: Outcome, subject: Option<String>) -> Self {
+        Self { outcome, subject, items: Vec::new(), notes: Vec::new() }
+    }
 }
 
 /// A refusal that is no fault of the record: the batch as a whole fails, and can be sent again.
@@ -202,22 +210,16 @@ impl Desk<'_> {
             Err(refusal) if is_ours(&refusal) => return Err(refusal),
             Err(refusal) => return Ok((line.refused(refusal), None)),
         };
-        let mut origin = None;
+        let mut header = None;
         let (line, about) = match &mut taken {
-            Taken::Message { message, interchange: of, reading, .. } => {
-                let line = describe(std::mem::take(reading).tell(line), message);
-                if let Some(header) = of.take() {
-                    let name = &self.import.name;
-                    let found = Origin::new(*header, whole, content, (name, &line.place))?;
-                    if found.is_test() {
-                        return Ok((interchange::checked(message, cx.now, line), None));
-                    }
-                    if let Some(refusal) = found.used_before(cx)? {
-                        return Ok((line.refused(refusal), None));
-                    }
-                    origin = Some(found);
-                }
-                (line, self.subject(message))
+            Taken::Message { message, interchange, reading, .. } => {
+                header = interchange.take();
+                (describe(std::mem::take(reading).tell(line), message), self.subject(message))
+            }
+            Taken::Cargo { report, interchange, reading } => {
+                header = interchange.take();
+                let line = bulk::describe_cargo(std::mem::take(reading).tell(line), report);
+                (line, String::new())
             }
             Taken::Response { response, reading, .. } => {
                 let line = bulk::describe_response(line, &response.response);
@@ -235,6 +237,18 @@ impl Desk<'_> {
                 (Line { document: Some("decision".to_owned()), id, ..line }, about)
             }
         };
+        let mut origin = None;
+        if let Some(header) = header {
+            let name = &self.import.name;
+            let found = Origin::new(*header, whole, content, (name, &line.place))?;
+            if found.is_test() {
+                return Ok((interchange::checked(self.customs, &taken, cx.now, line), None));
+            }
+            if let Some(refusal) = found.used_before(cx)? {
+                return Ok((line.refused(refusal), None));
+            }
+            origin = Some(found);
+        }
         let done = cx.nested(|cx| {
             let done = self.apply(cx, taken)?;
             if let Some(origin) = &origin {
@@ -244,8 +258,9 @@ impl Desk<'_> {
         });
         match done {
             Ok(done) => {
-                let Done { outcome, subject, items } = done;
-                Ok((Line { outcome, subject, items, ..line }, None))
+                let Done { outcome, subject, items, notes } = done;
+                let notes = line.notes.into_iter().chain(notes).collect();
+                Ok((Line { outcome, subject, items, notes, ..line }, None))
             }
             Err(refusal) if is_ours(&refusal) => Err(refusal),
             Err(refusal) => {
@@ -301,15 +316,26 @@ impl Desk<'_> {
             Taken::Decision(input) => {
                 caller.require("customs.decide")?;
                 let outcome = decide_once(customs, cx, caller, input)?;
-                return Ok(Done { outcome, subject: None, items: Vec::new() });
+                return Ok(Done::new(outcome, None));
             }
             Taken::Response { response, text, .. } => {
                 caller.require("customs.submit")?;
                 must_act_for(caller, &customs.config.customs)?;
                 let kept = responses::take(customs, cx, caller, &text, *response)?;
                 let subject = kept["about"].as_str().map(str::to_owned);
-                let outcome = outcome(is_duplicate(&kept));
-                return Ok(Done { outcome, subject, items: Vec::new() });
+                return Ok(Done::new(outcome(is_duplicate(&kept)), subject));
+            }
+            Taken::Cargo { report, .. } => {
+                caller.require("customs.submit")?;
+                must_act_for(caller, &customs.config.customs)?;
+                let filed = cargo::file(customs, cx, &signed_by(caller), &report)?;
+                let note = |remark: ValidationError| FilledIn {
+                    path: remark.pointer,
+                    text: remark.remedy,
+                };
+                let notes = filed.remarks.into_iter().map(note).collect();
+                let done = Done::new(outcome(filed.is_duplicate), Some(filed.subject));
+                return Ok(Done { notes, ..done });
             }
             Taken::Message { message, .. } => message,
         };
@@ -320,7 +346,7 @@ impl Desk<'_> {
                 must_act_for(caller, &customs.config.customs)?;
                 let filed = claiming::take(customs, cx, caller, content, None)?;
                 let items = filed.items.iter().map(item).collect();
-                return Ok(Done { outcome: outcome(filed.is_duplicate), subject, items });
+                return Ok(Done { items, ..Done::new(outcome(filed.is_duplicate), subject) });
             }
             Message::Amendment(content) if content.document.document_type == "COO" => {
                 caller.require("customs.issue")?;
@@ -344,7 +370,7 @@ impl Desk<'_> {
                 operate::publish_export(customs, cx, caller, &message)?.is_duplicate
             }
         };
-        Ok(Done { outcome: outcome(was_here), subject, items: Vec::new() })
+        Ok(Done::new(outcome(was_here), subject))
     }
 
     /// Keeps a record until the document arrives on which it builds.

@@ -5,6 +5,8 @@
 //! nothing is taken. An interchange that was taken before is answered with code 26 and not
 //! processed, after a restart too. One that says that it is a test (0035) is checked only.
 //!
+//! A cargo report (CUSCAR) is answered by a CUSRES of its own as well, which says what of it waits.
+//!
 //! Invariants: sender and reference of a taken interchange are remembered in the same transaction
 //! as its effects.
 //!
@@ -20,13 +22,15 @@ use serde_json::{Value, json};
 use super::answer::refuse;
 use super::operate::{must_act_for, publish, read, signed_by};
 use super::receive::refusals;
-use super::{Customs, amending, claiming, show};
+use super::{Customs, amending, cargo, claiming, show};
 use crate::edifact::{
-    self, Charset, Content, Control, Envelope, Imported, Position, Received, Rule,
+    self, CargoReport, Charset, Content, Control, Directory, Envelope, Header, Imported, Position,
+    Received, Rule, Unwritable, Verdict,
 };
+use crate::formats::Loss;
 use crate::messages::{DocumentType, Message};
 use crate::national::{Interchange, interchange_key};
-use crate::wco;
+use crate::wco::{self, Note};
 
 /// Sequence of the references of answers.
 const REFERENCES: &str = "customs_control";
@@ -71,11 +75,22 @@ pub(super) fn take(
     }
     let mut rows = Vec::new();
     if control.error.is_none() {
-        let messages = acceptable(cx, &mut control, messages);
+        let messages = acceptable(customs, cx, &mut control, messages);
         if !header.is_test {
             let by = signed_by(caller);
-            for (reference, imported) in messages {
-                let row = file(customs, cx, caller, imported).map_err(|mut refusal| {
+            for (verdict, imported) in messages {
+                let reference = &verdict.reference;
+                let row = match imported.content {
+                    Content::Cargo(report) => {
+                        let about = (&header, verdict.kind.directory.as_str());
+                        let row = file_cargo(customs, cx, caller, &report, about);
+                        row.map(|row| show::merge(row, reading(&imported.not_carried_over, &[])))
+                    }
+                    Content::Message(message) => file(customs, cx, caller, message).map(|row| {
+                        show::merge(row, reading(&imported.not_carried_over, &imported.notes))
+                    }),
+                };
+                let row = row.map_err(|mut refusal| {
                     refusal.text = format!("message {reference}: {}", refusal.text);
                     refusal
                 })?;
@@ -101,7 +116,7 @@ pub(super) fn take(
         "duplicate": before.is_some(),
         "messages": rows,
         "refused": refused(&control),
-        "control": STANDARD.encode(answer(cx, &control)?),
+        "control": STANDARD.encode(answered(cx, &header, |envelope| control.write(envelope))?),
     }))
 }
 
@@ -109,12 +124,13 @@ fn envelope_position() -> Position {
     Position { segment: 1, component: 1, ..Position::default() }
 }
 
-/// Returns the messages that can be filed, with their references; the others are marked as refused.
+/// Returns the messages that can be filed; the others are marked as refused.
 fn acceptable(
+    customs: &Customs,
     cx: &Context<'_>,
     control: &mut Control,
     messages: Vec<Imported>,
-) -> Vec<(String, Imported)> {
+) -> Vec<(Verdict, Imported)> {
     let mut kept = Vec::new();
     let taken = control.verdicts.iter_mut().filter(|verdict| verdict.error.is_none());
     for (verdict, imported) in taken.zip(messages) {
@@ -126,10 +142,16 @@ fn acceptable(
                 value: String::new(),
                 rule: error.remedy,
             }),
-            _ => Some(Rule::NotFiled(verdict.kind.name.clone())),
+            Content::Cargo(report) => {
+                cargo::transport(customs, cx.now, report).err().map(|refusal| Rule::Content {
+                    document_type: "transport report",
+                    rule: refusal.text,
+                })
+            }
+            Content::Message(_) => Some(Rule::NotFiled(verdict.kind.name.clone())),
         };
         match rule {
-            None => kept.push((verdict.reference.clone(), imported)),
+            None => kept.push((verdict.clone(), imported)),
             Some(rule) => {
                 let position = Position {
                     tag: "UNH".to_owned(),
@@ -148,27 +170,47 @@ fn file(
     customs: &Customs,
     cx: &mut Context<'_>,
     caller: &Caller,
-    imported: Imported,
+    mut message: Message,
 ) -> Result<Value, Rejection> {
-    let Content::Message(mut message) = imported.content else { return Ok(Value::Null) };
     amending::name_subject(customs, cx, &mut message)?;
-    let output = match message {
+    match message {
         Message::Import(content) => {
             caller.require("customs.claim")?;
-            claiming::file(customs, cx, caller, content, None)?
+            claiming::file(customs, cx, caller, content, None)
         }
         Message::Cancellation(content) if content.document.document_type == "IMP" => {
-            amending::withdraw(customs, cx, caller, &content)?
+            amending::withdraw(customs, cx, caller, &content)
         }
-        message => publish(customs, cx, caller, &message)?,
-    };
-    let lost: Vec<Value> = (imported.not_carried_over.iter())
+        message => publish(customs, cx, caller, &message),
+    }
+}
+
+/// Files a cargo report, and writes the CUSRES that answers it in the directory of the report.
+fn file_cargo(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    report: &CargoReport,
+    (header, directory): (&Header, &str),
+) -> Result<Value, Rejection> {
+    let filed = cargo::file(customs, cx, &signed_by(caller), report)?;
+    let answer = cargo::answer(cx, report, filed.remarks)?;
+    let content = Content::Message(Message::Validation(Box::new(answer)));
+    let directory = Directory::from_name(directory).unwrap_or(Directory::D96B);
+    let bytes = answered(cx, header, |envelope| {
+        edifact::write(&content, directory, envelope).map(|written| written.bytes)
+    })?;
+    Ok(show::merge(filed.told, json!({ "answer": STANDARD.encode(bytes) })))
+}
+
+/// Tells what was read.
+fn reading(not_carried_over: &[Loss], notes: &[Note]) -> Value {
+    let lost: Vec<Value> = (not_carried_over.iter())
         .map(|loss| json!({ "path": loss.field, "line": null, "value": loss.why }))
         .collect();
-    let notes: Vec<Value> = (imported.notes.iter())
-        .map(|note| json!({ "path": note.path, "text": note.text }))
-        .collect();
-    Ok(show::merge(output, json!({ "notCarriedOver": lost, "notes": notes })))
+    let notes: Vec<Value> =
+        notes.iter().map(|note| json!({ "path": note.path, "text": note.text })).collect();
+    json!({ "notCarriedOver": lost, "notes": notes })
 }
 
 fn refused(control: &Control) -> Value {
@@ -184,11 +226,14 @@ fn refused(control: &Control) -> Value {
     whole.chain(messages).collect()
 }
 
-/// Writes the answer in the sender's repertoire, or in UTF-8 where that lacks a character.
-fn answer(cx: &mut Context<'_>, control: &Control) -> Result<Vec<u8>, Rejection> {
+/// Writes an answer in the sender's repertoire, or in UTF-8 where that lacks a character.
+fn answered(
+    cx: &mut Context<'_>,
+    header: &Header,
+    write: impl Fn(&Envelope<'_>) -> Result<Vec<u8>, Unwritable>,
+) -> Result<Vec<u8>, Rejection> {
     let number = cx.tx.next(REFERENCES)? % REFERENCE_MODULUS;
     let reference = format!("{}{number:04}", cx.now.as_millis() / 1000);
-    let header = control.header();
     let envelope = |charset| Envelope {
         charset,
         sender: &header.recipient,
@@ -196,8 +241,7 @@ fn answer(cx: &mut Context<'_>, control: &Control) -> Result<Vec<u8>, Rejection>
         reference: &reference,
         prepared_at: cx.now,
     };
-    control
-        .write(&envelope(header.charset))
-        .or_else(|_| control.write(&envelope(Charset::Y)))
+    write(&envelope(header.charset))
+        .or_else(|_| write(&envelope(Charset::Y)))
         .map_err(|error| refuse(error.kind(), "unanswerable", error.to_string()))
 }

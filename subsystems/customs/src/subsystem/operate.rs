@@ -290,11 +290,21 @@ fn hand_in(
     caller: &Caller,
     message: &Message,
 ) -> Result<Published, Rejection> {
+    hand_in_as(customs, cx, (&caller.member, &signed_by(caller)), message)
+}
+
+/// Stores our own copy of a document and sends it in the name of a member, whose person it is that
+/// has its say in the history.
+pub(super) fn hand_in_as(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    (member, by): (&MemberId, &str),
+    message: &Message,
+) -> Result<Published, Rejection> {
     let header = message.header();
-    let digest = releasing::digest(customs, cx, &caller.member, message)?;
+    let digest = releasing::digest(customs, cx, member, message)?;
     let code = message.document_type().code();
-    let earlier =
-        MessageRecord::of_reference(cx.tx, &caller.member, &header.functional_reference_id)?;
+    let earlier = MessageRecord::of_reference(cx.tx, member, &header.functional_reference_id)?;
     let mut earlier = earlier.into_iter().filter(|sent| sent.direction == Direction::Out);
     if let Some(sent) = earlier.next() {
         if sent.digest == digest && sent.code == code {
@@ -312,12 +322,11 @@ fn hand_in(
     if !errors.is_empty() {
         return Err(invalid(errors));
     }
-    let subject = subject_of(customs, &caller.member, message);
-    let sent = answer::send(cx, &caller.member, &customs.config.partner, message, &subject)?;
+    let subject = subject_of(customs, member, message);
+    let sent = answer::send(cx, member, &customs.config.partner, message, &subject)?;
     let sent = releasing::released(customs, cx, sent)?;
-    let (by, exchange) = (signed_by(caller), sent.exchange);
-    let incoming =
-        Incoming { exchange, sender: &caller.member, delivery: Delivery::Sent, by: &by, digest };
+    let (delivery, exchange) = (Delivery::Sent, sent.exchange);
+    let incoming = Incoming { exchange, sender: member, delivery, by, digest };
     match apply::apply(customs, cx, &incoming, message)? {
         Effect::Applied { .. } | Effect::Late { .. } => Ok(Published { sent, is_duplicate: false }),
         Effect::Refused(errors) => Err(invalid(errors)),

@@ -194,7 +194,7 @@ fn take(
         Effect::Applied { subject } => {
             (record.state, record.subject) = (MessageState::Accepted, subject);
             if let Message::Transport(content) = message {
-                risks::on_transport(customs, cx, content, record)?;
+                risks::on_transport(customs, cx, content, record.sender.instance())?;
             }
         }
         Effect::Late { subject, remarks } => {

@@ -16,7 +16,7 @@ use super::answer::refuse;
 use super::apply::export_subject;
 use super::assess::claim_subject;
 use super::operate::signed_by;
-use super::{Customs, assigned, show};
+use super::{Customs, assigned, cargo, show};
 use crate::claim::{Claim, claim_key};
 use crate::export::{Export, export_key};
 use crate::journal::{Direction, MessageRecord, TaskKind, note, open_task};
@@ -73,6 +73,11 @@ pub(super) fn take(
     let meaning = meaning.map_or("unknown", |(_, meaning)| meaning).to_owned();
     let by = signed_by(caller);
     assigned::learn(cx, &subject, &response, &by)?;
+    if let (Some(number), Some(export)) =
+        (&response.declaration.id, subject.strip_prefix("export "))
+    {
+        cargo::numbered(customs, cx, number, export)?;
+    }
     let text = format!("response {code}, {meaning}{}", detail(&response));
     note(cx.tx, cx.now, &subject, &by, text.clone())?;
     if TO_ACT_ON.contains(&code) {

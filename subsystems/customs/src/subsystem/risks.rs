@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use karvan_store::{Range, Read, Record as _};
 use karvan_subsystem::{Caller, Context, Rejection};
-use karvan_types::{Date, ErrorKind, Timestamp};
+use karvan_types::{Date, ErrorKind, Instance, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ use super::show::json_of;
 use super::{Customs, mirrors};
 use crate::claim::Claim;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key, ucr_of};
-use crate::journal::{MessageRecord, TaskKind, note, open_task};
+use crate::journal::{TaskKind, note, open_task};
 use crate::matching::local_date;
 use crate::messages::TransportReport;
 use crate::mirror::{Flow, flow};
@@ -138,12 +138,12 @@ pub(super) fn on_transport(
     customs: &Customs,
     cx: &mut Context<'_>,
     content: &TransportReport,
-    record: &MessageRecord,
+    country: Instance,
 ) -> Result<(), Rejection> {
     let places = content.route.iter().filter_map(|place| place.location.id.as_deref());
     let route: Vec<String> = places.filter_map(|id| id.get(..2)).map(str::to_owned).collect();
     for declared in &content.exports {
-        let export = export_key(record.sender.instance(), &declared.id);
+        let export = export_key(country, &declared.id);
         cx.tx.save(&Notice {
             export: export.clone(),
             report: content.header.id.clone(),

@@ -5,6 +5,7 @@
 
 use karvan_store::{Range, Tx, Value};
 use karvan_subsystem::{Context, Rejection};
+use karvan_types::{ExchangeId, Instance};
 
 use super::apply::{Effect, Incoming, export_items, export_subject, refused};
 use super::assess::{self, Late};
@@ -26,14 +27,35 @@ const fn event_of(event: TransportEvent) -> (ExportEvent, &'static str) {
     }
 }
 
-/// Takes a report into account, from whichever side.
+/// Where a report comes from.
+pub(super) struct Teller<'a> {
+    /// The nation whose export declarations it names.
+    pub(super) country: Instance,
+    /// Member, and person where there is one, for the history.
+    pub(super) by: &'a str,
+    /// The exchange that brought it; none when a carrier reported to this side.
+    pub(super) exchange: Option<ExchangeId>,
+}
+
+/// Takes a report of customs into account, from whichever side.
 pub(super) fn take(
     customs: &Customs,
     cx: &mut Context<'_>,
     incoming: &Incoming<'_>,
     content: &TransportReport,
 ) -> Result<Effect, Rejection> {
-    let country = incoming.sender.instance();
+    let (country, exchange) = (incoming.sender.instance(), Some(incoming.exchange));
+    take_from(customs, cx, &Teller { country, by: incoming.by, exchange }, content)
+}
+
+/// Takes a report into account, whoever made it.
+pub(super) fn take_from(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    teller: &Teller<'_>,
+    content: &TransportReport,
+) -> Result<Effect, Rejection> {
+    let country = teller.country;
     let (event, word) = event_of(content.event);
     let mut exports = Vec::new();
     for (named, number) in content.exports.iter().zip(1..) {
@@ -61,7 +83,7 @@ pub(super) fn take(
     }
     let subject = exports.first().map(|export| export_subject(&export.id()));
     for export in exports {
-        keep(customs, cx, incoming, content, &export, word)?;
+        keep(customs, cx, teller, content, &export, word)?;
     }
     Ok(Effect::Applied { subject: subject.unwrap_or_default() })
 }
@@ -69,7 +91,7 @@ pub(super) fn take(
 fn keep(
     customs: &Customs,
     cx: &mut Context<'_>,
-    incoming: &Incoming<'_>,
+    teller: &Teller<'_>,
     content: &TransportReport,
     export: &Export,
     word: &'static str,
@@ -79,7 +101,7 @@ fn keep(
     cx.tx.add(&Report {
         export: key.clone(),
         number: content.header.id.clone(),
-        exchange: incoming.exchange,
+        exchange: teller.exchange,
         event: content.event,
         event_at: content.event_date_time,
         at: cx.now,
@@ -93,7 +115,7 @@ fn keep(
     let subject = export_subject(&key);
     let remark = content.remark.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
     let text = format!("goods {word} at {}{remark}", content.event_date_time);
-    note(cx.tx, cx.now, &subject, incoming.by, text)?;
+    note(cx.tx, cx.now, &subject, teller.by, text)?;
     if content.event == TransportEvent::Departed {
         let mode = export.content().and_then(flow::mode);
         let wait = customs.mirror.wait(mode.as_deref(), content.event_date_time);

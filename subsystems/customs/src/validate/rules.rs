@@ -10,6 +10,8 @@ mod verification;
 
 use std::time::Duration;
 
+pub(crate) use transport::is_locode;
+
 use karvan_types::Timestamp;
 
 use super::numbers::{Voen, normalise_ntn, voen};

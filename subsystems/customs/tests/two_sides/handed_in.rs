@@ -15,16 +15,16 @@ use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, customs_of};
 
-const NOW: &str = "2026-10-02T06:00:00Z";
+pub(crate) const NOW: &str = "2026-10-02T06:00:00Z";
 
-fn setting() -> (Exchange, MemberId, MemberId) {
+pub(crate) fn setting() -> (Exchange, MemberId, MemberId) {
     let now: Timestamp = NOW.parse().expect("an instant");
     let member = |nation: &str| customs_of(nation.parse().expect("a nation"));
     (Exchange::new(now), member("AZ"), member("PK"))
 }
 
 /// The canonical example of a document type.
-fn example(code: &str) -> Value {
+pub(crate) fn example(code: &str) -> Value {
     let path = format!("{}/testdata/messages/{code}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_slice(&fs::read(path).expect("an example")).expect("JSON")
 }

@@ -3,6 +3,7 @@
 mod api;
 mod asking_again;
 mod bulk;
+mod cargo;
 mod catalogue;
 mod choreography;
 mod decisions;

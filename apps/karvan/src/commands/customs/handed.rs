@@ -1,8 +1,9 @@
 //! What came of things handed in beside declarations: responses, EDIFACT interchanges, amendments.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -16,18 +17,24 @@ use crate::commands::Outcome;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Hands in an EDIFACT interchange, and writes the answer to it where wanted.
+/// Hands in an EDIFACT interchange, and writes where wanted the answer to it (CONTRL) and those to
+/// its cargo reports (CUSRES).
 pub(super) fn interchange(
     client: &Client,
     bytes: &[u8],
-    reply: Option<&Path>,
+    (reply, answer): (Option<&Path>, Option<&Path>),
     output: Output,
 ) -> Result<Outcome> {
     let input = json!({ "interchange": STANDARD.encode(bytes) });
     let taken = client.operate(CUSTOMS, "interchange", &input)?;
     if let Some(file) = reply {
-        let control = STANDARD.decode(text(&taken["control"])).context("a damaged answer")?;
-        fs::write(file, control).with_context(|| format!("cannot write {}", file.display()))?;
+        write(file, &taken["control"])?;
+    }
+    if let Some(file) = answer {
+        let answers = rows(&taken["messages"]).map(|row| &row["answer"]);
+        for (answer, number) in answers.filter(|answer| answer.is_string()).zip(1_u32..) {
+            write(&numbered(file, number), answer)?;
+        }
     }
     output.print(&taken, describe)?;
     let refusals: Vec<_> = rows(&taken["refused"]).collect();
@@ -36,6 +43,23 @@ pub(super) fn interchange(
     let told = format!("{} refused, the first: {}", refusals.len(), text(&first["error"]));
     let failure = Failure::new(kind, told);
     Err(failure.hint("--reply FILE writes the answer for the sender (CONTRL)").into())
+}
+
+/// Writes bytes that came as base64.
+fn write(file: &Path, bytes: &Value) -> Result<()> {
+    let bytes = STANDARD.decode(text(bytes)).context("a damaged answer")?;
+    fs::write(file, bytes).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Returns the name of one of several files; the first has the name that was given.
+fn numbered(file: &Path, number: u32) -> PathBuf {
+    if number == 1 {
+        return file.to_owned();
+    }
+    let part = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, ending) = (part(file.file_stem()), part(file.extension()));
+    let name = format!("{stem}-{number}");
+    file.with_file_name(if ending.is_empty() { name } else { format!("{name}.{ending}") })
 }
 
 fn describe(taken: &Value) -> String {
@@ -55,6 +79,13 @@ fn describe(taken: &Value) -> String {
             text(number),
             text(&row["version"])
         );
+        for export in rows(&row["exports"]) {
+            let (export, event) = (text(export), text(&row["event"]));
+            let _ = writeln!(lines, "    {event}: {export}");
+        }
+        for name in rows(&row["waitsFor"]) {
+            let _ = writeln!(lines, "    waits, and is a task: {}", text(name));
+        }
         lines.push_str(&reading(row));
     }
     for row in rows(&taken["refused"]) {

@@ -20,7 +20,9 @@ use crate::pilot::wait;
 ///
 /// The file is a canonical JSON declaration (function 9, 4 or 5), a JSON cancellation (function
 /// 1), a declaration, amendment (COR), cancellation (INV) or response in WCO Data Model XML, or an
-/// EDIFACT interchange. Of XML and EDIFACT it is said what was not carried over. An amendment is
+/// EDIFACT interchange of declarations and cargo reports. Of XML and EDIFACT it is said what was not
+/// carried over. A cargo report (CUSCAR) becomes a transport report about the export declarations
+/// that it names; what it names in vain waits and opens a task. An amendment is
 /// applied to the declaration that it names and sent as a new version. An import declaration is
 /// filed at this side, as `karvan customs claim` does.
 #[derive(Args, Debug)]
@@ -28,6 +30,7 @@ use crate::pilot::wait;
     karvan customs submit - --dir az < declaration.xml\n  \
     karvan customs submit amendment.xml --dir az\n  \
     karvan customs submit cusdec.edi --reply contrl.edi --dir az\n  \
+    karvan customs submit cuscar.edi --reply contrl.edi --answer cusres.edi --dir az\n  \
     karvan customs submit import.xml --dir pk")]
 pub(crate) struct Submit {
     /// The declaration; `-` is standard input.
@@ -35,6 +38,9 @@ pub(crate) struct Submit {
     /// Where to write the answer to an EDIFACT interchange (CONTRL), also when it is refused.
     #[arg(long, value_name = "FILE")]
     reply: Option<PathBuf>,
+    /// Where to write the answer to a cargo report (CUSRES); a second one gets -2 before the ending.
+    #[arg(long, value_name = "FILE")]
+    answer: Option<PathBuf>,
     #[command(flatten)]
     sending: Sending,
 }
@@ -77,7 +83,8 @@ pub(crate) fn submit(command: &Submit, output: Output) -> Result<Outcome> {
     let input = match read_declaration(&command.file)? {
         Declaration::Edifact(bytes) => {
             let client = Client::open(&command.sending.node)?;
-            return handed::interchange(&client, &bytes, command.reply.as_deref(), output);
+            let answers = (command.reply.as_deref(), command.answer.as_deref());
+            return handed::interchange(&client, &bytes, answers, output);
         }
         Declaration::Xml(xml) => json!({ "xml": xml }),
         Declaration::Json(document) if is_cancellation(&document) => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Document, Error};
-use crate::edifact::MANIFEST_TYPE_CODE;
+use crate::edifact::CARGO_TYPE_CODES;
 use crate::formats::{Loss, losses};
 use crate::messages::{Message, Pointer};
 use crate::wco::{self, FUNCTIONS, Response};
@@ -26,7 +26,8 @@ pub(super) fn read(value: &Value) -> Result<Option<Document>, Error> {
         }
         return Ok(Some(Document::Response(Box::new(response))));
     }
-    if value.get("TypeCode").and_then(Value::as_str) == Some(MANIFEST_TYPE_CODE) {
+    let type_code = value.get("TypeCode").and_then(Value::as_str);
+    if type_code.is_some_and(|code| CARGO_TYPE_CODES.contains(&code)) {
         let report =
             serde_json::from_value(value.clone()).map_err(|source| fit("cargo report", source))?;
         return Ok(Some(Document::Cargo(Box::new(report))));

@@ -12,13 +12,13 @@
 use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Digest, ErrorKind, Timestamp};
 
-use crate::bulk::{Content, Line, Outcome, PLACE_CHARS_MAX, Whole};
+use crate::bulk::{Content, Line, Outcome, PLACE_CHARS_MAX, Taken, Whole};
 use crate::edifact::{Header, Rule};
-use crate::messages::Message;
 use crate::national::{Imported, Interchange, interchange_key};
 use crate::subsystem::answer::refuse;
 use crate::subsystem::operate::{invalid, signed_by};
 use crate::subsystem::receive::refusals;
+use crate::subsystem::{Customs, cargo};
 
 /// The interchange to which a record belongs, and where it came from.
 pub(super) struct Origin {
@@ -89,10 +89,17 @@ impl Origin {
 }
 
 /// Checks a message of a test by the rules that need nothing else.
-pub(super) fn checked(message: &Message, now: Timestamp, line: Line) -> Line {
-    let errors = refusals(message, now);
-    if errors.is_empty() {
-        return Line { outcome: Outcome::Checked, ..line };
+pub(super) fn checked(customs: &Customs, taken: &Taken, now: Timestamp, line: Line) -> Line {
+    let result = match taken {
+        Taken::Message { message, .. } => {
+            let errors = refusals(message, now);
+            if errors.is_empty() { Ok(()) } else { Err(invalid(errors)) }
+        }
+        Taken::Cargo { report, .. } => cargo::transport(customs, now, report).map(|_| ()),
+        Taken::Response { .. } | Taken::Decision(_) => Ok(()),
+    };
+    match result {
+        Ok(()) => Line { outcome: Outcome::Checked, ..line },
+        Err(refusal) => line.refused(refusal),
     }
-    line.refused(invalid(errors))
 }

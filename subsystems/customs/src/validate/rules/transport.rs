@@ -83,7 +83,7 @@ fn route(places: &[RoutePlace], message: &TransportReport, problems: &mut Proble
 
 /// Returns whether a text has the form of a UN/LOCODE (UN/ECE Recommendation 16): a country and
 /// three letters or the digits 2 to 9.
-pub(super) fn is_locode(text: &str) -> bool {
+pub(crate) fn is_locode(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() == 5
         && bytes.iter().take(2).all(u8::is_ascii_uppercase)
