@@ -93,7 +93,7 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         path: "/ledger-cases",
         group: "Certificates",
         summary: "List cases of the ledger",
-        about: "Where both sides' books disagree, and suspended certificates.",
+        about: "Where both sides' books disagree, and what became wrong after it was debited.",
         operation: "browse",
         fixed: &[("what", "cases")],
         parameters: &[CASE_STATE, LIMIT, CURSOR],
