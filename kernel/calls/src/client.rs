@@ -108,10 +108,13 @@ impl Inner {
         };
         let Judged { asked, relation, peer } = &judged;
         let id = asked.exchange.to_string();
+        let [own, other] = self.addresses(peer);
         self.metrics.observe(&Record {
             client: Some(&relation.client),
             service: story.known.then_some((&relation.provider, &*asked.target.service.service)),
             peer: Some(peer),
+            client_address: own.as_deref(),
+            service_address: other.as_deref(),
             method: asked.method.as_str(),
             path: story.path.as_deref(),
             message_id: Some(&asked.message),

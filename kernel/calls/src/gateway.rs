@@ -306,6 +306,15 @@ impl Inner {
         Ok(SignedRefusal { half, response })
     }
 
+    /// Returns where this node and another one are, for the line of a call; nothing unless lines
+    /// are written.
+    pub(crate) fn addresses(&self, peer: &NodeId) -> [Option<String>; 2] {
+        if !metrics::writes_lines() {
+            return [None, None];
+        }
+        [self.node.id(), peer].map(|node| self.node.authority_of(node).ok())
+    }
+
     /// Ends a call, durably.
     pub(crate) async fn end(&self, call: Call, side: Side) -> Result<(), karvan_store::Error> {
         let statement = evidence::statement(&call);
@@ -393,6 +402,8 @@ pub(crate) struct Story {
     pub(crate) known: bool,
     /// The pattern of the endpoint, when a line is written.
     pub(crate) path: Option<Arc<str>>,
+    /// The kind of the service.
+    pub(crate) service_type: Option<&'static str>,
     /// Bytes of the request's body.
     pub(crate) request_size: u64,
     /// Bytes of the answer's body.
@@ -404,8 +415,19 @@ impl Story {
     pub(crate) fn new(began_at: Timestamp) -> Self {
         let (sent, received) = (None, None);
         let (request_size, response_size) = (0, 0);
-        let (began, path) = (Instant::now(), None);
-        Self { began_at, began, sent, received, known: false, path, request_size, response_size }
+        let (began, path, service_type) = (Instant::now(), None, None);
+        let known = false;
+        Self {
+            began_at,
+            began,
+            sent,
+            received,
+            known,
+            path,
+            service_type,
+            request_size,
+            response_size,
+        }
     }
 
     /// Says that the request goes on.
@@ -437,7 +459,10 @@ impl Story {
             remote: self.sent.zip(self.received).map(|(from, to)| to.duration_since(from)),
             client: None,
             service: None,
+            service_type: self.service_type,
             peer: None,
+            client_address: None,
+            service_address: None,
             method: "",
             path: None,
             message_id: None,

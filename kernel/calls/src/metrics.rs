@@ -13,8 +13,9 @@
 //! system on the provider's; what is left of the duration is this node's own.
 //!
 //! The log line (target `karvan::call`, level info) has the fields of X-Road's operational
-//! monitoring under their names there. As JSON it can go where such records went before. What a
-//! node cannot know in advance, such as addresses, is left out.
+//! monitoring under their names there. As JSON it can go where such records went before. Left out
+//! is what only SOAP has (version of the service, sizes of MIME parts, attachments), and
+//! `securityServerInternalIp`, since a node has no address of its own but those of the lists.
 //!
 //! Invariants: only clients and services that exist make series of their own, and no more than
 //! [`SERIES_MAX`]; the others are counted together as `other`. A line holds no body and no query.
@@ -84,8 +85,14 @@ pub struct Record<'a> {
     pub client: Option<&'a MemberId>,
     /// The providing subsystem and the service code, when the service exists.
     pub service: Option<(&'a MemberId, &'a str)>,
+    /// How X-Road calls the kind of the service; only its own node knows.
+    pub service_type: Option<&'static str>,
     /// The node at the other end.
     pub peer: Option<&'a NodeId>,
+    /// Where the client's node is, as lists name it.
+    pub client_address: Option<&'a str>,
+    /// Where the provider's node is.
+    pub service_address: Option<&'a str>,
     /// The method.
     pub method: &'a str,
     /// The pattern of the endpoint by which the call is allowed; paths may hold personal data.

@@ -51,6 +51,17 @@ struct Job {
     path: Option<Arc<str>>,
 }
 
+impl Job {
+    /// Tells what is called, for figures and line.
+    fn tell(&self, story: &mut Story) {
+        story.known = true;
+        story.path.clone_from(&self.path);
+        if let Called::Service(service) = &self.asked {
+            story.service_type = Some(service.kind.type_name());
+        }
+    }
+}
+
 /// What a service code names.
 enum Called {
     /// A service of the provider.
@@ -107,15 +118,19 @@ impl Inner {
                 Err((refusal, begun)) => {
                     let fault =
                         (refusal.code.text(Spelling::Snake), refusal.rejection.text.clone());
+                    opened.warn(&refusal, &link, &from);
                     let response = self.refuse(refusal, (call.take(), begun), &link, is_head).await;
                     (response, Some(fault))
                 }
             };
         let exchange = opened.verified.exchange;
+        let [own, other] = self.addresses(&from);
         self.metrics.observe(&Record {
             client: Some(&opened.verified.client),
             service: story.known.then_some((&opened.provider, opened.code.as_str())),
             peer: Some(&from),
+            client_address: other.as_deref(),
+            service_address: own.as_deref(),
             method: opened.method.as_str(),
             path: story.path.as_deref(),
             message_id: Some(&opened.message),
@@ -148,8 +163,7 @@ impl Inner {
                 return Err(early(refusal));
             }
         };
-        story.known = true;
-        story.path.clone_from(&job.path);
+        job.tell(story);
         let entered = match self.begin() {
             Ok(counted) => self
                 .provider_gate

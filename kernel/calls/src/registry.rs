@@ -109,6 +109,14 @@ pub enum ServiceKind {
 }
 
 impl ServiceKind {
+    /// Returns its name in X-Road's operational monitoring.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Rest => "REST",
+            Self::OpenApi { .. } => "OPENAPI3",
+        }
+    }
+
     /// Returns the address of the description, when it has one.
     pub fn description_url(&self) -> Option<&str> {
         match self {

@@ -106,6 +106,11 @@ fn agree(world: &World) {
 #[test]
 fn a_service_is_offered_allowed_called_and_proven() {
     let world = World::two_nations();
+    for dir in ["pk", "az"] {
+        let config = format!("{dir}/node.toml");
+        let text = std::fs::read_to_string(world.path(&config)).expect("config");
+        world.write(&config, &(text + "\n[telemetry]\nlog = \"info\"\nformat = \"json\"\n"));
+    }
     let (pk, az) = (world.start("pk"), world.start("az"));
     agree(&world);
 
@@ -134,6 +139,7 @@ fn a_service_is_offered_allowed_called_and_proven() {
     check_messages(&world);
     check_bundle(&world, &exchange);
     check_wrong_uses(&world);
+    check_lines(&world);
     assert_eq!((pk.stop(), az.stop()), (Some(0), Some(0)));
 }
 
@@ -252,6 +258,33 @@ fn check_bundle(world: &World, exchange: &str) {
         std::fs::write(world.path("altered.zip"), altered).expect("written");
         world.karvan(&["verify", "altered.zip", "--root", "root.json"]).check(14, name);
     }
+}
+
+/// Returns the fields of the first line of a node's log that has a text in a field.
+fn line(world: &World, dir: &str, (field, text): (&str, &str)) -> Value {
+    let log = std::fs::read_to_string(world.path(&format!("{dir}.log"))).expect("a log");
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let has = |line: &Value| line["fields"][field].as_str().is_some_and(|it| it.contains(text));
+    let found = lines.find(has);
+    found.unwrap_or_else(|| panic!("{dir} has no {field} with {text}:\n{log}"))["fields"].clone()
+}
+
+/// Both nodes write a line for a call, with X-Road's names; a refusal names message and client.
+fn check_lines(world: &World) {
+    let [pk, az] = ["pk", "az"].map(|dir| line(world, dir, ("messageId", "question-7")));
+    for name in ["clientSecurityServerAddress", "serviceSecurityServerAddress", "xRequestId"] {
+        assert!(pk[name].is_string() && pk[name] == az[name], "{name}: {pk}\n{az}");
+    }
+    assert_ne!(pk["clientSecurityServerAddress"], pk["serviceSecurityServerAddress"]);
+    for line in [&pk, &az] {
+        assert_eq!((&line["restMethod"], &line["restPath"]), (&"GET".into(), &"/*".into()));
+        assert_eq!((&line["statusCode"], &line["succeeded"]), (&200.into(), &true.into()));
+        assert!(line["xRoadVersion"].as_str().is_some_and(|it| it.starts_with("karvan-")));
+    }
+    assert_eq!((&pk["serviceType"], &az["serviceType"]), (&Value::Null, &"REST".into()));
+    let refused = line(world, "az", ("message", "call refused"));
+    assert_eq!(refused["client"], PK, "{refused}");
+    assert!(refused["message.id"].as_str().is_some_and(|id| id.starts_with("PK-")), "{refused}");
 }
 
 /// Wrong uses end with the documented codes and say what to do.

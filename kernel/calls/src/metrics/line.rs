@@ -6,6 +6,8 @@ use super::{Record, Side};
 
 /// The version of the message protocol for REST (PR-REST, section 4.1: the `1` of `/r1/`).
 const MESSAGE_PROTOCOL_VERSION: &str = "1";
+/// What made the record: X-Road's own tell their version here.
+const VERSION: &str = concat!("karvan-", env!("CARGO_PKG_VERSION"));
 
 /// The parts of a member's identifier, as X-Road's records have them.
 #[derive(Clone, Copy, Default)]
@@ -68,9 +70,11 @@ pub(super) fn write(record: &Record<'_>) {
         serviceMemberCode = service.member,
         serviceSubsystemCode = service.subsystem,
         serviceCode = record.service.map(|(_, code)| code),
+        serviceType = record.service_type,
         restMethod = record.method,
         restPath = record.path,
         statusCode = record.status,
+        xRoadVersion = VERSION,
         representedPartyClass = party_class,
         representedPartyCode = party_code,
         messageProtocolVersion = MESSAGE_PROTOCOL_VERSION,
@@ -78,6 +82,8 @@ pub(super) fn write(record: &Record<'_>) {
         messageUserId = record.user_id,
         messageIssue = record.issue,
         xRequestId = record.request_id,
+        clientSecurityServerAddress = record.client_address,
+        serviceSecurityServerAddress = record.service_address,
         requestSize = record.request_size,
         responseSize = record.response_size,
         succeeded = record.fault.is_none(),

@@ -2,6 +2,7 @@
 //! here.
 
 use http::request::Parts;
+use karvan_exchange::wire::Link;
 use karvan_subsystem::Rejection;
 use karvan_trust::message::{self, RequestHead, Tag, VerifiedRequest};
 use karvan_types::{Digest, ErrorKind, MemberId, NodeId, Timestamp};
@@ -104,6 +105,20 @@ impl Opened {
             method,
             verified,
         })
+    }
+
+    /// Logs that the call is refused.
+    pub(super) fn warn(&self, refusal: &Refusal, link: &Link, from: &NodeId) {
+        tracing::warn!(
+            peer.id = %from,
+            exchange.id = link.exchange,
+            message.id = self.message,
+            client = %self.verified.client,
+            service = self.verified.service,
+            refusal.code = refusal.rejection.code,
+            "call refused: {}",
+            refusal.rejection.text
+        );
     }
 
     /// Returns the call as it stands before its outcome is known.

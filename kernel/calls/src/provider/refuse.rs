@@ -9,7 +9,7 @@ use karvan_exchange::wire::{Link, link_of};
 use karvan_store::Error;
 use karvan_subsystem::Rejection;
 use karvan_types::{NodeId, Timestamp};
-use karvan_xroad::Spelling;
+use karvan_xroad::{Spelling, header};
 
 use crate::evidence;
 use crate::gateway::{Begun, Inner, Story};
@@ -31,12 +31,6 @@ impl Inner {
             Ok(signed) => signed,
             Err(rejection) => return unsigned(&rejection),
         };
-        tracing::warn!(
-            exchange.id = link.exchange,
-            refusal.code = refusal.rejection.code,
-            "call refused: {}",
-            refusal.rejection.text
-        );
         let (status, half) = (refusal.status(), signed.half);
         // The system may have acted, so the call ends as it is: unanswered. What comes again under
         // its id is refused, whatever became of the first.
@@ -73,8 +67,12 @@ impl Inner {
         refusal: &Refusal,
         now: Timestamp,
     ) -> Response<Body> {
+        let said = |name| wire::text(&head.headers, name);
         tracing::warn!(
             peer.id = %from,
+            exchange.id = said("karvan-exchange-id"),
+            message.id = said(header::ID),
+            client = said(header::CLIENT),
             refusal.code = refusal.rejection.code,
             "call refused: {}", refusal.rejection.text
         );
