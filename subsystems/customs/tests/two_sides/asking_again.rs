@@ -1,10 +1,10 @@
 //! Verifications that are asked again: refused by everybody who was asked, or closed too early.
 
-use karvan_subsystem::Outgoing;
+use karvan_subsystem::{Caller, Outgoing};
 use karvan_types::{MemberId, json};
 use serde_json::{Value, json};
 
-use crate::verification::{CASE, CLAIM, Stage, answer};
+use crate::verification::{CASE, CLAIM, Stage, answer, asking};
 
 /// A validation of AZ or its issuer that refuses the query sent to it.
 fn refusal(stage: &Stage, by: &MemberId, reference: &str) -> Outgoing {
@@ -110,4 +110,28 @@ async fn a_closed_verification_is_taken_up_again_and_old_answers_count_no_more()
     let unknown = json!({ "verification": "NOT-HERE", "text": "there is no such one" });
     let pk = stage.pk.clone();
     assert_eq!(stage.refused(&pk, "verify-again", unknown).await, "customs.no-verification");
+}
+
+#[tokio::test]
+async fn a_query_that_comes_after_the_answer_of_another_asks_nothing_anew() {
+    let mut stage = Stage::new().await;
+    let (az, pk, issuer) = (stage.az.clone(), stage.pk.clone(), stage.issuer.clone());
+    let officer = Caller {
+        member: pk.clone(),
+        user: "officer".to_owned(),
+        permissions: vec!["*".to_owned()],
+    };
+    let bench = &mut stage.exchange.side(pk.instance()).bench;
+    let (_, sent) = bench.operate(&officer, "verify", asking()).await.expect("opened");
+    let (late, first): (Vec<_>, Vec<_>) = sent.into_iter().partition(|it| it.recipient == az);
+    assert_eq!((late.len(), first.len()), (1, 1), "customs and the issuer are asked");
+    stage.exchange.deliver(first).await;
+    stage.issuer("answer", answer("confirmed")).await;
+
+    stage.exchange.deliver(late).await;
+    let asked = stage.exchange.act(&issuer, "verifications", json!({ "verification": CASE })).await;
+    let asked = asked.expect("shown");
+    assert_eq!((&asked["open"], &asked["state"]), (&json!(false), &json!("confirmed")), "{asked}");
+    assert_eq!(stage.tasks(&az).await, Vec::<String>::new());
+    assert_eq!(case(&mut stage).await["state"], "confirmed");
 }

@@ -69,7 +69,7 @@ impl Papers {
             set(document, &quoted, issued.as_str());
         }
         let measure = format!("{goods}/Commodity/GoodsMeasure");
-        let mut weigh = |document: &mut Value, kilograms: u64| {
+        let weigh = |document: &mut Value, kilograms: u64| {
             for name in ["TariffQuantity", "NetNetWeightMeasure", "GrossMassMeasure"] {
                 set(document, &format!("{measure}/{name}/value"), kilograms.to_string());
             }
