@@ -13,6 +13,9 @@ struct Bench {
     record: &'static str,
 }
 
+/// The measurement that takes a size.
+const CLAIMS: &str = "claims";
+
 /// The measurements. They run alone and in the release profile; machines are noisy, so what is
 /// compared is processor time per act, or a ratio within one run.
 const BENCHES: &[Bench] = &[
@@ -24,9 +27,9 @@ const BENCHES: &[Bench] = &[
         record: "bench/FIGURES.md",
     },
     Bench {
-        name: "claims",
-        about: "claims against 100,000 certificates and export declarations; see the example's \
-                text for a million",
+        name: CLAIMS,
+        about: "claims against certificates and export declarations, in process and durable, \
+                beside the aims; 100,000 of each unless --records says otherwise",
         argv: &[
             "cargo",
             "run",
@@ -37,7 +40,6 @@ const BENCHES: &[Bench] = &[
             "--example",
             "claim_speed",
             "--",
-            "100000",
         ],
         record: "bench/FIGURES.md",
     },
@@ -53,6 +55,21 @@ const BENCHES: &[Bench] = &[
             "karvan-bench",
             "--bin",
             "documents",
+        ],
+        record: "bench/FIGURES.md",
+    },
+    Bench {
+        name: "formats",
+        about: "megabytes of EDIFACT and XML read in a second, beside the aims",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-customs",
+            "--example",
+            "format_speed",
         ],
         record: "bench/FIGURES.md",
     },
@@ -86,22 +103,75 @@ const BENCHES: &[Bench] = &[
         ],
         record: "bench/FIGURES.md",
     },
+    Bench {
+        name: "tariff",
+        about: "a look-up with 200,000 measures, beside the aim",
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-customs",
+            "--example",
+            "tariff_cost",
+        ],
+        record: "bench/FIGURES.md",
+    },
 ];
 
+/// Which measurements, and how large.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Names of measurements; none means all
+    names: Vec<String>,
+    /// Print the names instead of measuring
+    #[arg(long)]
+    list: bool,
+    /// Certificates, and as many export declarations, that `claims` fills its store with
+    #[arg(long)]
+    records: Option<usize>,
+    /// Claims that `claims` matches; half of them are imported, half filed one by one
+    #[arg(long)]
+    claims: Option<usize>,
+    /// Folder in which `claims` keeps its store, to use it again; a temporary one unless given
+    #[arg(long)]
+    folder: Option<String>,
+}
+
+impl Options {
+    /// Returns what is handed on to `claims`.
+    fn of_claims(&self) -> Vec<String> {
+        let Self { records, claims, folder, .. } = self;
+        let given = [
+            ("--records", records.map(|count| count.to_string())),
+            ("--claims", claims.map(|count| count.to_string())),
+            ("--folder", folder.clone()),
+        ];
+        let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        given.flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+}
+
 /// Runs the named measurements, or all; returns whether all ran.
-pub(crate) fn run(names: &[String], list: bool) -> Result<bool> {
-    let chosen = choose(BENCHES, names)?;
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let of_claims = options.of_claims();
+    if !of_claims.is_empty() && options.names.iter().all(|name| name != CLAIMS) {
+        bail!("{} is for `{CLAIMS}`; name it", of_claims.join(" "));
+    }
+    let chosen = choose(BENCHES, &options.names)?;
     if chosen.is_empty() {
         println!("no measurement is registered; add a row to xtask/src/bench.rs");
     }
     let mut well = true;
     for Bench { name, about, argv, record } in chosen {
         println!("{name}: {about}; figures are recorded in {record}");
-        if list {
+        if options.list {
             continue;
         }
         let [program, arguments @ ..] = argv else { bail!("{name} has no command") };
-        let status = Command::new(program).args(arguments).status();
+        let more = if *name == CLAIMS { of_claims.as_slice() } else { &[] };
+        let status = Command::new(program).args(arguments).args(more).status();
         let status = status.with_context(|| format!("starting `{program}`"))?;
         println!("{name}: {}", if status.success() { "done" } else { "FAILED" });
         well &= status.success();
@@ -136,6 +206,19 @@ mod tests {
         assert_eq!(chosen(&[]), Some(vec!["ledger", "documents"]));
         assert_eq!(chosen(&["documents"]), Some(vec!["documents"]));
         assert_eq!(chosen(&["nonesuch"]), None);
+    }
+
+    #[test]
+    fn sizes_are_handed_on() {
+        let options = |records, folder: Option<&str>| {
+            let folder = folder.map(str::to_owned);
+            Options { names: Vec::new(), list: false, records, claims: None, folder }
+        };
+        assert!(options(None, None).of_claims().is_empty());
+        let handed = options(Some(5), Some("f")).of_claims();
+        assert_eq!(handed, ["--records", "5", "--folder", "f"]);
+        let refused = run(&options(Some(5), None)).unwrap_err().to_string();
+        assert_eq!(refused, "--records 5 is for `claims`; name it");
     }
 
     #[test]

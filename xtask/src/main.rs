@@ -45,13 +45,8 @@ enum Chore {
                             test data, or the tests that need it are counted as skipped.")]
     Test(test::Options),
     /// Run the measurements, all or by name
-    Bench {
-        /// Names of measurements; none means all
-        names: Vec<String>,
-        /// Print the names instead of measuring
-        #[arg(long)]
-        list: bool,
-    },
+    #[command(after_help = "Example: cargo xtask bench claims --records 1000000")]
+    Bench(bench::Options),
     /// Look for inputs that break a reader, guided by coverage
     #[command(after_help = "Needs a C++ compiler. Inputs and logs stay in target/xtask/fuzz, so \
                             that the next run goes on; docs/develop/fuzzing.md tells what to do \
@@ -90,7 +85,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
             Ok(outcome.is_clean())
         }
         Chore::Test(options) => test::run(options),
-        Chore::Bench { names, list } => bench::run(names, *list),
+        Chore::Bench(options) => bench::run(options),
         Chore::Fuzz(options) => fuzz::run(options),
         Chore::Gen { check } => generate::run(*check),
     }

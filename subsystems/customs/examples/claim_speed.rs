@@ -1,22 +1,23 @@
 //! Measures claims against a store with many certificates and export declarations.
 //!
-//!     cargo run --release -p karvan-customs --example claim_speed -- [RECORDS [CLAIMS [FOLDER]]]
+//!     cargo run --release -p karvan-customs --example claim_speed -- \\
+//!         [--records N] [--claims N] [--folder FOLDER] [--only PART]
 //!
-//! Fills a store with RECORDS certificates and as many export declarations (1,000,000 unless
-//! given). Of some consignments all over it, 40,000 or all, both documents are *received* like
-//! those of a partner, with everything that follows from it: message, history, lines of trade,
-//! risk score; these are claimed. The others are stored without that. A FOLDER that is given is
-//! kept and used again, each time for claims that were not filed yet. Then it says
+//! Fills a store with as many certificates and export declarations (100,000 unless given). Of some
+//! consignments all over it, 40,000 or all, both documents are *received* like those of a partner,
+//! with everything that follows from it: message, history, lines of trade, risk score; these are
+//! claimed. The others are stored without that. A folder that is given is kept and used again, each
+//! time for claims that were not filed yet. Then it says, or only the PART that is named,
 //!
-//! - *in process*: how many claims a second are matched and computed on two threads, each reading
+//! - `in-process`: how many claims a second are matched and computed on two threads, each reading
 //!   certificate, export declaration, ledger and tariff from the store; nothing is written and the
 //!   claim itself was read before;
-//! - *durable*: how many claims a second are imported in batches through SQLite, from JSON text to
+//! - `imported`: how many claims a second are imported in batches through SQLite, from JSON text to
 //!   the commit, on the one thread that writes;
-//! - *one by one*: the same for claims that are filed by 64 officers at a time, each waiting for
+//! - `one-by-one`: the same for claims that are filed by 64 officers at a time, each waiting for
 //!   the commit.
 //!
-//! Processor time is that of the whole process by `/proc/self/stat`; the machine's other work does
+//! and sets the figures beside the aims. Processor time is that of the whole process by `/proc/self/stat`; the machine's other work does
 //! not count in it, which makes it the figure to compare.
 
 use std::collections::HashMap;
@@ -40,6 +41,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::aim::{Aim, load_average};
+
+#[path = "shared/aim.rs"]
+mod aim;
+
 /// That of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -57,27 +63,69 @@ const ISSUER: &str = "AZ/GOV/AMCM";
 const PARTNER: &str = "AZ/GOV/SCC/customs";
 /// Officers who file at one time.
 const OFFICERS: usize = 64;
+/// Parts of the measurement.
+const IN_PROCESS: &str = "in-process";
+const IMPORTED: &str = "imported";
+const ONE_BY_ONE: &str = "one-by-one";
+const PARTS: [&str; 3] = [IN_PROCESS, IMPORTED, ONE_BY_ONE];
+/// Claims a second that are aimed at, in process and durable.
+const IN_PROCESS_AIM: f64 = 5_000.0;
+const DURABLE_AIM: f64 = 1_000.0;
 /// Clock ticks of `/proc` per second on Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What was asked for.
+struct Asked {
+    records: usize,
+    claims: usize,
+    folder: Option<PathBuf>,
+    only: Option<String>,
+}
+
+impl Asked {
+    fn read() -> Outcome<Self> {
+        let mut asked = Self { records: 100_000, claims: 20_000, folder: None, only: None };
+        let mut arguments = env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().ok_or_else(|| format!("give `{name}` a value"))?;
+            match name.as_str() {
+                "--records" => asked.records = value.parse()?,
+                "--claims" => asked.claims = value.parse()?,
+                "--folder" => asked.folder = Some(value.into()),
+                "--only" if PARTS.contains(&value.as_str()) => asked.only = Some(value),
+                "--only" => return Err(format!("`--only` takes {}", PARTS.join(", ")).into()),
+                _ => return Err(format!("no argument `{name}`; see the head of this file").into()),
+            }
+        }
+        Ok(asked)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
+}
+
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Outcome<()> {
-    let mut arguments = env::args().skip(1);
-    let mut number = |default: usize| -> Outcome<usize> {
-        Ok(arguments.next().map(|text| text.parse()).transpose()?.unwrap_or(default))
-    };
-    let (records, claims) = (number(1_000_000)?, number(20_000)?);
-    let kept = arguments.next().map(PathBuf::from);
+    let asked = Asked::read()?;
     let temporary = tempfile::tempdir()?;
-    let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
+    let folder = asked.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     let customs = Arc::new(Customs::new(config()?)?);
     let store = Store::new(SqliteStore::open(&folder, customs.migrations())?);
-    fill(&store, &folder, &customs, records).await?;
-    let consignments = unclaimed(&folder, records, claims)?;
-    in_process(&store, &customs, &consignments).await?;
+    fill(&store, &folder, &customs, asked.records).await?;
+    println!("load {} when the measurement begins", load_average());
+    let consignments = unclaimed(&folder, asked.records, asked.claims)?;
     let (batched, single) = consignments.split_at(consignments.len() / 2);
-    durable(&store, &customs, batched).await?;
-    one_by_one(&store, &customs, single).await
+    if asked.wants(IN_PROCESS) {
+        in_process(&store, &customs, &consignments).await?;
+    }
+    if asked.wants(IMPORTED) {
+        durable(&store, &customs, batched).await?;
+    }
+    if asked.wants(ONE_BY_ONE) {
+        one_by_one(&store, &customs, single).await?;
+    }
+    Ok(())
 }
 
 fn config() -> Outcome<Config> {
@@ -277,6 +325,7 @@ async fn in_process(
     }
     let count = claims.len();
     let half = claims.split_off(count / 2);
+    let mut best = 0.0_f64;
     for round in ["first round", "second round"] {
         let (start, cpu) = (Instant::now(), cpu_seconds()?);
         let run = |claims: Vec<Claim>| {
@@ -298,8 +347,9 @@ async fn in_process(
         };
         let (one, two) = tokio::join!(run(claims.clone()), run(half.clone()));
         let _ = (one?, two?);
-        tell(&format!("in process, {round}"), count, start, cpu)?;
+        best = best.max(tell(&format!("in process, {round}"), count, start, cpu)?);
     }
+    aim("in process, the better round", best, IN_PROCESS_AIM);
     Ok(())
 }
 
@@ -358,8 +408,9 @@ async fn durable(
         position = done["import"]["position"].clone();
         counts = done["import"]["counts"].clone();
     }
-    tell("durable, imported in batches", records.len(), start, cpu)?;
+    let rate = tell("durable, imported in batches", records.len(), start, cpu)?;
     println!("    {counts}");
+    aim("durable, imported", rate, DURABLE_AIM);
     Ok(())
 }
 
@@ -381,17 +432,22 @@ async fn one_by_one(
     while let Some(filed) = waiting.join_next().await {
         filed??;
     }
-    tell("durable, one by one", consignments.len(), start, cpu)
+    tell("durable, one by one", consignments.len(), start, cpu).map(drop)
 }
 
-fn tell(what: &str, count: usize, start: Instant, cpu: f64) -> Outcome<()> {
+fn aim(what: &'static str, seen: f64, wanted: f64) {
+    Aim { what, seen, wanted, is_most: false, unit: "claims/s" }.tell();
+}
+
+/// Prints what was done since an instant; returns how much of it each second.
+fn tell(what: &str, count: usize, start: Instant, cpu: f64) -> Outcome<f64> {
     let (elapsed, used) = (start.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
     println!(
         "{what}: {count} claims in {elapsed:.2} s, {:.0} claims/s; {:.0} µs of processor time each",
         count as f64 / elapsed,
         used / count as f64 * 1e6
     );
-    Ok(())
+    Ok(count as f64 / elapsed)
 }
 
 /// Returns the processor time of this process, user and system, in seconds.

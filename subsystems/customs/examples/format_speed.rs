@@ -13,6 +13,11 @@ use karvan_customs::messages::{ExportDeclaration, Message, SharingLevel};
 use karvan_customs::{messages, uncefact, wco};
 use karvan_types::Timestamp;
 
+use crate::aim::Aim;
+
+#[path = "shared/aim.rs"]
+mod aim;
+
 /// That of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,6 +27,8 @@ const ITEMS: usize = 2_000;
 /// Least times that each text is read, and least seconds of computing that this takes.
 const ROUNDS: u32 = 20;
 const SECONDS: f64 = 0.5;
+/// Megabytes of EDIFACT and XML that are to be read in a second.
+const AIM: f64 = 50.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let items = std::env::args().nth(1).map_or(Ok(ITEMS), |text| text.parse())?;
@@ -35,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         subject: messages::DocumentType::Export,
     };
     let (sender, recipient, reference) = ("AZ", "PK", "1");
+    let mut slowest = f64::MAX;
     for charset in [Charset::Y, Charset::C] {
         let envelope = Envelope { charset, sender, recipient, reference, prepared_at: now };
         let content = Content::Message(message.clone());
@@ -50,14 +58,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(count)
         })?;
         let name = format!("EDIFACT {}, canonical", charset.identifier());
-        measure(&name, text.len(), || {
+        slowest = slowest.min(measure(&name, text.len(), || {
             Ok(edifact::receive(text.as_slice(), context)?.messages.len())
-        })?;
+        })?);
     }
+    aim("EDIFACT", slowest);
     let xml = wco::write(&message)?.xml;
-    measure("WCO XML, canonical", xml.len(), || {
+    let rate = measure("WCO XML, canonical", xml.len(), || {
         Ok(wco::import(xml.as_bytes(), context)?.not_carried_over.len())
     })?;
+    aim("WCO XML", rate);
     let json = message.to_canonical()?;
     measure("JSON, canonical", json.len(), || {
         Ok(usize::from(Message::parse("EXD", &json)? == message))
@@ -79,13 +89,17 @@ fn computed() -> f64 {
     first.map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
 }
 
-/// Reads a text many times and prints the mean. The system counts in ticks of some milliseconds, so
+fn aim(what: &'static str, seen: f64) {
+    Aim { what, seen, wanted: AIM, is_most: false, unit: "MB/s of computing" }.tell();
+}
+
+/// Reads a text many times, prints the mean rate in MB/s and returns it. The system counts in ticks of some milliseconds, so
 /// a single round may take none.
 fn measure(
     name: &str,
     bytes: usize,
     mut read: impl FnMut() -> Result<usize, Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<f64, Box<dyn Error>> {
     let (mut found, mut rounds, start) = (read()?, 0, computed());
     while rounds < ROUNDS || computed() - start < SECONDS {
         found = read()?;
@@ -93,7 +107,7 @@ fn measure(
     }
     let rate = bytes as f64 * f64::from(rounds) / (computed() - start) / 1e6;
     writeln!(stdout(), "{name:28} {bytes:>9} bytes  {rate:>7.1} MB/s  ({found})")?;
-    Ok(())
+    Ok(rate)
 }
 
 /// Makes a declaration of many items out of the example.

@@ -6,7 +6,9 @@
 //!
 //! Not here: what a shared invoice means (`crate::matching`).
 
-use karvan_store::{Error, Index, Range, Read, Record, Table, Tx, Value};
+use std::ops::Bound;
+
+use karvan_store::{Error, Range, Read, Record, Table, Tx, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::Certificate;
@@ -51,21 +53,25 @@ pub struct InvoiceLink {
 }
 
 /// Where links are kept.
-pub(crate) static INVOICES: Table = Table {
-    name: "customs_invoice",
-    columns: &["invoice", "kind"],
-    indexes: &[Index { name: "by_invoice", columns: &["invoice", "kind"], unique: false }],
-};
+pub(crate) static INVOICES: Table = Table { name: "customs_invoice", columns: &[], indexes: &[] };
 
 impl Record for InvoiceLink {
     const TABLE: &'static Table = &INVOICES;
 
     fn key(&self) -> Value {
-        format!("{} {} {}", self.invoice, self.kind.name(), self.paper).into()
+        format!("{}{}", Self::place(&self.invoice, self.kind), self.paper).into()
     }
 
     fn columns(&self) -> Vec<Value> {
-        vec![self.invoice.as_str().into(), self.kind.name().into()]
+        Vec::new()
+    }
+}
+
+impl InvoiceLink {
+    /// Returns how the keys of the links of one kind of papers begin. There is no space in a number
+    /// that is compared, so no other number's links stand among them.
+    fn place(invoice: &str, kind: Kind) -> String {
+        format!("{invoice} {} ", kind.name())
     }
 }
 
@@ -92,8 +98,11 @@ pub(crate) fn link(
 
 /// Returns the keys of the papers of one kind that name an invoice.
 pub fn papers(view: &dyn Read, kind: Kind, invoice: &str) -> Result<Vec<String>, Error> {
-    let prefix = vec![plain(invoice).into(), kind.name().into()];
-    let links: Vec<InvoiceLink> = view.select(&Range::of("by_invoice", prefix, PAPERS_MAX))?;
+    let place = InvoiceLink::place(&plain(invoice), kind);
+    // The character after the space ends the stretch.
+    let end = format!("{}!", place.trim_end());
+    let range = Range { to: Bound::Excluded(end.into()), ..Range::all(PAPERS_MAX).from(place) };
+    let links: Vec<InvoiceLink> = view.select(&range)?;
     Ok(links.into_iter().map(|link| link.paper).collect())
 }
 

@@ -10,7 +10,7 @@ use karvan_store::{Error as StoreError, Read};
 use karvan_types::amount::is_strict;
 use karvan_types::{Amount, Date, Decimal, Digest, Instance, Quantity};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::claim::Claim;
 use crate::codes::units;
@@ -53,7 +53,32 @@ pub struct Relief {
     /// In words.
     pub text: String,
     /// Every line with base, rate, amount and source, or the rates alone without a value.
-    pub breakdown: Value,
+    pub breakdown: Breakdown,
+}
+
+/// A calculation as JSON text. It is kept and shown and never looked into, so no tree is made of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Breakdown(Box<RawValue>);
+
+impl Breakdown {
+    /// Writes a calculation down.
+    fn of<T: Serialize>(found: &T) -> Self {
+        serde_json::value::to_raw_value(found).map_or_else(|_| Self::none(), Self)
+    }
+
+    /// There is none.
+    fn none() -> Self {
+        Self(RawValue::NULL.to_owned())
+    }
+}
+
+impl Eq for Breakdown {}
+
+impl PartialEq for Breakdown {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// Which rates a calculation rests on. With the digest it can be repeated at any later time.
@@ -259,7 +284,7 @@ impl<'a> Valued<'a> {
                     findings.add(Rule::NoConcession, Papers::new().claim(&shown));
                 }
                 let text = error.to_string();
-                return Relief { text, ..bare(asked, covered, Value::Null) };
+                return Relief { text, ..bare(asked, covered, Breakdown::none()) };
             }
         };
         let covered = explanation.rates.iter().any(|line| line.winner != Winner::NoPreference);
@@ -283,7 +308,7 @@ impl<'a> Valued<'a> {
             findings.add(Rule::DutyUnknown, unknown(&why));
         }
         let text = format!("Only the rates can be shown: {why}.");
-        let rates = serde_json::to_value(&explanation).unwrap_or_default();
+        let rates = Breakdown::of(&explanation);
         Relief { text, ..bare(asked, covered, rates) }
     }
 
@@ -300,7 +325,7 @@ impl<'a> Valued<'a> {
             status: found.status,
             text: in_words(found) + &by.unwrap_or_default(),
             converted,
-            ..bare(asked, covered, serde_json::to_value(found).unwrap_or_default())
+            ..bare(asked, covered, Breakdown::of(found))
         }
     }
 
@@ -345,7 +370,7 @@ pub enum Unpayable {
     Duty(#[from] duty::Error),
 }
 
-fn bare(asked: &Asked<'_>, covered: bool, breakdown: Value) -> Relief {
+fn bare(asked: &Asked<'_>, covered: bool, breakdown: Breakdown) -> Relief {
     Relief {
         code: asked.query.code.to_owned(),
         covered,

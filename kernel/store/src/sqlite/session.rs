@@ -25,9 +25,9 @@ use crate::catalog::{Catalog, check_key, check_range};
 use crate::{Error, Range, Read, Row, Table, Value};
 
 /// Page cache of the writer, in KiB.
-const WRITER_CACHE_KIB: u32 = 8 * 1024;
+const WRITER_CACHE_KIB: u32 = 32 * 1024;
 /// Page cache of every other connection, in KiB.
-const READER_CACHE_KIB: u32 = 2 * 1024;
+const READER_CACHE_KIB: u32 = 8 * 1024;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 256;
 /// How long to wait for a lock that an operator's tool may hold.

@@ -41,8 +41,13 @@ impl CertificateNumber {
         if text.chars().count() > NUMBER_CHARS_MAX || text.chars().any(char::is_control) {
             return Err(error());
         }
-        let (mut normal, mut look_alikes) = (String::new(), String::new());
+        let mut normal = String::with_capacity(text.len());
+        let mut look_alikes = String::new();
         for original in text.chars().filter(|c| c.is_alphanumeric()) {
+            if original.is_ascii() {
+                normal.push(original.to_ascii_uppercase());
+                continue;
+            }
             for upper in original.to_uppercase().filter(|c| c.is_alphanumeric()) {
                 let twin = latin_twin(upper);
                 if twin != upper && !AZERBAIJANI.contains(&original) {
@@ -114,6 +119,7 @@ const DIGIT_ZEROS: [u32; 3] = [0x0660, 0x06F0, 0xFF10];
 /// First letter of the full-width Latin capitals.
 const FULL_WIDTH_A: u32 = 0xFF21;
 
+/// Returns the Latin letter or digit that a character looks like, or the character itself.
 fn latin_twin(upper: char) -> char {
     if upper.is_ascii() {
         return upper;

@@ -217,16 +217,18 @@ pub fn write_export(tx: &mut dyn Tx, export: &Export) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the lines of an import declaration anew. `partner` is the nation from which it comes.
+/// Writes the lines of an import declaration anew and returns them, at most [`LINKED_MAX`].
+/// `partner` is the nation from which it comes.
 pub fn write_claim(
     tx: &mut dyn Tx,
     nation: Instance,
     partner: Instance,
     claim: &Claim,
-) -> Result<(), Error> {
+) -> Result<Vec<Line>, Error> {
     let (flow, document) = (Flow::Import, claim.id());
     clear(tx, flow, nation, &document)?;
-    let Some(content) = claim.content() else { return Ok(()) };
+    let mut lines = Vec::new();
+    let Some(content) = claim.content() else { return Ok(lines) };
     let shipment = &content.shipment;
     let shared = shipment.ucr.as_ref().and_then(|ucr| ucr.id.as_deref());
     let elsewhere = |country: &CountryId| country.id != partner.as_str();
@@ -243,7 +245,7 @@ pub fn write_claim(
         if elsewhere && ucr.is_none() {
             continue;
         }
-        tx.save(&Line {
+        let line = Line {
             flow,
             nation,
             document: document.clone(),
@@ -259,9 +261,13 @@ pub fn write_claim(
             certificate,
             names,
             elsewhere,
-        })?;
+        };
+        tx.save(&line)?;
+        if lines.len() < LINKED_MAX {
+            lines.push(line);
+        }
     }
-    Ok(())
+    Ok(lines)
 }
 
 fn clear(tx: &mut dyn Tx, flow: Flow, nation: Instance, document: &str) -> Result<(), Error> {

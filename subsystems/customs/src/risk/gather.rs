@@ -71,11 +71,12 @@ pub(crate) fn gather(view: &dyn Read, scene: &Scene<'_>) -> Result<Gathered, Err
     party(&mut facts, "exporter", Some(&scene.content.exporter));
     party(&mut facts, "consignee", consignee);
     let (exporter, consignee) = (party_key(&scene.content.exporter), consignee.and_then(party_key));
+    let own: Option<Trace> = view.find(scene.export.id())?;
     if let Some(exporter) = &exporter {
-        history(view, scene, &mut facts, (Part::Exporter, exporter))?;
+        history((view, scene), own.as_ref(), &mut facts, (Part::Exporter, exporter))?;
     }
     if let Some(consignee) = &consignee {
-        history(view, scene, &mut facts, (Part::Consignee, consignee))?;
+        history((view, scene), own.as_ref(), &mut facts, (Part::Consignee, consignee))?;
         just_under(view, scene, &mut facts, (value.as_ref(), consignee))?;
     }
     denied(view, scene, &mut facts)?;
@@ -263,16 +264,15 @@ fn party(facts: &mut Facts, name: &str, party: Option<&Party>) {
     }
 }
 
-/// Facts of the earlier consignments of a party.
+/// Facts of the earlier consignments of a party; `own` is what is stored of the one in hand.
 fn history(
-    view: &dyn Read,
-    scene: &Scene<'_>,
+    (view, scene): (&dyn Read, &Scene<'_>),
+    own: Option<&Trace>,
     facts: &mut Facts,
     (part, party): (Part, &str),
 ) -> Result<(), Error> {
-    let own = scene.export.id();
     let since = days_before(scene.day, scene.profile.windows.history_days);
-    let history = tally::history(view, (part, party), &own, (since, scene.day))?;
+    let history = tally::history(view, (part, party), own, (since, scene.day))?;
     let (name, others) = (part.name(), history.others);
     let age = (scene.day - history.first).get_days();
     let recent = others.all.saturating_sub(others.cancelled).saturating_add(1);

@@ -189,21 +189,31 @@ pub struct ScoreRecord {
 }
 
 /// Where earlier scores are kept.
-pub(crate) static HISTORY: Table = Table {
-    name: "customs_risk_score",
-    columns: &["export"],
-    indexes: &[Index { name: "by_export", columns: &["export"], unique: false }],
-};
+pub(crate) static HISTORY: Table = Table { name: "customs_risk_score", columns: &[], indexes: &[] };
 
 impl Record for ScoreRecord {
     const TABLE: &'static Table = &HISTORY;
 
     fn key(&self) -> Value {
-        format!("{}#{:05}", self.export, self.number).into()
+        format!("{}{:05}", Self::place(&self.export), self.number).into()
     }
 
     fn columns(&self) -> Vec<Value> {
-        vec![self.export.as_str().into()]
+        Vec::new()
+    }
+}
+
+impl ScoreRecord {
+    /// Returns how the keys of a consignment's scores begin; digits follow. A `#` in the number is
+    /// doubled, so that no other consignment's scores stand among them.
+    fn place(export: &str) -> String {
+        format!("{}#", export.replace('#', "##"))
+    }
+
+    /// Returns the range of the scores of a consignment, oldest first.
+    pub fn of(export: &str, limit: usize) -> Range {
+        let place = Self::place(export);
+        Range::all(limit).from(format!("{place}0")).to(format!("{place}:"))
     }
 }
 

@@ -165,11 +165,12 @@ pub(crate) struct History {
     pub(crate) others: Counts,
 }
 
-/// Returns the history of a party of the consignment `own`, which arrived on `day`.
+/// Returns the history of a party of the consignment in hand, which arrived on `day`; `own` is what
+/// is stored of that one.
 pub(crate) fn history(
     view: &dyn Read,
     (part, party): (Part, &str),
-    own: &str,
+    own: Option<&Trace>,
     (since, day): (Date, Date),
 ) -> Result<History, Error> {
     let days = |limit| Range::of("by_party", vec![part.column(party).into()], limit);
@@ -178,11 +179,10 @@ pub(crate) fn history(
     let window = days(DAYS_MAX).from(since.to_string()).to(day.to_string());
     let window: Vec<Tally> = view.select(&window)?;
     let mut others = window.iter().fold(Counts::default(), |sum, day| sum.plus(day.counts));
-    let own: Option<Trace> = view.find(own)?;
     let is_counted =
-        |own: &Trace| part.of(own) == Some(party) && own.day >= since && own.day <= day;
+        |own: &&Trace| part.of(own) == Some(party) && own.day >= since && own.day <= day;
     if let Some(own) = own.filter(is_counted) {
-        others = others.minus(Counts::of(&own));
+        others = others.minus(Counts::of(own));
     }
     Ok(History { first, others })
 }

@@ -39,6 +39,13 @@ pub(super) struct Occasion<'a> {
     pub(super) now: Timestamp,
 }
 
+/// What a match found, and what was read for it.
+pub(super) struct Assessed {
+    pub(super) assessment: Assessment,
+    /// The export declaration that was compared, as it is stored.
+    pub(super) export: Option<Export>,
+}
+
 /// Matches one item.
 pub(super) fn assess(
     customs: &Customs,
@@ -47,7 +54,7 @@ pub(super) fn assess(
     quote: &Quote,
     item: &GoodsItem,
     occasion: &Occasion<'_>,
-) -> Result<Assessment, Rejection> {
+) -> Result<Assessed, Rejection> {
     let partner = customs.config.partner_nation();
     let Some(content) = claim.content() else { return Err(nothing(claim)) };
     let own = item_key(&claim.id(), item.sequence);
@@ -111,14 +118,15 @@ pub(super) fn assess(
         relief.quota = quotas::share(customs, view, tariff, claim, item)?;
         quotas::limit(&mut proposal, &matched, relief.quota.as_ref());
     }
-    Ok(Assessment {
+    let assessment = Assessment {
         at: occasion.now,
         because: occasion.because.to_owned(),
         light: matched.light(),
         proposal,
         matched,
         duty,
-    })
+    };
+    Ok(Assessed { assessment, export })
 }
 
 /// Converts the amounts that are compared, by the rates of this side.
@@ -152,7 +160,7 @@ impl Customs {
         let mut found = Vec::new();
         for item in items {
             if let Some(quote) = super::claiming::quote_of(item)? {
-                found.push(assess(self, view, claim, &quote, item, &occasion)?);
+                found.push(assess(self, view, claim, &quote, item, &occasion)?.assessment);
             }
         }
         Ok(found)
@@ -223,19 +231,26 @@ pub(super) fn reassess(
 ) -> Result<(), Rejection> {
     let Some(item) = claim.item(stored.item) else { return Err(nothing(claim)) };
     let occasion = Occasion { because, now: cx.now };
-    let assessment = assess(customs, cx.tx, claim, &stored.quote, item, &occasion)?;
+    let Assessed { assessment, mut export } =
+        assess(customs, cx.tx, claim, &stored.quote, item, &occasion)?;
     keep_assessment(cx.tx, stored)?;
     stored.assessment = assessment;
-    keep(cx, stored)
+    keep(cx, stored, export.as_mut())
 }
 
-/// Stores an item with its newest assessment, and what follows from it. The one before, if there
-/// was one, is kept already.
-pub(super) fn keep(cx: &mut Context<'_>, stored: &mut ClaimItem) -> Result<(), Rejection> {
+/// Stores an item with its newest assessment, and what follows from it, also for the export
+/// declaration that was compared. The assessment before, if there was one, is kept already.
+pub(super) fn keep(
+    cx: &mut Context<'_>,
+    stored: &mut ClaimItem,
+    export: Option<&mut Export>,
+) -> Result<(), Rejection> {
     stored.assessments += 1;
     let assessment = &stored.assessment;
     cx.tx.save(stored)?;
-    transporting::matched(cx, stored)?;
+    if let Some(export) = export {
+        transporting::matched(cx, export)?;
+    }
     let subject = claim_subject(&stored.claim);
     let text = format!(
         "item {} matched because {}. {}",

@@ -16,6 +16,7 @@ use super::{Customs, amending, quotas, show};
 use crate::certificate::{CertificateNumber, Version};
 use crate::claim::{Claim, ClaimItem, ItemState, assessments_before, claim_key, keep_assessment};
 use crate::explain;
+use crate::export::Export;
 use crate::invoice;
 use crate::journal::note;
 use crate::matching::{Quote, local_date};
@@ -151,9 +152,10 @@ pub(super) fn take(
     if let Some(content) = claim.content() {
         invoice::link(cx.tx, invoice::Kind::Claim, &key, &content.shipment.invoices)?;
     }
-    let items = match_items(customs, cx, &claim)?;
+    let mut exports = Vec::new();
+    let items = match_items(customs, cx, &claim, &mut exports)?;
     super::sequence::ask_for_numbers(customs, cx, &items)?;
-    super::risks::on_claim(customs, cx, &claim)?;
+    super::risks::on_claim(customs, cx, &claim, &exports)?;
     Ok(Filed { key, is_duplicate: false, items })
 }
 
@@ -231,10 +233,12 @@ pub(super) fn withdrawn(key: &str) -> Rejection {
     refuse(ErrorKind::Conflict, "claim-withdrawn", text)
 }
 
+/// Matches the claimed items and stores them; adds the export declarations as they are after that.
 fn match_items(
     customs: &Customs,
     cx: &mut Context<'_>,
     claim: &Claim,
+    exports: &mut Vec<Export>,
 ) -> Result<Vec<ClaimItem>, Rejection> {
     let key = claim.id();
     let old: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
@@ -244,7 +248,8 @@ fn match_items(
         let Some(quote) = quote_of(item)? else { continue };
         quotas::ask(customs, cx, claim, item)?;
         let occasion = Occasion { because: "the claim was filed", now: cx.now };
-        let assessment = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
+        let assess::Assessed { assessment, mut export } =
+            assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
         let assessments = match old.iter().find(|old| old.item == item.sequence) {
             Some(before) => {
                 keep_assessment(cx.tx, before)?;
@@ -264,7 +269,11 @@ fn match_items(
             assessment,
             decisions: 0,
         };
-        assess::keep(cx, &mut stored)?;
+        assess::keep(cx, &mut stored, export.as_mut())?;
+        if let Some(export) = export {
+            exports.retain(|known| known.id() != export.id());
+            exports.push(export);
+        }
         items.push(stored);
     }
     for gone in old

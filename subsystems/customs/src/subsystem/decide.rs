@@ -276,12 +276,13 @@ pub(super) fn refresh(
 ) -> Result<(), Rejection> {
     let Some(goods) = claim.item(item.item) else { return Ok(()) };
     let occasion = Occasion { because: "it was about to be decided", now: cx.now };
-    let fresh = assess::assess(customs, cx.tx, claim, &item.quote, goods, &occasion)?;
+    let assess::Assessed { assessment: fresh, mut export } =
+        assess::assess(customs, cx.tx, claim, &item.quote, goods, &occasion)?;
     let assessed = &item.assessment;
     if fresh.matched != assessed.matched || fresh.duty != assessed.duty {
         keep_assessment(cx.tx, item)?;
         item.assessment = fresh;
-        assess::keep(cx, item)?;
+        assess::keep(cx, item, export.as_mut())?;
     }
     Ok(())
 }

@@ -38,6 +38,10 @@ fn of_item<'a>(
     claim: &Claim,
     item: &GoodsItem,
 ) -> Option<(Option<&'a Quota>, String, Date)> {
+    if tariff.quotas.is_empty() {
+        // No measure names a quota that its file does not have.
+        return None;
+    }
     let partner = customs.config.partner_nation();
     let rates = relief::explain(tariff, &partner, claim, item)?;
     let (id, day) = (rates.quota()?.to_owned(), rates.day);

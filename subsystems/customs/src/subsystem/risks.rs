@@ -10,6 +10,7 @@
 pub(super) mod draws;
 pub(super) mod profiles;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use karvan_store::{Range, Read, Record as _};
@@ -111,23 +112,29 @@ pub(super) fn on_certificate(
 }
 
 /// Follows an import declaration: its lines of trade, and the consignments that it brings.
+/// `exports` are stored declarations that need not be read again.
 pub(super) fn on_claim(
     customs: &Customs,
     cx: &mut Context<'_>,
     claim: &Claim,
+    exports: &[Export],
 ) -> Result<(), Rejection> {
     let (nation, partner) = (customs.config.nation(), customs.config.partner_nation());
-    flow::write_claim(cx.tx, nation, partner, claim)?;
+    let lines = flow::write_claim(cx.tx, nation, partner, claim)?;
     mirrors::arm(customs, cx)?;
-    let lines = flow::of_document(cx.tx, Flow::Import, nation, &claim.id())?;
-    let mut exports: Vec<String> = flow::counterparts(cx.tx, &lines, Flow::Export, partner)?
+    let mut brought: Vec<String> = flow::counterparts(cx.tx, &lines, Flow::Export, partner)?
         .into_iter()
         .map(|line| line.document)
         .collect();
-    exports.dedup();
-    for key in exports {
-        if let Some(export) = cx.tx.find::<Export>(key)? {
-            score(customs, cx, &export, "the import declaration was filed", Extent::Arrival)?;
+    brought.dedup();
+    for key in brought {
+        let export = match exports.iter().find(|export| export.id() == key) {
+            Some(export) => Some(Cow::Borrowed(export)),
+            None => cx.tx.find::<Export>(key)?.map(Cow::Owned),
+        };
+        if let Some(export) = export {
+            let because = "the import declaration was filed";
+            score(customs, cx, &export, because, Extent::Arrival(claim))?;
         }
     }
     Ok(())
@@ -158,11 +165,12 @@ pub(super) fn on_transport(
 }
 
 /// Returns what transport reports and import declarations of a consignment say about its transport,
-/// and when the first was filed.
+/// and when the first was filed. `filed` is a stored claim that need not be read again.
 fn arrivals(
     customs: &Customs,
     view: &dyn Read,
     export: &Export,
+    filed: Option<&Claim>,
 ) -> Result<(Vec<Paper>, Option<Timestamp>), Rejection> {
     let lines = flow::of_document(view, Flow::Export, export.country, &export.id())?;
     let nation = customs.config.nation();
@@ -182,7 +190,13 @@ fn arrivals(
         });
     }
     for key in claims {
-        let Some(claim) = view.find::<Claim>(key)? else { continue };
+        let claim = match filed.filter(|claim| claim.id() == key) {
+            Some(claim) => Cow::Borrowed(claim),
+            None => match view.find::<Claim>(key)? {
+                Some(claim) => Cow::Owned(claim),
+                None => continue,
+            },
+        };
         first = Some(first.map_or(claim.received_at, |first| first.min(claim.received_at)));
         let consignment = claim.content().and_then(|content| content.shipment.consignment.as_ref());
         papers.push(Paper {
@@ -196,10 +210,10 @@ fn arrivals(
 }
 
 /// How far a score goes.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) enum Extent {
-    /// An import declaration is all that is new.
-    Arrival,
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// An import declaration is all that is new, this one.
+    Arrival(&'a Claim),
     /// Everything about the consignment is gathered anew.
     Whole,
     /// The same, and consignments that use its containers are scored as well.
@@ -212,7 +226,7 @@ pub(super) fn score(
     cx: &mut Context<'_>,
     export: &Export,
     because: &str,
-    extent: Extent,
+    extent: Extent<'_>,
 ) -> Result<(), Rejection> {
     let (Some(content), Some(first)) = (export.content(), export.versions.first()) else {
         return Ok(());
@@ -225,8 +239,12 @@ pub(super) fn score(
     let key = export.id();
     let old: Option<RiskRecord> = cx.tx.find(key.as_str())?;
     let day = local_date(first.at, nation);
-    let (papers, arrived) = arrivals(customs, cx.tx, export)?;
-    let before = old.as_ref().map(|old| &old.facts).filter(|_| extent == Extent::Arrival);
+    let filed = match extent {
+        Extent::Arrival(claim) => Some(claim),
+        Extent::Whole | Extent::Neighbours => None,
+    };
+    let (papers, arrived) = arrivals(customs, cx.tx, export, filed)?;
+    let before = old.as_ref().map(|old| &old.facts).filter(|_| filed.is_some());
     let scene = Scene { profile: &profile, export, content, day, papers: &papers, before };
     let gathered = gather(cx.tx, &scene)?;
     let scoring = evaluate(&profile, &gathered.facts, local_date(cx.now, nation));
@@ -252,10 +270,10 @@ pub(super) fn score(
     };
     trace(cx, &record, &gathered, export.is_cancelled(), arrived)?;
     keep(cx, old.as_ref(), record)?;
-    if extent != Extent::Neighbours {
-        return Ok(());
+    match extent {
+        Extent::Neighbours => ripple(customs, cx, &gathered, day, &profile),
+        Extent::Arrival(_) | Extent::Whole => Ok(()),
     }
-    ripple(customs, cx, &gathered, day, &profile)
 }
 
 /// Writes what later consignments are compared with.
@@ -397,8 +415,7 @@ pub(super) fn show(customs: &Customs, view: &dyn Read, input: Value) -> Result<V
 /// Returns the score of a consignment as it is shown, if it has one.
 pub(super) fn shown(view: &dyn Read, export: &str) -> Result<Option<Value>, Rejection> {
     let Some(record) = view.find::<RiskRecord>(export)? else { return Ok(None) };
-    let range = Range::of("by_export", vec![export.into()], HISTORY_SHOWN_MAX);
-    let history: Vec<ScoreRecord> = view.select(&range)?;
+    let history: Vec<ScoreRecord> = view.select(&ScoreRecord::of(export, HISTORY_SHOWN_MAX))?;
     let mut shown = json_of(&record);
     shown["about"] = record.lane.about().into();
     shown["history"] = json_of(&history);

@@ -159,14 +159,13 @@ pub(super) fn overdue(cx: &mut Context<'_>, timer: &Timer) -> Result<(), Rejecti
 }
 
 /// A claimed item rests on a declaration from now on.
-pub(super) fn matched(cx: &mut Context<'_>, item: &ClaimItem) -> Result<(), Rejection> {
-    let Some(key) = &item.assessment.matched.export else { return Ok(()) };
-    let Some(mut export) = cx.tx.find::<Export>(key.as_str())? else { return Ok(()) };
+pub(super) fn matched(cx: &mut Context<'_>, export: &mut Export) -> Result<(), Rejection> {
     let before = export.status.get();
     if export.status.follow(ExportEvent::Match) && export.status != before {
-        cx.tx.save(&export)?;
+        cx.tx.save(export)?;
         if before != ExportState::Closed {
-            timers::cancel(cx.tx, TimerKind::Arrival, &export_subject(key), key)?;
+            let key = export.id();
+            timers::cancel(cx.tx, TimerKind::Arrival, &export_subject(&key), &key)?;
         }
     }
     Ok(())

@@ -58,7 +58,8 @@ fn check(changes: &[Trace]) -> Result<(), TestCaseError> {
                 for own in ["AZ:EX-0", "AZ:EX-unknown"] {
                     for since in [day(0), day(2)] {
                         let wanted = counted(&traces, (part, party), own, since);
-                        let found = history(tx, (part, party), own, (since, day(4)))?;
+                        let own: Option<Trace> = tx.find(own)?;
+                        let found = history(tx, (part, party), own.as_ref(), (since, day(4)))?;
                         seen.push((wanted, found));
                     }
                 }
