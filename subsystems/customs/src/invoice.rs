@@ -6,8 +6,6 @@
 //!
 //! Not here: what a shared invoice means (`crate::matching`).
 
-use std::ops::Bound;
-
 use karvan_store::{Error, Range, Read, Record, Table, Tx, Value};
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +99,7 @@ pub fn papers(view: &dyn Read, kind: Kind, invoice: &str) -> Result<Vec<String>,
     let place = InvoiceLink::place(&plain(invoice), kind);
     // The character after the space ends the stretch.
     let end = format!("{}!", place.trim_end());
-    let range = Range { to: Bound::Excluded(end.into()), ..Range::all(PAPERS_MAX).from(place) };
+    let range = Range::all(PAPERS_MAX).from(place).before(end);
     let links: Vec<InvoiceLink> = view.select(&range)?;
     Ok(links.into_iter().map(|link| link.paper).collect())
 }
