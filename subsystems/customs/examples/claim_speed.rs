@@ -53,6 +53,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Outcome<T> = Result<T, Box<dyn error::Error + Send + Sync>>;
 
 const SEED: u64 = 2026;
+/// Certificates, and as many export declarations, unless given.
+const RECORDS: usize = 100_000;
+/// Name of the file that says how many records a folder was filled with.
+const FILLED: &str = "filled";
 /// Consignments stored in one transaction.
 const FILL_BATCH: usize = 1_000;
 /// Consignments of which the documents are received, when there are more.
@@ -76,7 +80,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What was asked for.
 struct Asked {
-    records: usize,
+    records: Option<usize>,
     claims: usize,
     folder: Option<PathBuf>,
     only: Option<String>,
@@ -84,12 +88,12 @@ struct Asked {
 
 impl Asked {
     fn read() -> Outcome<Self> {
-        let mut asked = Self { records: 100_000, claims: 20_000, folder: None, only: None };
+        let mut asked = Self { records: None, claims: 20_000, folder: None, only: None };
         let mut arguments = env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("give `{name}` a value"))?;
             match name.as_str() {
-                "--records" => asked.records = value.parse()?,
+                "--records" => asked.records = Some(value.parse()?),
                 "--claims" => asked.claims = value.parse()?,
                 "--folder" => asked.folder = Some(value.into()),
                 "--only" if PARTS.contains(&value.as_str()) => asked.only = Some(value),
@@ -98,6 +102,19 @@ impl Asked {
             }
         }
         Ok(asked)
+    }
+
+    /// Returns how many records the store in a folder has, or is to have.
+    fn records_in(&self, folder: &Path) -> Outcome<usize> {
+        let Ok(there) = fs::read_to_string(folder.join(FILLED)) else {
+            return Ok(self.records.unwrap_or(RECORDS));
+        };
+        let there = there.parse()?;
+        if self.records.is_some_and(|records| records != there) {
+            let shown = folder.display();
+            return Err(format!("{shown} has {there} records; give another folder").into());
+        }
+        Ok(there)
     }
 
     fn wants(&self, part: &str) -> bool {
@@ -110,11 +127,12 @@ async fn main() -> Outcome<()> {
     let asked = Asked::read()?;
     let temporary = tempfile::tempdir()?;
     let folder = asked.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let records = asked.records_in(&folder)?;
     let customs = Arc::new(Customs::new(config()?)?);
     let store = Store::new(SqliteStore::open(&folder, customs.migrations())?);
-    fill(&store, &folder, &customs, asked.records).await?;
+    fill(&store, &folder, &customs, records).await?;
     println!("load {} when the measurement begins", load_average());
-    let consignments = unclaimed(&folder, asked.records, asked.claims)?;
+    let consignments = unclaimed(&folder, records, asked.claims)?;
     let (batched, single) = consignments.split_at(consignments.len() / 2);
     if asked.wants(IN_PROCESS) {
         in_process(&store, &customs, &consignments).await?;
@@ -232,8 +250,8 @@ fn stride(records: usize) -> usize {
 
 /// Fills the store: one thread makes, the store's own writes.
 async fn fill(store: &Store, folder: &Path, customs: &Arc<Customs>, records: usize) -> Outcome<()> {
-    let marker = folder.join("filled");
-    if fs::read_to_string(&marker).is_ok_and(|text| text == records.to_string()) {
+    let marker = folder.join(FILLED);
+    if marker.exists() {
         println!("the store in {} is filled already", folder.display());
         return Ok(());
     }

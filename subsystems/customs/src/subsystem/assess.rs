@@ -118,14 +118,8 @@ pub(super) fn assess(
         relief.quota = quotas::share(customs, view, tariff, claim, item)?;
         quotas::limit(&mut proposal, &matched, relief.quota.as_ref());
     }
-    let assessment = Assessment {
-        at: occasion.now,
-        because: occasion.because.to_owned(),
-        light: matched.light(),
-        proposal,
-        matched,
-        duty,
-    };
+    let (at, because, light) = (occasion.now, occasion.because.to_owned(), matched.light());
+    let assessment = Assessment { at, because, light, proposal, matched, duty };
     Ok(Assessed { assessment, export })
 }
 
