@@ -74,19 +74,29 @@ pub fn translate(output: &mut Value, language: Language) {
     if let Some(text) = output.pointer_mut("/proposal/text") {
         *text = no_preference(language).into();
     }
-    for item in output.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
-        for found in item.get_mut("differences").and_then(Value::as_array_mut).into_iter().flatten()
-        {
-            if let Some(text) = difference_again(found, language) {
-                found["text"] = text.into();
-            }
+    let items = output.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten();
+    items.for_each(|item| match_again(item, language));
+    // Earlier matches of the items, as they are kept.
+    let kept = output.get_mut("assessments").and_then(Value::as_array_mut).into_iter().flatten();
+    for assessment in kept.filter_map(|record| record.get_mut("assessment")) {
+        match_again(assessment, language);
+    }
+}
+
+/// Says the differences of a match, its proposal and the duty in another language.
+fn match_again(found: &mut Value, language: Language) {
+    let differences = found.get_mut("differences").and_then(Value::as_array_mut);
+    for difference in differences.into_iter().flatten() {
+        if let Some(text) = difference_again(difference, language) {
+            difference["text"] = text.into();
         }
-        if let Some(text) = proposal_again(&item["proposal"], language) {
-            item["proposal"]["text"] = text.into();
-        }
-        if let Some(text) = duty_again(&item["duty"], language) {
-            item["duty"]["text"] = text.into();
-        }
+    }
+    if let Some(text) = proposal_again(&found["proposal"], language) {
+        found["proposal"]["text"] = text.into();
+    }
+    let told = found["duty"]["text"].is_string();
+    if let Some(text) = duty_again(&found["duty"], language).filter(|_| told) {
+        found["duty"]["text"] = text.into();
     }
 }
 

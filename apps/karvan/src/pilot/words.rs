@@ -125,6 +125,11 @@ pub(super) fn next_steps(folder: &Folder) -> String {
          karvan services list --dir {az}\n\
          karvan status --dir {pk}\n\
          karvan verify {bundles}/clean-grant/01-COO-*.zip --root {root}\n\
+         \nCustoms over REST, as docs/use/customs-api.md walks through it; the page for people is \
+         /docs beside it:\n\n\
+         API=$(sed 's/.*\"local\":\"\\([^\"]*\\)\".*/\\1/' {pk}/data/ready.json)/api/customs/v1\n\
+         curl -s -H \"Authorization: Bearer $(cat {pk}/tokens/PK_GOV_FBR_customs.token)\" \
+         \"$API/claims?light=red&limit=2\"\n\
          \nAnd once the nodes have ended:\n\n\
          karvan log audit --dir {az}\n"
     )

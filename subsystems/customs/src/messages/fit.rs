@@ -18,6 +18,10 @@ use super::Header;
 /// Most characters of a reason; it may quote what was sent.
 const REASON_CHARS_MAX: usize = 300;
 
+/// How the reader of dates begins to say why a text is none.
+const NO_DAY: [&str; 3] =
+    ["failed to parse", "parsed date is not valid", "expected four digit year"];
+
 /// The rule that a misfit breaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Rule {
@@ -52,7 +56,7 @@ pub struct Misfit {
 
 impl Misfit {
     fn new(path: &Path, error: &serde_json::Error) -> Self {
-        let reason: String = error.to_string().chars().take(REASON_CHARS_MAX).collect();
+        let reason: String = plain(&error.to_string()).chars().take(REASON_CHARS_MAX).collect();
         let mut pointer = pointer_of(path);
         let mut below = |name: &str| {
             if !pointer.ends_with(&step(name)) {
@@ -99,6 +103,25 @@ pub(super) fn fit_message<T: DeserializeOwned>(value: &Value) -> Result<T, Misfi
     })
 }
 
+/// Says the reason in words that need no knowledge of how it is programmed.
+fn plain(reason: &str) -> String {
+    if NO_DAY.iter().any(|beginning| reason.starts_with(beginning)) {
+        return "this is no day of the calendar, written YYYY-MM-DD".to_owned();
+    }
+    let Some((found, wanted)) = reason.split_once(", expected ") else {
+        return reason.to_owned();
+    };
+    let wanted = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" => "a whole number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "string or map" => "a word of the list, as text",
+        _ if wanted.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{found}, expected {wanted}")
+}
+
 /// Returns the name that a reason quotes after `before`.
 fn named<'a>(reason: &'a str, before: &str) -> Option<&'a str> {
     reason.strip_prefix(before)?.split('`').next()
@@ -116,4 +139,68 @@ fn pointer_of(path: &Path) -> String {
 /// Returns a name as a step of a pointer (RFC 6901, section 3).
 fn step(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use karvan_types::Date;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only what does not fit is looked at")]
+    struct Sample {
+        day: Option<Date>,
+        count: Option<u32>,
+        word: Option<Word>,
+        list: Option<Vec<String>>,
+        inner: Option<Box<Sample>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Grant,
+        Deny,
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said_in_plain_words() {
+        let no_day = "this is no day of the calendar, written YYYY-MM-DD";
+        for (value, pointer, reason) in [
+            (json!({ "day": "2026-31-06" }), "/day", no_day),
+            (json!({ "day": "2026-02-30" }), "/day", no_day),
+            (json!({ "day": "06/02/2026" }), "/day", no_day),
+            (json!({ "day": "tomorrow" }), "/day", no_day),
+            (json!({ "day": "" }), "/day", no_day),
+            (
+                json!({ "count": "2" }),
+                "/count",
+                "invalid type: string \"2\", expected a whole number",
+            ),
+            (
+                json!({ "word": 7 }),
+                "/word",
+                "invalid type: integer `7`, expected a word of the list, as text",
+            ),
+            (
+                json!({ "word": "maybe" }),
+                "/word",
+                "unknown variant `maybe`, expected `grant` or `deny`",
+            ),
+            (json!({ "list": {} }), "/list", "invalid type: map, expected a list"),
+            (json!({ "list": [1] }), "/list/0", "invalid type: integer `1`, expected a string"),
+            (
+                json!({ "inner": true }),
+                "/inner",
+                "invalid type: boolean `true`, expected an object",
+            ),
+        ] {
+            let misfit = fit::<Sample>(&value).expect_err(pointer);
+            assert_eq!((misfit.pointer.as_str(), misfit.reason.as_str()), (pointer, reason));
+        }
+    }
 }

@@ -127,6 +127,13 @@ pub(super) fn refuse(kind: ErrorKind, code: &str, text: impl Into<String>) -> Re
     Rejection::new(kind, format!("customs.{code}"), text)
 }
 
+/// Adds to a refusal which value of the input it is about, by name, and the rule that it breaks.
+pub(super) fn about(member: &str, rule: &str, refusal: Rejection) -> Rejection {
+    let (pointer, rule) = (format!("/{member}"), rule.to_owned());
+    let remedy = refusal.text.clone();
+    refusal.with_pointers(vec![Pointer { pointer, rule, remedy }])
+}
+
 /// Adds to the refusal of a file, which came as `text`, what is wrong with it line by line.
 pub(super) fn with_problems<P: ToString>(
     refusal: Rejection,

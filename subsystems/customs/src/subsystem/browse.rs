@@ -14,7 +14,7 @@ use karvan_types::{ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::refuse;
+use super::answer::{about, refuse};
 use super::listed::{LIGHTS, What, one_of};
 use super::operate::read;
 use super::show::{certificate_summary, export_summary, item_summary, json_of};
@@ -201,7 +201,7 @@ fn decode(cursor: &str) -> Result<Key, Rejection> {
     };
     key.ok_or_else(|| {
         let text = "the cursor is none that a page gave; begin again without one";
-        refuse(ErrorKind::Invalid, "bad-cursor", text)
+        about("cursor", "CURSOR", refuse(ErrorKind::Invalid, "bad-cursor", text))
     })
 }
 

@@ -8,7 +8,7 @@ use karvan_types::{Decimal, ErrorKind, Quantity};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::refuse;
+use super::answer::{about, refuse};
 use super::assess::{self, Occasion, claim_subject};
 use super::four_eyes::{self, Confirmed};
 use super::operate::{must_act_for, read, signed_by};
@@ -354,16 +354,19 @@ fn fitting(reason: Reason, decision: Decision) -> Result<Reason, Rejection> {
 
 /// Checks a text that a person must give, and takes out characters that cannot be seen.
 pub(super) fn required_text(text: Option<&str>, what: &str) -> Result<String, Rejection> {
-    let text = shown_text(text.unwrap_or_default());
+    let given = text.unwrap_or_default();
+    let text = shown_text(given);
     let text = text.trim();
-    let length = text.chars().count();
-    if (TEXT_CHARS_MIN..=TEXT_CHARS_MAX).contains(&length) {
+    let (length, sent) = (text.chars().count(), given.chars().count());
+    if length >= TEXT_CHARS_MIN && sent <= TEXT_CHARS_MAX {
         return Ok(text.to_owned());
     }
+    // What cannot be seen is no reason, and counts against the length all the same.
+    let length = if sent > TEXT_CHARS_MAX { sent } else { length };
     let text = format!(
         "say {what} in `text`, in {TEXT_CHARS_MIN} to {TEXT_CHARS_MAX} characters; it has {length}"
     );
-    Err(refuse(ErrorKind::Invalid, "text-required", text))
+    Err(about("text", "LENGTH", refuse(ErrorKind::Invalid, "text-required", text)))
 }
 
 /// Returns a text without line breaks and without characters that cannot be seen, such as those

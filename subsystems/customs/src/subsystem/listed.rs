@@ -6,7 +6,7 @@ use karvan_subsystem::Rejection;
 use karvan_types::ErrorKind;
 use serde::Deserialize;
 
-use super::answer::refuse;
+use super::answer::{about, refuse};
 use crate::states::{CertificateState, Chart, ExportState, ItemState, VerificationState};
 
 /// Longest word that a refusal repeats, in characters.
@@ -64,7 +64,8 @@ impl What {
     pub(super) fn check(self, state: Option<&str>) -> Result<(), Rejection> {
         if state.is_some() && self.states().is_empty() {
             let text = format!("{} have no states; leave `state` out", self.name());
-            return Err(refuse(ErrorKind::Invalid, "bad-input", text));
+            let refusal = refuse(ErrorKind::Invalid, "bad-input", text);
+            return Err(about("state", "WORD", refusal));
         }
         one_of("state", state, &self.states())
     }
@@ -75,7 +76,7 @@ pub(super) fn one_of(name: &str, word: Option<&str>, words: &[&str]) -> Result<(
     let Some(word) = word.filter(|word| !words.contains(word)) else { return Ok(()) };
     let shown: String = word.chars().take(WORD_CHARS_MAX).collect();
     let text = format!("there is no {name} `{shown}` here; use one of {}", words.join(", "));
-    Err(refuse(ErrorKind::Invalid, "bad-input", text))
+    Err(about(name, "WORD", refuse(ErrorKind::Invalid, "bad-input", text)))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use karvan_types::{Date, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::refuse;
+use super::answer::{about, refuse};
 use super::assess::{self, claim_subject};
 use super::decide::find_claim;
 use super::operate::{must_act_for, read, signed_by};
@@ -81,7 +81,7 @@ pub(super) fn report(
     let today = local_date(cx.now, customs.config.nation());
     if day > today {
         let text = format!("{day} is still to come; report it when it has come");
-        return Err(refuse(ErrorKind::Invalid, "day-to-come", text));
+        return Err(about("day", "DAY", refuse(ErrorKind::Invalid, "day-to-come", text)));
     }
     let (word, place) = match event {
         Event::Arrived => ("goods arrived", &mut claim.arrived),

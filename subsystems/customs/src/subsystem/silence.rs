@@ -12,7 +12,7 @@ use karvan_types::{ErrorKind, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::refuse;
+use super::answer::{about, refuse};
 use super::operate::{must_act_for, read, signed_by};
 use super::sequence::SUBJECT;
 use super::{Customs, decide, show};
@@ -102,13 +102,15 @@ pub(super) fn declare(
     let outage = match (input.from, input.over) {
         (Some(from), None) if from <= cx.now => open(cx, from, &by, &text)?,
         (Some(from), None) => {
-            let text = format!("an outage cannot begin at {from}, which is in the future");
-            return Err(refuse(ErrorKind::Invalid, "bad-input", text));
+            let text = format!("an outage cannot begin at {from}, which is still to come");
+            return Err(about("from", "DAY", refuse(ErrorKind::Invalid, "bad-input", text)));
         }
         (None, Some(number)) => {
             let found: Option<Outage> = cx.tx.find(number)?;
             let Some(mut outage) = found.filter(|outage| outage.until.is_none()) else {
-                let text = format!("no outage {number} lasts; list them with `timers`");
+                let text = format!(
+                    "no outage {number} lasts; `karvan customs timers` lists them, over REST `/waits`"
+                );
                 return Err(refuse(ErrorKind::NotFound, "no-outage", text));
             };
             outage.until = Some(cx.now);

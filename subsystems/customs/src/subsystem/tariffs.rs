@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use karvan_store::Read;
-use karvan_subsystem::{Caller, Context, Pointer, Rejection};
+use karvan_subsystem::{Caller, Context, Rejection};
 use karvan_types::{Amount, Date, Digest, ErrorKind, Instance, Quantity, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{refuse, with_problems};
+use super::answer::{about, refuse, with_problems};
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
 use super::{Customs, quotas};
@@ -80,9 +80,8 @@ pub(super) fn explain(
     if let Some(unknown) = origin.filter(|origin| codes::country(origin).is_none()) {
         let unknown: String = unknown.chars().take(8).collect();
         let text = format!("`{unknown}` is no country of ISO 3166-1; write one such as AZ");
-        let pointer = "/origin".to_owned();
-        let named = Pointer { pointer, rule: "COUNTRY".to_owned(), remedy: text.clone() };
-        return Err(refuse(ErrorKind::Invalid, "unknown-country", text).with_pointers(vec![named]));
+        let refusal = refuse(ErrorKind::Invalid, "unknown-country", text);
+        return Err(about("origin", "COUNTRY", refusal));
     }
     let code: String = input.code.chars().filter(|c| *c != '.' && *c != ' ').collect();
     let query = Query {
