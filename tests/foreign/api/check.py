@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tck"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import behaviour  # noqa: E402
 import mtls  # noqa: E402
+import page  # noqa: E402
 import reach  # noqa: E402
 import tally  # noqa: E402
 import webhooks  # noqa: E402
@@ -122,6 +123,7 @@ def main():
         )
         mtls.judge(node.secure, folder / "pk/node.crt", known, stranger, token)
         webhooks.judge(systems, karvan, folder / "pk")
+        page.judge(karvan, folder, out)
         api = behaviour.Api(token, counts, node.base)
         parties = reach.Parties(
             issuer=behaviour.Api(issuer, counts, node.base),
@@ -131,6 +133,8 @@ def main():
         )
         number = random.Random(seed).randrange(30_000, 99_990)
         reach.judge(parties, f"{number:05}", karvan, folder / "az")
+        # From here on nothing changes at the node but what is asked of it.
+        partner.stop(signal.SIGTERM)
 
         def restart():
             node.start()
