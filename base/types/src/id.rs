@@ -166,10 +166,10 @@ impl FromStr for MemberId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts: Vec<_> = text.split('/').collect();
-        let fits = text.len() <= ID_BYTES_MAX && (3..=4).contains(&parts.len());
-        let instance = parts.first().is_some_and(|part| part.parse::<Instance>().is_ok());
-        if fits && instance && parts.iter().all(|part| is_member_part(part)) {
+        let mut parts = text.split('/');
+        let fits = text.len() <= ID_BYTES_MAX && (3..=4).contains(&parts.clone().count());
+        let instance = parts.next().is_some_and(|part| part.parse::<Instance>().is_ok());
+        if fits && instance && parts.all(is_member_part) {
             Ok(Self(text.to_owned()))
         } else {
             Err(invalid("member id", text, MEMBER_RULE))
@@ -211,9 +211,8 @@ impl FromStr for NodeId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts: Vec<_> = text.split('/').collect();
-        match parts[..] {
-            [instance, "node", name] if instance.parse::<Instance>().is_ok() && is_part(name) => {
+        match text.split_once("/node/") {
+            Some((instance, name)) if instance.parse::<Instance>().is_ok() && is_part(name) => {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(invalid("node id", text, "instance/node/name, such as PK/node/karachi-1")),

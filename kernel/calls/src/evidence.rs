@@ -10,7 +10,7 @@ use karvan_store::{Error, Tx};
 use karvan_types::Digest;
 
 use crate::records::{
-    Call, ENDED_COUNT, Ended, Half, Outcome, RECEIVED, RECEIVED_COUNT, Received, Sent,
+    Call, ENDED_COUNT, End, Half, Outcome, RECEIVED, RECEIVED_COUNT, Received, Sent,
 };
 
 /// A call was answered by the provider's system.
@@ -67,7 +67,7 @@ pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Err
         let open = tx.find::<Received>(id.as_str())?;
         // Another instant is another request under the same id.
         let same = open.is_some_and(|open| open.0.began_at == call.began_at);
-        if !same || tx.find::<Ended>(id)?.is_some() {
+        if !same || tx.find::<End>(id)?.is_some() {
             return Ok(());
         }
     }
@@ -97,7 +97,7 @@ pub(crate) fn write_ahead(tx: &mut dyn Tx, request: &Received) -> Result<(), Err
 }
 
 fn add_end(tx: &mut dyn Tx, call: Call) -> Result<(), Error> {
-    tx.add(&Ended::from(call))?;
+    tx.add(&End::from(call))?;
     tx.next(ENDED_COUNT).map(drop)
 }
 

@@ -323,7 +323,12 @@ impl Inner {
 
     /// Returns whether a message to be signed now is to share its signature with others.
     pub(crate) fn is_batched(&self) -> bool {
-        self.signer.is_batched(self.under_way.load(Ordering::Relaxed))
+        self.signer.is_batched(self.under_way())
+    }
+
+    /// Returns how many calls are under way, on either side.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
     }
 
     /// Counts a call that begins; refuses it while the node is being stopped.

@@ -141,8 +141,8 @@ struct Known {
 
 impl Known {
     /// Takes a call of this node's agency.
-    fn sent(_: &dyn Read, Sent(call): Sent) -> Result<Self, Error> {
-        Ok(Self { stand: Stand::of(call.outcome), call, side: Side::Client })
+    fn sent(Sent(call): Sent) -> Self {
+        Self { stand: Stand::of(call.outcome), call, side: Side::Client }
     }
 
     /// Takes a call to a service of this node, with its end.
@@ -282,7 +282,7 @@ fn read_page(
     after: Option<&Place>,
 ) -> Result<(Vec<Known>, Option<Place>), Error> {
     let asked = (query, scope, after);
-    let sent = scan::<Sent>(view, Side::Client, asked, Known::sent)?;
+    let sent = scan::<Sent>(view, Side::Client, asked, |_, row| Ok(Known::sent(row)))?;
     let received = scan::<Received>(view, Side::Provider, asked, Known::received)?;
     let mut found: Vec<_> = sent.found.into_iter().chain(received.found).collect();
     found.sort_by(|a, b| {
@@ -331,9 +331,7 @@ async fn find(node: &Node, scope: &Scope, id: &str) -> Result<Vec<Known>, Reject
             sent.extend(view.find::<Sent>(key.as_str())?);
             received.extend(view.find::<Received>(key.as_str())?);
         }
-        for row in sent {
-            found.push(Known::sent(view, row)?);
-        }
+        found.extend(sent.into_iter().map(Known::sent));
         for row in received {
             found.push(Known::received(view, row)?);
         }

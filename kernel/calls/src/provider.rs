@@ -29,7 +29,7 @@ use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
 use crate::overload::RETRY_AFTER;
-use crate::records::{Call, Ended, Half, Outcome, Received};
+use crate::records::{Call, End, Half, Outcome, Received};
 use crate::registry::Service;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
 use crate::{metadata, upstream};
@@ -496,7 +496,7 @@ fn written_ahead(tx: &mut dyn Tx, request: &Received) -> Result<Ahead, Error> {
     match evidence::write_ahead(tx, request) {
         Ok(()) => Ok(Ahead::New),
         Err(Error::Exists { .. }) => {
-            let ended = tx.find::<Ended>(request.key())?;
+            let ended = tx.find::<End>(request.key())?;
             Ok(ended.map_or(Ahead::Busy, |ended| Ahead::Ended(ended.outcome)))
         }
         Err(error) => Err(error),

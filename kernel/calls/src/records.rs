@@ -122,8 +122,10 @@ pub struct Call {
     /// What was called: provider and service code.
     pub service: String,
     /// When the request was here.
+    #[serde(with = "millis")]
     pub began_at: Timestamp,
     /// When the outcome was known.
+    #[serde(with = "millis")]
     pub ended_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
@@ -225,6 +227,7 @@ struct Asked<'a> {
     peer: Cow<'a, NodeId>,
     client: Cow<'a, MemberId>,
     service: Cow<'a, str>,
+    #[serde(with = "millis")]
     began_at: Timestamp,
     salt: Cow<'a, str>,
 }
@@ -292,7 +295,7 @@ impl Received {
     /// As reading a row.
     pub fn joined(self, view: &dyn Read) -> Result<(Call, bool), Error> {
         let mut call = self.0;
-        let ended = view.find::<Ended>(call.exchange.to_string())?;
+        let ended = view.find::<End>(call.exchange.to_string())?;
         let has_ended = ended.is_some();
         if let Some(ended) = ended {
             call.ended_at = ended.ended_at;
@@ -309,8 +312,9 @@ impl Received {
 /// A row of [`ENDED`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ended {
+pub struct End {
     exchange: ExchangeId,
+    #[serde(with = "millis")]
     ended_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
@@ -323,14 +327,14 @@ pub struct Ended {
     response: Option<Half>,
 }
 
-impl From<Call> for Ended {
+impl From<Call> for End {
     fn from(call: Call) -> Self {
         let Call { exchange, ended_at, outcome, status, cause, entry, response, .. } = call;
         Self { exchange, ended_at, outcome, status, cause, entry, response }
     }
 }
 
-impl Record for Ended {
+impl Record for End {
     const TABLE: &'static Table = &ENDED;
 
     fn key(&self) -> Value {
@@ -364,6 +368,20 @@ pub(crate) fn open(view: &dyn Read) -> Result<Vec<Call>, Error> {
         }
     }
     Ok(open)
+}
+
+/// Instants of rows, as milliseconds since 1970: a text would cost more than all other fields.
+mod millis {
+    use super::{Deserialize as _, Deserializer, Serializer, Timestamp};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.as_millis())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_millis)
+    }
 }
 
 #[cfg(test)]
@@ -422,10 +440,10 @@ mod tests {
             };
             assert_eq!(back.0, begun);
 
-            let row = Ended::from(call.clone());
+            let row = End::from(call.clone());
             let columns = row.columns();
             assert_eq!(columns.len(), ENDED.columns.len());
-            let back: Ended = again(&row, columns);
+            let back: End = again(&row, columns);
             assert_eq!((back.status, back.entry), (call.status, call.entry));
             assert_eq!(back.response, call.response);
         }

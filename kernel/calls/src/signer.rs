@@ -27,8 +27,12 @@ use crate::wire;
 const CALLS_BUSY: usize = 8;
 /// How long the first message of a batch waits for more.
 const GATHER: Duration = Duration::from_millis(2);
+/// Calls under way from which on it waits longer: so many wait for the processor anyway.
+const CALLS_MANY: usize = 128;
+/// How long it waits then.
+const GATHER_MANY: Duration = Duration::from_millis(5);
 /// Messages after which a batch is not kept waiting.
-const BATCH_FULL: usize = 64;
+const BATCH_FULL: usize = 128;
 const _: () = assert!(BATCH_FULL <= BATCH_MESSAGES_MAX);
 
 /// Whether one signature may cover many calls.
@@ -97,8 +101,9 @@ impl Inner {
         match self.signer.join(key, waiting) {
             1 => {
                 let (inner, key) = (Arc::clone(self), key.clone());
+                let many = self.under_way() >= CALLS_MANY;
                 tokio::spawn(async move {
-                    tokio::time::sleep(GATHER).await;
+                    tokio::time::sleep(if many { GATHER_MANY } else { GATHER }).await;
                     inner.sign_waiting(&key);
                 });
             }

@@ -80,13 +80,11 @@ impl FromStr for Owner {
     /// Parses the text of an instance, node or member. The middle part `node` is reserved for
     /// nodes, so no text has two readings.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(instance) = text.parse() {
-            return Ok(Self::Nation(instance));
+        match text.split('/').nth(1) {
+            None => text.parse().map(Self::Nation),
+            Some("node") => text.parse().map(Self::Node),
+            Some(_) => text.parse().map(Self::Member),
         }
-        if let Ok(node) = text.parse() {
-            return Ok(Self::Node(node));
-        }
-        text.parse().map(Self::Member)
     }
 }
 
