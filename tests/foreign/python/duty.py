@@ -131,7 +131,9 @@ class Line:
         self.first = date.fromisoformat(own("from"))
         self.last = date.fromisoformat(own("until")) if own("until") else date.max
         self.codes, self.importer = line["codes"], line.get("importer")
-        self.slab = (Fraction(line["cd_min"]), Fraction(line["cd_max"])) if "cd_min" in line else None
+        self.slab = None
+        if "cd_min" in line:
+            self.slab = (Fraction(line["cd_min"]), Fraction(line["cd_max"]))
         self.rate = Rate(
             Fraction(line.get("rate", "0")),
             Fraction(line.get("specific", "0")),
@@ -275,7 +277,8 @@ def grant(tariff, claim):
 
     def of(value, share, bears_fixed):
         amount = {**claim["value"], "value": value}
-        return compute(tariff, {**claim, "value": amount, "share": share, "bears_fixed": bears_fixed})
+        of_part = {**claim, "value": amount, "share": share, "bears_fixed": bears_fixed}
+        return compute(tariff, of_part)
 
     whole = total(of(value, Fraction(1), True), "general")
     payable = total(of(part, share, share > 0), "preferential")

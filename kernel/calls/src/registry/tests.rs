@@ -77,7 +77,8 @@ fn endpoints_come_from_the_description() {
         "/pets/{id}/photos/{n}":{"get":{},"delete":{},"parameters":[]},
         "/a*b":{"post":{"x-rate":0.5}}}}"#;
     let block = "openapi: 3.1.0\npaths:\n  /pets/{id}/photos/{n}:\n    get: {}\n    delete:\n      \
-                 responses: [1, {x: y}]\n    parameters: []\n  '/a*b':\n    \"post\": {x-rate: 0.5}\n";
+                 responses: [1, {x: y}]\n    parameters: []\n  '/a*b':\n    \"post\": \
+                 {x-rate: 0.5}\n";
     let flow =
         "openapi: 3.1.0\npaths: {/pets/{id}/photos/{n}: {get: , delete: [], parameters: a}}\n";
     let quoted = "openapi: 3.1.0\npaths: {\"/pets/{id}/photos/{n}\": {get: , delete: []}, \

@@ -346,7 +346,8 @@ pub(super) fn schemas() -> Map<String, Value> {
                 },
                 "pointers": {
                     "type": "array",
-                    "description": "The fields of the body, and values of path and query, that break rules.",
+                    "description": "The fields of the body, and values of path and query, \
+                        that break rules.",
                     "items": { "$ref": "#/components/schemas/ProblemPointer" },
                 },
             },

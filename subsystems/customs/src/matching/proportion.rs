@@ -1,4 +1,5 @@
-//! Proportions of numbers as they were declared, which may have as many digits as their formats allow.
+//! Proportions of numbers as they were declared, which may have as many digits as their formats
+//! allow.
 //!
 //! Invariant: nothing here overflows. A result that is too large for a decimal is the largest one,
 //! which is above every limit.

@@ -11,7 +11,8 @@
 //! Invariants: a cargo report changes a declaration once, however often it comes; nothing that it
 //! names is dropped.
 //!
-//! Not here: reading CUSCAR (`crate::edifact`), what a transport report does (`super::transporting`).
+//! Not here: reading CUSCAR (`crate::edifact`), what a transport report does
+//! (`super::transporting`).
 
 use karvan_store::{Range, Read};
 use karvan_subsystem::{Context, Rejection};

@@ -3,8 +3,8 @@
 //! An officer opens a verification from a claimed item; the query goes to the issuer of the
 //! certificate and to the partner's customs, and the clock begins to run.
 //!
-//! Not here: asking again (`again`), the asked side (`asked`), answers and deadlines (`answered`), what they mean for the
-//! match (`weigh`).
+//! Not here: asking again (`again`), the asked side (`asked`), answers and deadlines (`answered`),
+//! what they mean for the match (`weigh`).
 
 pub(super) mod again;
 pub(super) mod answered;

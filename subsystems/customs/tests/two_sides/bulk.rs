@@ -471,8 +471,8 @@ async fn a_grant_on_paper_is_a_duplicate_when_it_comes_again() {
     let second = (&pk, SECOND_OFFICER);
     exchange.act_as(second, "confirm", confirm).await.expect("confirmed");
     let decision = |quantity: &str| {
-        json!({ "claim": claim, "decision": "grant", "quantity": { "value": quantity, "unit": "KGM" } })
-            .to_string()
+        let quantity = json!({ "value": quantity, "unit": "KGM" });
+        json!({ "claim": claim, "decision": "grant", "quantity": quantity }).to_string()
     };
     let mut office = Office::new(pk.clone(), "paper");
     for number in [1, 3] {

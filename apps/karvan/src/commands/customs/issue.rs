@@ -20,9 +20,9 @@ use crate::pilot::wait;
 ///
 /// The file is a canonical JSON declaration (function 9, 4 or 5), a JSON cancellation (function
 /// 1), a declaration, amendment (COR), cancellation (INV) or response in WCO Data Model XML, or an
-/// EDIFACT interchange of declarations and cargo reports. Of XML and EDIFACT it is said what was not
-/// carried over. A cargo report (CUSCAR) becomes a transport report about the export declarations
-/// that it names; what it names in vain waits and opens a task. An amendment is
+/// EDIFACT interchange of declarations and cargo reports. Of XML and EDIFACT it is said what was
+/// not carried over. A cargo report (CUSCAR) becomes a transport report about the export
+/// declarations that it names; what it names in vain waits and opens a task. An amendment is
 /// applied to the declaration that it names and sent as a new version. An import declaration is
 /// filed at this side, as `karvan customs claim` does.
 #[derive(Args, Debug)]
@@ -38,7 +38,8 @@ pub(crate) struct Submit {
     /// Where to write the answer to an EDIFACT interchange (CONTRL), also when it is refused.
     #[arg(long, value_name = "FILE")]
     reply: Option<PathBuf>,
-    /// Where to write the answer to a cargo report (CUSRES); a second one gets -2 before the ending.
+    /// Where to write the answer to a cargo report (CUSRES); a second one gets -2 before the
+    /// ending.
     #[arg(long, value_name = "FILE")]
     answer: Option<PathBuf>,
     #[command(flatten)]
