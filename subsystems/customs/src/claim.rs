@@ -78,6 +78,63 @@ impl Record for Claim {
     }
 }
 
+/// A claim bears a reference of the declarant.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ClaimReference {
+    /// The reference, in upper case.
+    pub reference: String,
+    /// Key of the claim.
+    pub claim: String,
+}
+
+/// Where these are kept. A version of a claim that bears another reference adds one.
+pub(crate) static CLAIM_REFERENCES: Table = Table {
+    name: "customs_claim_reference",
+    columns: &["reference"],
+    indexes: &[Index { name: "by_reference", columns: &["reference"], unique: false }],
+};
+
+/// Most claims under one reference that are looked at.
+const SAME_REFERENCE_MAX: usize = 20;
+
+impl Record for ClaimReference {
+    const TABLE: &'static Table = &CLAIM_REFERENCES;
+
+    fn key(&self) -> Value {
+        format!("{} {}", self.reference, self.claim).into()
+    }
+
+    fn columns(&self) -> Vec<Value> {
+        vec![self.reference.as_str().into()]
+    }
+}
+
+impl ClaimReference {
+    /// Returns the reference of the newest version of a claim, as it is kept.
+    pub fn of(claim: &Claim) -> Option<Self> {
+        let reference = &claim.content()?.header.functional_reference_id;
+        Some(Self { reference: claim_key(reference), claim: claim.id() })
+    }
+
+    /// Returns the numbers of the other claims, not withdrawn, whose newest version bears the same
+    /// reference.
+    pub fn shared_with(view: &dyn Read, claim: &Claim) -> Result<Vec<String>, Error> {
+        let Some(own) = Self::of(claim) else { return Ok(Vec::new()) };
+        let prefix = vec![own.reference.as_str().into()];
+        let same: Vec<Self> =
+            view.select(&Range::of("by_reference", prefix, SAME_REFERENCE_MAX))?;
+        let mut found = Vec::new();
+        for other in same.iter().filter(|other| other.claim != own.claim) {
+            let Some(stored) = view.find::<Claim>(other.claim.as_str())? else { continue };
+            let bears = Self::of(&stored).is_some_and(|its| its.reference == own.reference);
+            if bears && stored.withdrawn.is_none() {
+                found.push(stored.number);
+            }
+        }
+        Ok(found)
+    }
+}
+
 /// Returns the key of a claim.
 pub fn claim_key(number: &str) -> String {
     number.trim().to_ascii_uppercase()

@@ -95,6 +95,8 @@ pub struct Case<'a> {
     pub reports: &'a [Report],
     /// Numbers of other certificates of the exporter that name the same invoice.
     pub sharing_invoice: &'a [String],
+    /// Numbers of other claims that bear the same reference of the declarant.
+    pub same_reference: &'a [String],
     /// What was granted to other claimed items on the quoted number while no certificate was here.
     pub unseen: &'a [Unseen],
     /// Other claimed items that rest on the same item of the export declaration.

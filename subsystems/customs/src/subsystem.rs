@@ -81,7 +81,7 @@ use serde_json::Value;
 use crate::api;
 use crate::bulk;
 use crate::certificate::{CERTIFICATES, DEBITS, UNSEEN};
-use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIMS};
+use crate::claim::{ASSESSMENTS, CLAIM_ITEMS, CLAIM_REFERENCES, CLAIMS};
 use crate::clocks::Clocks;
 use crate::contact::{CONTACTS, OUTAGES, RECEIPTS};
 use crate::decision::policy::Policy;
@@ -254,6 +254,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { id: "customs-0014", creates: &[&UNSEEN] },
     Migration { id: "customs-0015", creates: &[&national::ASSIGNED] },
     Migration { id: "customs-0016", creates: &[&transport::CARGO, &transport::NAMED] },
+    Migration { id: "customs-0017", creates: &[&CLAIM_REFERENCES] },
 ];
 
 impl Subsystem for Customs {

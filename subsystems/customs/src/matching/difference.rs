@@ -166,6 +166,7 @@ const fn field_of(rule: Rule) -> &'static str {
         Rule::CertificateItem => "AdditionalDocument/LineNumeric",
         Rule::Consignee | Rule::ConsigneeToOrder | Rule::BackToBack => "Consignee",
         Rule::Exporter | Rule::ClaimExporter => "Exporter",
+        Rule::ReferenceReused => "FunctionalReferenceID",
         Rule::FilingDayChanged | Rule::FiledLongAgo => "AcceptanceDateTime",
         Rule::Hs6
         | Rule::ExportHs6

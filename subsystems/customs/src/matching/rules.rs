@@ -101,6 +101,8 @@ rules! {
     FilingDayChanged = "filing-day-changed",
     /// The claim was handed in long after the day on which it says to be filed.
     FiledLongAgo = "filed-long-ago",
+    /// Another claim bears the same reference of the declarant.
+    ReferenceReused = "reference-reused",
     /// The six digits of the Harmonized System differ from the certificate.
     Hs6 = "hs6",
     /// The six digits of the Harmonized System differ from the export declaration.

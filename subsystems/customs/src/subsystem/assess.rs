@@ -2,14 +2,14 @@
 
 use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
-use karvan_types::Timestamp;
+use karvan_types::{Instance, Timestamp};
 
 use super::apply::export_subject;
 use super::exported::others;
 use super::verifying::weigh;
 use super::{Customs, booking, quotas, rate_days, silence, suspending, transporting};
 use crate::certificate::{Certificate, CertificateNumber, Unseen};
-use crate::claim::{Assessment, Claim, ClaimItem, item_key, keep_assessment};
+use crate::claim::{Assessment, Claim, ClaimItem, ClaimReference, item_key, keep_assessment};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
 use crate::invoice;
@@ -74,12 +74,11 @@ pub(super) fn assess(
         &*rate_days::known(customs, view, claim, export.as_ref().map(Export::id).as_deref())?;
     let sharing = certificate.as_ref().map(|it| invoice::shared_with(view, it));
     let sharing = sharing.transpose()?.unwrap_or_default();
-    let (mut unseen, mut near_miss) = (Vec::new(), None);
-    if certificate.is_none() {
-        near_miss = Certificate::near_misses(view, partner, &quote.number)?.into_iter().next();
-        unseen = Unseen::on(view, &quote.number.key(partner))?;
-        unseen.retain(|grant| grant.claim_item != own);
-    }
+    let same_reference = ClaimReference::shared_with(view, claim)?;
+    let (unseen, near_miss) = match &certificate {
+        Some(_) => (Vec::new(), None),
+        None => without_certificate(view, partner, &quote.number, &own)?,
+    };
     let export_id = export.as_ref().map(Export::id);
     let reports = export_id.map_or_else(|| Ok(Vec::new()), |id| Report::of(view, &id))?;
     let case = Case {
@@ -99,6 +98,7 @@ pub(super) fn assess(
         export: export.as_ref(),
         reports: &reports,
         sharing_invoice: &sharing,
+        same_reference: &same_reference,
         unseen: &unseen,
         others: &[],
         converted: &[],
@@ -121,6 +121,19 @@ pub(super) fn assess(
     let (at, because, light) = (occasion.now, occasion.because.to_owned(), matched.light());
     let assessment = Assessment { at, because, light, proposal, matched, duty };
     Ok(Assessed { assessment, export })
+}
+
+/// Returns what others were granted on the number of a certificate that is not here, and one that
+/// reads alike.
+fn without_certificate(
+    view: &dyn Read,
+    partner: Instance,
+    number: &CertificateNumber,
+    own: &str,
+) -> Result<(Vec<Unseen>, Option<Certificate>), Rejection> {
+    let mut unseen = Unseen::on(view, &number.key(partner))?;
+    unseen.retain(|grant| grant.claim_item != own);
+    Ok((unseen, Certificate::near_misses(view, partner, number)?.into_iter().next()))
 }
 
 /// Converts the amounts that are compared, by the rates of this side.

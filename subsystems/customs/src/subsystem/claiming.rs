@@ -14,7 +14,9 @@ use super::receive::refusals;
 use super::xml::{Read, read_xml};
 use super::{Customs, amending, quotas, show};
 use crate::certificate::{CertificateNumber, Version};
-use crate::claim::{Claim, ClaimItem, ItemState, assessments_before, claim_key, keep_assessment};
+use crate::claim::{
+    Claim, ClaimItem, ClaimReference, ItemState, assessments_before, claim_key, keep_assessment,
+};
 use crate::explain;
 use crate::export::Export;
 use crate::invoice;
@@ -149,6 +151,9 @@ pub(super) fn take(
     let importer_class = importer_class.unwrap_or(DEFAULT_IMPORTER);
     let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
     cx.tx.save(&claim)?;
+    if let Some(reference) = ClaimReference::of(&claim) {
+        cx.tx.save(&reference)?;
+    }
     if let Some(content) = claim.content() {
         invoice::link(cx.tx, invoice::Kind::Claim, &key, &content.shipment.invoices)?;
     }
@@ -248,8 +253,12 @@ fn match_items(
         let Some(quote) = quote_of(item)? else { continue };
         quotas::ask(customs, cx, claim, item)?;
         let occasion = Occasion { because: "the claim was filed", now: cx.now };
-        let assess::Assessed { assessment, mut export } =
-            assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
+        let mut assessed = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
+        let rests_on = assessed.assessment.matched.export.as_deref();
+        if quotas::follow_day(customs, cx, claim, item, rests_on)? {
+            assessed = assess::assess(customs, cx.tx, claim, &quote, item, &occasion)?;
+        }
+        let assess::Assessed { assessment, mut export } = assessed;
         let assessments = match old.iter().find(|old| old.item == item.sequence) {
             Some(before) => {
                 keep_assessment(cx.tx, before)?;

@@ -576,6 +576,7 @@ pub(super) fn reopen(
     transporting::decided(cx, &item)?;
     let note_text = format!("item {} reopened: {text}", item.item);
     note(cx.tx, cx.now, &claim_subject(&item.claim), &signed_by(caller), note_text)?;
+    rate_days::follow_quota(customs, cx, &claim, &item)?;
     assess::reassess(customs, cx, &claim, &mut item, "it was reopened")?;
     show::claim_by_key(cx.tx, &item.claim, false)
 }

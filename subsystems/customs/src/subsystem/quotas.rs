@@ -14,6 +14,7 @@ use super::Customs;
 use super::answer::refuse;
 use super::assess::{claim_subject, reassess};
 use super::operate::read;
+use super::rate_days;
 use super::show::json_of;
 use crate::claim::{Claim, ClaimItem, item_key};
 use crate::codes::units;
@@ -70,6 +71,42 @@ pub(super) fn ask(
     let asking = Asking { claim_item: &key, asked, day };
     let served = quota::request(cx.tx, &tariff.country, quota, asking, cx.now);
     inform(customs, cx, served.map_err(|error| refused(&error))?)
+}
+
+/// Moves what an item asks for into the period of the day that counts, when that is another one
+/// than it asked in: what it had is carried back, and it takes its place behind those who wait.
+/// Returns whether anything changed.
+pub(super) fn follow_day(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    claim: &Claim,
+    item: &GoodsItem,
+    export: Option<&str>,
+) -> Result<bool, Rejection> {
+    let Some(tariff) = customs.tariff(cx.tx)? else { return Ok(false) };
+    if tariff.quotas.is_empty() {
+        return Ok(false);
+    }
+    let claim = rate_days::known(customs, cx.tx, claim, export)?;
+    let quota = of_item(customs, &tariff, &claim, item).and_then(|(quota, ..)| quota);
+    let wanted = quota.map(|quota| quota.account(&tariff.country));
+    let key = item_key(&claim.id(), item.sequence);
+    let standing = quota::accounts_of(cx.tx, &key)?;
+    if standing.iter().eq(&wanted) {
+        return Ok(false);
+    }
+    if !standing.is_empty() {
+        let day = relief::rate_day(&tariff, &claim).day;
+        let text = format!(
+            "item {}: its quota is that of {day}, the day whose rates count; what it had elsewhere \
+             was carried back",
+            item.sequence
+        );
+        note(cx.tx, cx.now, &claim_subject(&claim.id()), "quota", text)?;
+        release(customs, cx, &key)?;
+    }
+    ask(customs, cx, &claim, item)?;
+    Ok(quota::accounts_of(cx.tx, &key)? != standing)
 }
 
 /// Returns what an item has of its quota.

@@ -20,7 +20,7 @@ use super::answer::{about, refuse};
 use super::assess::{self, claim_subject};
 use super::decide::find_claim;
 use super::operate::{must_act_for, read, signed_by};
-use super::{Customs, claiming, show};
+use super::{Customs, claiming, quotas, show};
 use crate::claim::{Claim, ClaimItem};
 use crate::decision::DecisionRecord;
 use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
@@ -110,6 +110,7 @@ pub(super) fn became_known(
     item: &mut ClaimItem,
 ) -> Result<(), Rejection> {
     if !item.state.is_final() {
+        follow_quota(customs, cx, claim, item)?;
         let because = "the day of arrival or payment became known";
         return assess::reassess(customs, cx, claim, item, because);
     }
@@ -128,6 +129,18 @@ pub(super) fn became_known(
         now.day
     );
     Ok(open_task(cx.tx, cx.now, TaskKind::DutySettlement, &claim_subject(&item.claim), text)?)
+}
+
+/// Has an item ask for its quota in the period of the day that counts now.
+pub(super) fn follow_quota(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    claim: &Claim,
+    item: &ClaimItem,
+) -> Result<(), Rejection> {
+    let Some(goods) = claim.item(item.item) else { return Ok(()) };
+    let export = item.assessment.matched.export.as_deref();
+    quotas::follow_day(customs, cx, claim, goods, export).map(drop)
 }
 
 /// How each task of this module begins, up to the day.

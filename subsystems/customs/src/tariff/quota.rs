@@ -17,8 +17,8 @@ mod ledger;
 
 pub(crate) use ledger::{ACCOUNTS, LINES, REQUESTS};
 pub use ledger::{
-    Account, Asking, Error, Line, LineKind, Request, SHOWN_MAX, Served, allocated, of_account,
-    release, request, requests_of, serve,
+    Account, Asking, Error, Line, LineKind, Request, SHOWN_MAX, Served, accounts_of, allocated,
+    of_account, release, request, requests_of, serve,
 };
 
 use karvan_types::amount::decimal_text;

@@ -227,6 +227,7 @@ async fn a_declaration_is_found_by_its_number() {
         json!([{ "TypeCode": "830", "ID": "az-ex-2026-00001" }]);
     claim["ID"] = Value::from("KAPE-HC-2");
     without.input["claim"]["ID"] = Value::from("KAPE-HC-3");
+    without.input["claim"]["FunctionalReferenceID"] = Value::from("PK-IMP-3");
     for step in named.steps.iter().take(2) {
         exchange.play(&named, step).await.expect("played");
     }

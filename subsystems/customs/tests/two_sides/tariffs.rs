@@ -241,6 +241,46 @@ async fn a_used_up_quota_leaves_the_general_rate() {
     assert_eq!(shown["items"][0]["duty"]["quota"]["allocated"]["value"], "18");
 }
 
+/// The day of arrival lies in another period than the day of filing: the item asks there.
+#[tokio::test]
+async fn a_quota_follows_the_day_of_arrival() {
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity");
+    let whole = with_quota("two-periods", "25").replace("rule = \"filing\"", "rule = \"arrival\"");
+    let first = "from = \"2026-01-01\"\nuntil = \"2026-10-02\"";
+    let until = "from = \"2026-01-01\"\nuntil = \"2026-12-31\"";
+    assert!(whole.contains(until), "{whole}");
+    let (head, tail) = whole.split_once("[[quotas]]").expect("a quota");
+    let (quota_text, rest) = tail.split_once("[[lines]]").expect("what follows");
+    let second = quota_text.replace("2026-01-01", "2026-10-03");
+    let one = quota_text.replace(until, first);
+    let text = format!("{head}[[quotas]]{one}[[quotas]]{second}[[lines]]{rest}");
+    import(&mut exchange, &pk, &text).await;
+    for step in 0..3 {
+        exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
+    }
+    async fn left(exchange: &mut Exchange, who: &MemberId, day: &str) -> (usize, String) {
+        let asked = json!({ "quota": "PIPE", "day": day });
+        let shown = exchange.act(who, "quota", asked).await.expect("shown");
+        let requests = shown["requests"].as_array().expect("a list").len();
+        (requests, shown["balance"]["value"].as_str().expect("a number").to_owned())
+    }
+    // Filed on 2 October, and nobody knows yet when the goods come.
+    assert_eq!(left(&mut exchange, &pk, "2026-10-02").await, (1, "7".to_owned()));
+    assert_eq!(left(&mut exchange, &pk, "2026-10-04").await, (0, "25".to_owned()));
+    let claim = "KAPE-HC-00007-02-10-2026";
+    for (day, before, after) in
+        [("2026-10-04", (0, "25"), (1, "7")), ("2026-10-01", (1, "7"), (0, "25"))]
+    {
+        let arrived = json!({ "claim": claim, "event": "arrived", "day": day });
+        let shown = exchange.act(&pk, "event", arrived).await.expect("reported");
+        let quota = &shown["items"][0]["duty"]["quota"];
+        assert_eq!(quota["allocated"]["value"], "18", "{quota}");
+        let owned = |(requests, balance): (usize, &str)| (requests, balance.to_owned());
+        assert_eq!(left(&mut exchange, &pk, "2026-10-02").await, owned(before), "{day}");
+        assert_eq!(left(&mut exchange, &pk, "2026-10-04").await, owned(after), "{day}");
+    }
+}
+
 /// Two offices file at the same moment; together they get what the quota holds and no more.
 #[tokio::test]
 async fn two_offices_share_the_last_tonnes() {

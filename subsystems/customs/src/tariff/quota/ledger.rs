@@ -407,6 +407,16 @@ pub fn requests_of(
     Ok(requests)
 }
 
+/// Returns the accounts in which a claimed item has requests, each once.
+pub fn accounts_of(view: &dyn Read, claim_item: &str) -> Result<Vec<String>, StoreError> {
+    let range = Range::of("by_claim_item", vec![claim_item.into()], REQUESTS_MAX);
+    let requests: Vec<Request> = view.select(&range)?;
+    let mut accounts: Vec<String> = requests.into_iter().map(|request| request.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    Ok(accounts)
+}
+
 /// Returns what a claimed item has of a quota.
 pub fn allocated(view: &dyn Read, account: &str, claim_item: &str) -> Result<Decimal, StoreError> {
     let requests = requests_of(view, account, claim_item)?;
