@@ -27,6 +27,7 @@ mod convert;
 mod error;
 mod fill;
 mod interchange;
+mod known;
 mod part;
 mod syntax;
 mod table;
@@ -40,19 +41,23 @@ pub use charset::Charset;
 pub use control::{Control, Verdict};
 pub use convert::{Content, Imported, Received, Unwritable, Written, receive, receive_each, write};
 pub use error::{Error, Position, Rule};
-pub use interchange::{Header, Message, MessageType, Reader};
+pub use interchange::{Bounds, Header, Message, MessageType, Reader};
 pub use syntax::{COMPONENTS_MAX, ELEMENTS_MAX, SEGMENT_BYTES_MAX, Segment, ServiceCharacters};
 pub use table::Directory;
 pub use write::Envelope;
 
-/// Longest interchange, in bytes.
+/// Longest interchange that is held in memory, in bytes.
 pub const INTERCHANGE_BYTES_MAX: u64 = karvan_types::limits::DOCUMENT_BYTES_MAX;
 /// Most text of one message, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = karvan_types::limits::JSON_BYTES_MAX;
 /// Most segments of one message.
 pub const SEGMENTS_MAX: usize = 200_000;
-/// Most messages of one interchange.
+/// Most messages of one interchange that is held in memory.
 pub const MESSAGES_MAX: u64 = 10_000;
+/// Longest interchange that is read message by message from a file or stream, in bytes.
+pub const STREAM_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Most messages of such an interchange; of each the reference is remembered.
+pub const STREAM_MESSAGES_MAX: u64 = 200_000;
 
 #[cfg(test)]
 mod tests;

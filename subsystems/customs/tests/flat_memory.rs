@@ -113,7 +113,8 @@ fn memory_does_not_grow_with_the_document() {
     let messages = |count| {
         let mut seen = 0;
         let source = Made::new(interchange(count));
-        let control = edifact::receive_each(source, context, &mut |_| seen += 1);
+        let bounds = edifact::Bounds::HELD;
+        let control = edifact::receive_each(source, bounds, context, &mut |_| seen += 1);
         assert!(control.expect("an interchange").is_clean());
         assert_eq!(seen, count);
     };

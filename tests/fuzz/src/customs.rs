@@ -7,6 +7,7 @@ use karvan_customs::edifact::{Charset, Content, Directory, Envelope, Received};
 use karvan_customs::formats::{self, Document, Format, LOSSES_MAX, Loss, Target};
 use karvan_customs::messages::{DocumentType, Message, SharingLevel};
 use karvan_customs::paper::check::{self, Question, Signed};
+use karvan_customs::paper::qr::read_image;
 use karvan_customs::paper::token::{TOKEN_CHARS_MAX, compact, expand};
 use karvan_customs::wco::Context;
 use karvan_customs::{edifact, uncefact};
@@ -68,6 +69,13 @@ fn edifact_again(content: &Content, directory: Directory) {
 /// listed.
 pub fn wco(bytes: &[u8]) {
     round(bytes, Format::Wco, &Target::Wco);
+}
+
+/// An image is read within its bounds, or refused.
+pub fn image(bytes: &[u8]) {
+    if let Ok(texts) = read_image(bytes) {
+        assert!(!texts.is_empty());
+    }
 }
 
 /// A certificate comes back as it was read.

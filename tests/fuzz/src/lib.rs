@@ -138,6 +138,13 @@ pub const TARGETS: &[Target] = &[
         words: &["eyJ", ".", "\"sub\"", "\"status\"", "\"idx\"", "\"uri\"", "https://"],
     },
     Target {
+        name: "image",
+        about: "a picture of the code on a printed certificate: PNG or JPEG",
+        run: customs::image,
+        seeds: seeds::image,
+        words: &["IHDR", "IDAT", "IEND", "JFIF", "Exif", "%PDF", "\u{89}PNG"],
+    },
+    Target {
         name: "target",
         about: "the path of an X-Road call: identifiers, percent signs, rights",
         run: base::target,

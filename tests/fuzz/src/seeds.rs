@@ -69,6 +69,11 @@ pub fn json() -> Vec<Vec<u8>> {
     samples("messages", "json")
 }
 
+/// Photographs of a code, baseline and progressive.
+pub fn image() -> Vec<Vec<u8>> {
+    samples("paper", "image")
+}
+
 /// Tokens with and without claims.
 pub fn token() -> Vec<Vec<u8>> {
     let claims = r#"{"country":"AZ","date":"2026-09-10","iat":1789000000,"number":"AZPK-1",

@@ -96,13 +96,13 @@ const OWNED: &[Owned] = &[
     Owned { library: "indicatif", owners: &["apps"] },
     // A program chooses its allocator; a library must not.
     Owned { library: "mimalloc", owners: &["apps"] },
+    Owned { library: "tempfile", owners: &["apps", "bench", "tests"] },
     Owned { library: "tracing-subscriber", owners: &["apps", "tests"] },
     // For tests only.
     Owned { library: "ed25519-dalek", owners: &["tests"] },
     Owned { library: "insta", owners: &["tests"] },
     Owned { library: "libfuzzer-sys", owners: &["tests/fuzz"] },
     Owned { library: "proptest", owners: &["tests"] },
-    Owned { library: "tempfile", owners: &["tests", "bench"] },
     Owned { library: "turmoil", owners: &["tests"] },
 ];
 

@@ -30,6 +30,7 @@ mod exchange;
 mod handed;
 mod import;
 mod issue;
+mod kept;
 mod ledger;
 mod list;
 mod mirror;

@@ -12,7 +12,7 @@ use super::charset::Charset;
 use super::control::{Control, Verdict};
 use super::error::{Error, Rule};
 use super::fill::Filler;
-use super::interchange::{Header, Message as Raw, Reader};
+use super::interchange::{Bounds, Header, Message as Raw, Reader};
 use super::part::Part;
 use super::table::{Directory, Node};
 use super::tables::{
@@ -91,7 +91,8 @@ pub struct Received {
 /// an error is returned when even UNB cannot be read, so that nobody can be answered.
 pub fn receive<R: Read>(source: R, context: Context<'_>) -> Result<Received, Error> {
     let mut messages = Vec::new();
-    let control = receive_each(source, context, &mut |imported| messages.push(imported))?;
+    let each = &mut |imported| messages.push(imported);
+    let control = receive_each(source, Bounds::HELD, context, each)?;
     if control.error.is_some() {
         messages.clear();
     }
@@ -105,10 +106,11 @@ pub fn receive<R: Read>(source: R, context: Context<'_>) -> Result<Received, Err
 /// the answer has an error, nothing of them may take effect.
 pub fn receive_each<R: Read>(
     source: R,
+    bounds: Bounds,
     context: Context<'_>,
     each: &mut dyn FnMut(Imported),
 ) -> Result<Control, Error> {
-    let mut reader = Reader::open(source)?;
+    let mut reader = Reader::open_within(source, bounds)?;
     let mut control = Control::new(reader.header().clone());
     let mut raw = Raw::default();
     loop {

@@ -5,7 +5,7 @@ use std::fmt;
 use karvan_types::ErrorKind;
 
 use super::syntax::{COMPONENTS_MAX, ELEMENTS_MAX, SEGMENT_BYTES_MAX};
-use super::{INTERCHANGE_BYTES_MAX, MESSAGE_BYTES_MAX, MESSAGES_MAX, SEGMENTS_MAX};
+use super::{MESSAGE_BYTES_MAX, SEGMENTS_MAX};
 
 /// A place in an interchange.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -60,8 +60,8 @@ pub enum Rule {
     #[error("the text cannot be read: {0}")]
     Unreadable(String),
     /// Too long.
-    #[error("the interchange has more than {INTERCHANGE_BYTES_MAX} bytes; split it")]
-    Size,
+    #[error("the interchange has more than {0} bytes; split it")]
+    Size(u64),
     /// A segment is too long.
     #[error("a segment has more than {SEGMENT_BYTES_MAX} bytes; is its terminator missing?")]
     SegmentSize,
@@ -71,8 +71,8 @@ pub enum Rule {
     )]
     MessageSize,
     /// Too many messages.
-    #[error("there are more than {MESSAGES_MAX} messages; split the interchange")]
-    Messages,
+    #[error("there are more than {0} messages; split the interchange")]
+    Messages(u64),
     /// Too many data elements or components.
     #[error(
         "a segment has more than {ELEMENTS_MAX} data elements, or an element more than \
@@ -119,6 +119,17 @@ pub enum Rule {
         /// What belongs there.
         expected: &'static str,
     },
+    /// A segment that the message does not have.
+    #[error("`{tag}` is no segment of {message}; take it out")]
+    Segment {
+        /// The tag.
+        tag: String,
+        /// Message and directory.
+        message: String,
+    },
+    /// A segment of which there is one.
+    #[error("there is a second {0}; send each document in a message of its own")]
+    Second(&'static str),
     /// A required value is missing.
     #[error("{0} is missing; add it")]
     Missing(&'static str),
@@ -191,7 +202,7 @@ impl Rule {
             Self::Value { .. } => "12",
             Self::Missing(_) | Self::Truncated(_) | Self::Content { .. } => "13",
             Self::MessageType(_) | Self::NotFiled(_) => "14",
-            Self::Misplaced { .. } | Self::Tag(_) => "15",
+            Self::Misplaced { .. } | Self::Tag(_) | Self::Segment { .. } => "15",
             Self::Elements => "16",
             Self::Unreadable(_) | Self::NoInterchange => "18",
             Self::Decimal(_) => "19",
@@ -203,8 +214,8 @@ impl Rule {
             Self::Count { .. } => "29",
             Self::Mixed => "30",
             Self::Empty(_) => "32",
-            Self::Repetition | Self::Messages => "35",
-            Self::Size | Self::SegmentSize | Self::MessageSize => "39",
+            Self::Repetition | Self::Second(_) | Self::Messages(_) => "35",
+            Self::Size(_) | Self::SegmentSize | Self::MessageSize => "39",
         }
     }
 }
@@ -213,7 +224,7 @@ impl Error {
     /// Returns what kind of failure this is.
     pub const fn kind(&self) -> ErrorKind {
         match self.rule {
-            Rule::Size | Rule::SegmentSize | Rule::MessageSize => ErrorKind::TooLarge,
+            Rule::Size(_) | Rule::SegmentSize | Rule::MessageSize => ErrorKind::TooLarge,
             _ => ErrorKind::Invalid,
         }
     }
@@ -221,6 +232,6 @@ impl Error {
     /// Returns whether only one message is refused; the next can be read.
     pub const fn is_of_message(&self) -> bool {
         !self.position.message.is_empty()
-            && !matches!(self.rule, Rule::Truncated(_) | Rule::Size | Rule::Unreadable(_))
+            && !matches!(self.rule, Rule::Truncated(_) | Rule::Size(_) | Rule::Unreadable(_))
     }
 }

@@ -117,10 +117,16 @@ impl Filler {
                 continue;
             }
             let path = part.path_of(&name);
-            match self.field(&mut line, field, value, keyed, &mut more) {
+            let in_one_line = in_one_line(field.3, value);
+            let written = in_one_line.as_ref().unwrap_or(value);
+            match self.field(&mut line, field, written, keyed, &mut more) {
                 Ok(()) => {
                     is_filled = true;
                     self.reasons.remove(&path);
+                    if in_one_line.is_some() {
+                        let why = "line breaks and tabs become spaces".to_owned();
+                        self.reasons.insert(path, why);
+                    }
                     part.written.insert(name);
                 }
                 Err(why) => {
@@ -207,6 +213,17 @@ impl Filler {
         }
         Ok(())
     }
+}
+
+/// Returns a text with a space for each line break and tab, which no repertoire has; `None` when
+/// there is none.
+fn in_one_line(form: Form, value: &Value) -> Option<Value> {
+    let Value::String(text) = value else { return None };
+    let is_text = matches!(form, Form::Text(_) | Form::Long(..));
+    if !is_text || !text.contains(['\n', '\r', '\t']) {
+        return None;
+    }
+    Some(Value::String(text.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ")))
 }
 
 /// Writes CCYYMMDDHHMMSS and the offset of UTC.

@@ -10,10 +10,27 @@ use std::io::Read;
 
 use karvan_types::Timestamp;
 
-use super::MESSAGES_MAX;
 use super::charset::Charset;
 use super::error::{Error, Rule};
 use super::syntax::{Arena, Scanner, Segment, ServiceCharacters};
+use super::{INTERCHANGE_BYTES_MAX, MESSAGES_MAX, STREAM_BYTES_MAX, STREAM_MESSAGES_MAX};
+
+/// How much of one interchange is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// Most bytes.
+    pub bytes_max: u64,
+    /// Most messages.
+    pub messages_max: u64,
+}
+
+impl Bounds {
+    /// For an interchange that is held in memory.
+    pub const HELD: Self = Self { bytes_max: INTERCHANGE_BYTES_MAX, messages_max: MESSAGES_MAX };
+    /// For an interchange of which one message is in memory at a time.
+    pub const STREAMED: Self =
+        Self { bytes_max: STREAM_BYTES_MAX, messages_max: STREAM_MESSAGES_MAX };
+}
 
 /// What UNB says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -74,6 +91,7 @@ struct Group {
 /// Reads an interchange from a source.
 pub struct Reader<R> {
     scanner: Scanner<R>,
+    messages_max: u64,
     header: Header,
     group: Option<Group>,
     groups: u64,
@@ -90,9 +108,14 @@ pub struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads UNA and UNB.
+    /// Reads UNA and UNB of an interchange that is held in memory.
     pub fn open(source: R) -> Result<Self, Error> {
-        let mut scanner = Scanner::open(source)?;
+        Self::open_within(source, Bounds::HELD)
+    }
+
+    /// Reads UNA and UNB.
+    pub fn open_within(source: R, bounds: Bounds) -> Result<Self, Error> {
+        let mut scanner = Scanner::open(source, bounds.bytes_max)?;
         let mut arena = Arena::default();
         if !scanner.next(&mut arena)? {
             return Err(scanner.error(Rule::NoInterchange));
@@ -106,6 +129,7 @@ impl<R: Read> Reader<R> {
         let header = Header { signs: scanner.signs, ..header };
         Ok(Self {
             scanner,
+            messages_max: bounds.messages_max,
             header,
             group: None,
             groups: 0,
@@ -121,6 +145,12 @@ impl<R: Read> Reader<R> {
     /// Returns what UNB says.
     pub const fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Returns how many bytes were used: after [`Self::open`] the end of UNB, after a message the end
+    /// of its UNT.
+    pub const fn used(&self) -> u64 {
+        self.scanner.used()
     }
 
     /// Reads the next message into `message`, whose memory is used again; `false` after UNZ.
@@ -185,7 +215,8 @@ impl<R: Read> Reader<R> {
                 break;
             }
             if let Err(Error {
-                rule: Rule::Truncated(_) | Rule::Size | Rule::Unreadable(_), ..
+                rule: Rule::Truncated(_) | Rule::Size(_) | Rule::Unreadable(_),
+                ..
             }) = passed
             {
                 return passed.map(|_| ());
@@ -202,8 +233,8 @@ impl<R: Read> Reader<R> {
             None => self.outside += 1,
         }
         let Some(unh) = arena.segment(0) else { return Ok(()) };
-        if self.messages > MESSAGES_MAX {
-            return Err(unh.error(0, 0, Rule::Messages));
+        if self.messages > self.messages_max {
+            return Err(unh.error(0, 0, Rule::Messages(self.messages_max)));
         }
         if self.outside > 0 && self.groups > 0 {
             return Err(unh.error(0, 0, Rule::Mixed));

@@ -11,7 +11,7 @@ use std::io::Read;
 
 use super::charset::Charset;
 use super::error::{Error, Position, Rule};
-use super::{INTERCHANGE_BYTES_MAX, MESSAGE_BYTES_MAX, SEGMENTS_MAX};
+use super::{MESSAGE_BYTES_MAX, SEGMENTS_MAX};
 
 /// Longest segment, in bytes.
 pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;
@@ -206,6 +206,7 @@ impl<'a> Segment<'a> {
 /// Reads segments from a source.
 pub(super) struct Scanner<R> {
     source: R,
+    bytes_max: u64,
     buffer: Vec<u8>,
     /// First byte of the buffer that was not used.
     start: usize,
@@ -224,10 +225,11 @@ pub(super) struct Scanner<R> {
 impl<R: Read> Scanner<R> {
     /// Begins with UNA, when it is there. The repertoire is `UNOA` with small letters until it is
     /// known.
-    pub(super) fn open(source: R) -> Result<Self, Error> {
+    pub(super) fn open(source: R, bytes_max: u64) -> Result<Self, Error> {
         let (buffer, signs) = (Vec::with_capacity(READ_BYTES), ServiceCharacters::default());
         let mut scanner = Self {
             source,
+            bytes_max,
             buffer,
             start: 0,
             offset: 0,
@@ -461,6 +463,11 @@ impl<R: Read> Scanner<R> {
         }
     }
 
+    /// Returns how many bytes were used: the end of the last segment, or of what was passed.
+    pub(super) const fn used(&self) -> u64 {
+        self.offset + self.start as u64
+    }
+
     fn unread(&self) -> &[u8] {
         self.buffer.get(self.start..).unwrap_or_default()
     }
@@ -473,9 +480,9 @@ impl<R: Read> Scanner<R> {
         self.buffer.drain(..self.start);
         self.offset += self.start as u64;
         self.start = 0;
-        if self.offset + self.buffer.len() as u64 > INTERCHANGE_BYTES_MAX {
+        if self.offset + self.buffer.len() as u64 > self.bytes_max {
             self.is_at_end = true;
-            return Err(self.error(Rule::Size));
+            return Err(self.error(Rule::Size(self.bytes_max)));
         }
         let read = (&mut self.source).take(READ_BYTES as u64).read_to_end(&mut self.buffer);
         match read {
@@ -492,7 +499,7 @@ impl<R: Read> Scanner<R> {
 
     /// Makes the error that a rule is broken at the next byte.
     pub(super) fn error(&self, rule: Rule) -> Error {
-        let byte = self.offset + self.start as u64;
+        let byte = self.used();
         let position = Position { segment: self.count, byte, ..Position::default() };
         Error { position: Box::new(position), rule }
     }

@@ -6,12 +6,15 @@
 //! Invariants: of the goods only the item that is open is held as parts; a finished one is a
 //! [`GoodsItem`], or refused at the segment that opened it.
 
+use std::collections::BTreeMap;
+
 use karvan_types::amount::parse_decimal;
 use serde::Deserialize as _;
 
 use super::error::{Error, Rule};
 use super::fill::join;
 use super::interchange::Message;
+use super::known::is_segment_of;
 use super::part::Part;
 use super::syntax::{Segment, ServiceCharacters};
 use super::table::{Directory, Field, Form, Node, Row};
@@ -82,12 +85,35 @@ impl<'m> Builder<'m> {
 
     /// Takes all segments between UNH and UNT and returns the message without its items of goods.
     pub(super) fn build(&mut self, message: &'m Message) -> Result<Part, Error> {
+        let (mut bgm, mut counts) = (0_u32, BTreeMap::new());
         for segment in message.segments() {
             match segment.tag() {
-                "UNH" | "UNT" => {}
-                "UNS" => self.section(segment)?,
-                _ => self.segment(segment)?,
+                "UNH" | "UNT" => continue,
+                "UNS" => {
+                    self.section(segment)?;
+                    continue;
+                }
+                "BGM" => bgm += 1,
+                "CNT" => {
+                    let (what, stated) = (segment.value(1, 1), segment.value(1, 2));
+                    let before = *counts.entry(what).or_insert(stated);
+                    if before != stated {
+                        let (field, value) = (format!("CNT+{}", shown(what)), shown(stated));
+                        let rule = format!("an earlier one says `{}`; state one", shown(before));
+                        return Err(segment.error(1, 2, Rule::Value { field, value, rule }));
+                    }
+                }
+                tag if !is_segment_of(&message.kind.name, self.directory, tag) => {
+                    let message = format!("{} {}", message.kind.name, message.kind.directory);
+                    let tag = tag.to_owned();
+                    return Err(segment.error(0, 0, Rule::Segment { tag, message }));
+                }
+                _ => {}
             }
+            if bgm > 1 {
+                return Err(segment.error(0, 0, Rule::Second("BGM")));
+            }
+            self.segment(segment)?;
         }
         self.close_to(0)?;
         Ok(std::mem::take(&mut self.root))

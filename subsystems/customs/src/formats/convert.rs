@@ -82,6 +82,17 @@ pub struct Read {
     pub notes: Vec<Note>,
 }
 
+impl From<edifact::Imported> for Read {
+    fn from(imported: edifact::Imported) -> Self {
+        let document = match imported.content {
+            Content::Message(message) => Document::Message(message),
+            Content::Cargo(report) => Document::Cargo(report),
+        };
+        let (not_carried_over, not_listed) = (imported.not_carried_over, imported.not_listed);
+        Self { document, not_carried_over, not_listed, notes: imported.notes }
+    }
+}
+
 /// What was read of a text.
 #[derive(Clone, Debug)]
 pub struct Contents {
@@ -198,15 +209,7 @@ pub fn read(bytes: &[u8], format: Format, context: Context<'_>) -> Result<Conten
         Format::Wco => xml(bytes, context)?,
         Format::Edifact => {
             let edifact::Received { messages, control } = edifact::receive(bytes, context)?;
-            let documents = messages.into_iter().map(|imported| Read {
-                document: match imported.content {
-                    Content::Message(message) => Document::Message(message),
-                    Content::Cargo(report) => Document::Cargo(report),
-                },
-                not_carried_over: imported.not_carried_over,
-                not_listed: imported.not_listed,
-                notes: imported.notes,
-            });
+            let documents = messages.into_iter().map(Read::from);
             Contents { documents: documents.collect(), control: Some(control) }
         }
     })

@@ -32,8 +32,16 @@ pub enum Error {
     #[error("the list of statuses cannot be read: {0}; fetch it again")]
     List(&'static str),
     /// The image holds no readable code.
-    #[error("{0}; give a sharp PNG image of the whole code, or the text of the code itself")]
+    #[error(
+        "{0}; give a sharp PNG or JPEG image of the whole code, or the text of the code itself"
+    )]
     Image(&'static str),
+    /// A PDF file is no image.
+    #[error(
+        "this is a PDF file; make an image of its page, such as with `pdftoppm -r 200 -png \
+         paper.pdf page`, or give the text of the code itself"
+    )]
+    Pdf,
     /// The page could not be drawn.
     #[error("the page cannot be drawn: {0}; this is a defect in Karvan")]
     Drawing(&'static str),

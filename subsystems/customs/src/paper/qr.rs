@@ -9,6 +9,10 @@ use karvan_types::limits::JSON_BYTES_MAX;
 use png::{ColorType, Decoder, Limits, Transformations};
 use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 use rqrr::PreparedImage;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
 
 use super::Error;
 
@@ -89,6 +93,34 @@ pub fn read_grey(width: usize, height: usize, grey: &[u8]) -> Result<Vec<String>
     }
     let unread = "the QR code cannot be read";
     Err(Error::Image(if seen { unread } else { "there is no QR code in the image" }))
+}
+
+/// Reads the texts of all codes in an image, PNG or JPEG by its first bytes.
+pub fn read_image(bytes: &[u8]) -> Result<Vec<String>, Error> {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => read_jpeg(bytes),
+        [b'%', b'P', b'D', b'F', ..] => Err(Error::Pdf),
+        _ => read_png(bytes),
+    }
+}
+
+/// Reads the texts of all codes in a JPEG image (ITU-T T.81), as a phone makes it.
+pub fn read_jpeg(bytes: &[u8]) -> Result<Vec<String>, Error> {
+    let broken = |_| Error::Image("this is no whole JPEG image");
+    if bytes.len() > IMAGE_BYTES_MAX {
+        return Err(Error::Image("the image file is too long"));
+    }
+    let options =
+        DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(ColorSpace::Luma);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(broken)?;
+    let info = decoder.info().ok_or(Error::Image("this is no whole JPEG image"))?;
+    let (width, height) = (usize::from(info.width), usize::from(info.height));
+    if width.saturating_mul(height) > PIXELS_MAX {
+        return Err(Error::Image("the image has too many pixels"));
+    }
+    let grey = decoder.decode().map_err(broken)?;
+    read_grey(width, height, &grey)
 }
 
 /// Reads the texts of all codes in a PNG image.

@@ -480,6 +480,22 @@ fn the_code_is_read_back_and_checks() {
     assert_eq!(qr::read_grey(side, side, &spoilt).expect("a code"), [token]);
 }
 
+/// The photograph is a drawing that was turned by seven degrees, lit from one side, made grainy, and
+/// written as JPEG in colours: baseline and progressive.
+#[test]
+fn a_photograph_is_read() {
+    for name in ["photograph.jpg", "progressive.jpg"] {
+        let path = format!("{}/testdata/paper/{name}", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(path).expect("a photograph");
+        let text = "eyJ0eXAiOiJmaWN0aXRpb3VzIn0.\
+                    eyJzYW1wbGUiOnRydWUsIm51bWJlciI6IkFaUEstMjAyNi0wMDAwMSJ9.c2lnbmVk";
+        assert_eq!(qr::read_image(&bytes).expect("a code"), [text], "{name}");
+        for cut in [3, 40, bytes.len() / 2] {
+            assert!(qr::read_image(&bytes[..cut]).is_err(), "{name} cut at {cut}");
+        }
+    }
+}
+
 #[test]
 fn images_and_tokens_that_cannot_be_are_refused() {
     let longest = "a".repeat(qr::TOKEN_BYTES_MAX);
@@ -493,6 +509,10 @@ fn images_and_tokens_that_cannot_be_are_refused() {
         (qr::read_grey(usize::MAX, 2, &white), "too large"),
         (qr::read_png(b"\x89PNG\r\n\x1a\n"), "no whole PNG"),
         (qr::read_png(&png_of(64, &white)[..60]), "no whole PNG"),
+        (qr::read_image(&png_of(64, &white)), "no QR code"),
+        (qr::read_image(b"\xff\xd8\xff\xe0"), "no whole JPEG"),
+        (qr::read_image(b"%PDF-1.7"), "pdftoppm"),
+        (qr::read_image(b""), "no whole PNG"),
     ] {
         let error = result.expect_err(words);
         assert!(error.to_string().contains(words), "{error}");

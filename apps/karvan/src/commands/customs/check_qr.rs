@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use karvan_customs::paper::check::{Question, Report, Signed, Verdict, check};
-use karvan_customs::paper::qr::{IMAGE_BYTES_MAX, read_png};
+use karvan_customs::paper::qr::{IMAGE_BYTES_MAX, read_image};
 use karvan_customs::paper::status::PUBLISHED_BYTES_MAX;
 use karvan_customs::paper::token::TOKEN_CHARS_MAX;
 use karvan_customs::subsystem::ISSUER_ROLE;
@@ -45,7 +45,7 @@ pub(crate) struct CheckQr {
     /// The text of the code; `-` is standard input.
     #[arg(required_unless_present = "image")]
     token: Option<String>,
-    /// A PNG image of the code or of the page, instead of the text.
+    /// A PNG or JPEG image of the code or of the page, instead of the text; a photograph will do.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     image: Option<PathBuf>,
     /// The federation root, from a source that you trust.
@@ -112,7 +112,7 @@ pub(crate) fn run(command: &CheckQr, output: Output) -> Result<Outcome> {
 /// Returns the text of the code.
 fn token(command: &CheckQr) -> Result<String> {
     if let Some(path) = &command.image {
-        let texts = read_png(&files::read(path, IMAGE_BYTES_MAX as u64)?)
+        let texts = read_image(&files::read(path, IMAGE_BYTES_MAX as u64)?)
             .map_err(|error| failure(&error))?;
         // A page may bear other codes beside ours, such as one of the freight forwarder.
         let signed = |text: &&String| text.split('.').count() == 3;

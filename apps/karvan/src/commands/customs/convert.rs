@@ -1,19 +1,20 @@
 //! Documents from one exchange format into another: no node, no network.
 //!
 //! What the target cannot carry is listed on standard error, so that standard output is the
-//! document and nothing else.
+//! document and nothing else. Of an interchange, or of an envelope of XML with many documents, one
+//! is in memory at a time; the messages of an interchange are written once its envelope holds.
 //!
 //! Not here: the formats and what is lost in them (`karvan_customs::formats`).
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{Write as _, stderr};
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write as _, stderr, stdin};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use karvan_customs::edifact::{Charset, Control, Directory, Envelope, INTERCHANGE_BYTES_MAX};
-use karvan_customs::formats::{self, Contents, Document, Format, Loss, Target};
+use karvan_customs::edifact::{self, Bounds, Charset, Control, Directory, Envelope, Reader};
+use karvan_customs::formats::{self, Document, Format, Loss, Target};
 use karvan_customs::messages::{DocumentType, SharingLevel};
 use karvan_customs::wco;
 use karvan_system::{Clock as _, SystemClock};
@@ -21,7 +22,8 @@ use karvan_types::limits::JSON_BYTES_MAX;
 use karvan_types::{ErrorKind, Timestamp};
 use serde_json::{Value, json};
 
-use super::read_at_most;
+use super::import;
+use super::kept::Kept;
 use crate::commands::Outcome;
 use crate::failure::Failure;
 use crate::output::{self, Output};
@@ -139,28 +141,9 @@ fn charset(text: &str) -> Result<Charset, String> {
         .ok_or_else(|| "use UNOA to UNOL, UNOW, UNOX or UNOY".to_owned())
 }
 
-/// Refuses a document that is too long for its format; only an interchange holds many.
-fn must_fit(length: usize, format: Format) -> Result<()> {
-    if format == Format::Edifact || length <= JSON_BYTES_MAX {
-        return Ok(());
-    }
-    let text = format!("the document has {length} bytes; at most {JSON_BYTES_MAX} are read");
-    Err(Failure::new(ErrorKind::TooLarge, text).hint("divide it, or send an interchange").into())
-}
-
 pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
-    let bytes = read_at_most(&command.file, INTERCHANGE_BYTES_MAX)?;
+    let mut source = open(&command.file)?;
     let now = SystemClock.now();
-    let format = match command.from {
-        Source::Auto => formats::detect(&bytes)
-            .ok_or(formats::Error::Format)
-            .map_err(|error| failure(&error))?,
-        Source::Json => Format::Json,
-        Source::Wco => Format::Wco,
-        Source::Edifact => Format::Edifact,
-        Source::Coo => Format::Coo,
-    };
-    must_fit(bytes.len(), format)?;
     let context = wco::Context {
         agreement_id: &command.agreement,
         sharing_level: match command.sharing_level {
@@ -175,27 +158,136 @@ pub(crate) fn run(command: &Convert, output: Output) -> Result<Outcome> {
             About::Coo => DocumentType::Certificate,
         },
     };
-    let contents = formats::read(&bytes, format, context).map_err(|error| failure(&error))?;
-    if let Some(control) = &contents.control {
-        reply(command, control, now)?;
+    let first = first_byte(&mut source)?;
+    let is_edifact = matches!(command.from, Source::Edifact)
+        || matches!((command.from, first), (Source::Auto, Some(b'U')));
+    let mut printed = Printed { output, count: 0 };
+    if is_edifact {
+        let control = interchange(command, source, context, &mut printed)?;
+        reply(command, &control, now)?;
+        printed.end(&refused(&control))?;
+        return first_refusal(&control).map_or(Ok(Outcome::Done), Err);
     }
-    let written = contents
-        .documents
-        .iter()
-        .map(|read| Ok((read, write(command, &read.document, now)?)))
-        .collect::<Result<Vec<_>>>()?;
-    if output.json {
-        let rows: Vec<_> = written.iter().map(|(read, written)| row(read, written)).collect();
-        let shown = json!({ "documents": rows, "refused": refused(&contents) });
-        output.print(&shown, |_| String::new())?;
-    } else {
-        for (read, (text, losses)) in &written {
-            output::write(text)?;
-            let told = told(read, losses);
-            stderr().lock().write_all(told.as_bytes()).context("cannot write the losses")?;
+    documents(source, first, &mut |bytes| {
+        let format = match command.from {
+            Source::Auto => formats::detect(&bytes)
+                .ok_or(formats::Error::Format)
+                .map_err(|error| failure(&error))?,
+            Source::Json => Format::Json,
+            Source::Wco => Format::Wco,
+            Source::Edifact => Format::Edifact,
+            Source::Coo => Format::Coo,
+        };
+        let contents = formats::read(&bytes, format, context).map_err(|error| failure(&error))?;
+        contents.documents.iter().try_for_each(|read| printed.add(command, read, now))
+    })?;
+    printed.end(&json!([]))?;
+    Ok(Outcome::Done)
+}
+
+/// Opens a file, or standard input at `-`.
+fn open(file: &Path) -> Result<Box<dyn BufRead>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(BufReader::new(stdin())));
+    }
+    let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Box::new(BufReader::new(opened)))
+}
+
+/// Passes a byte order mark and white space; returns the first byte behind them.
+fn first_byte(source: &mut dyn BufRead) -> Result<Option<u8>> {
+    import::records::skip_to_text(source).context("cannot read the document")
+}
+
+/// Gives the one document of a source that is no interchange, or each of an envelope of XML.
+fn documents(
+    mut source: Box<dyn BufRead>,
+    first: Option<u8>,
+    each: &mut dyn FnMut(Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let mut fitting = |bytes: Option<Vec<u8>>| {
+        let Some(bytes) = bytes else {
+            let text =
+                format!("a document has more than {JSON_BYTES_MAX} bytes, which is the most");
+            let failure = Failure::new(ErrorKind::TooLarge, text);
+            return Err(failure.hint("divide it, or send an interchange").into());
+        };
+        each(bytes)
+    };
+    if first == Some(b'<') {
+        let each = &mut |_, bytes| fitting(bytes);
+        return import::records::xml::read(&mut source, JSON_BYTES_MAX, each);
+    }
+    let mut bytes = Vec::new();
+    let limit = JSON_BYTES_MAX as u64 + 1;
+    source.take(limit).read_to_end(&mut bytes).context("cannot read the document")?;
+    fitting((bytes.len() <= JSON_BYTES_MAX).then_some(bytes))
+}
+
+/// Converts the messages of an interchange one after the other, when its envelope holds.
+fn interchange(
+    command: &Convert,
+    source: Box<dyn BufRead>,
+    context: wco::Context<'_>,
+    printed: &mut Printed,
+) -> Result<Control> {
+    let mut kept = Kept::new(source).context("cannot keep the interchange")?;
+    let is_whole = holds(&mut kept);
+    let (file, _) = kept.finish().context("cannot keep the interchange")?;
+    let mut result = Ok(());
+    let mut each = |imported: edifact::Imported| {
+        if is_whole && result.is_ok() {
+            result = printed.add(command, &imported.into(), context.received_at);
+        }
+    };
+    let control = edifact::receive_each(file, Bounds::STREAMED, context, &mut each)
+        .map_err(|error| failure(&error.into()))?;
+    result.map(|()| control)
+}
+
+/// Returns whether an interchange can be read to its end; what is wrong is told when it is read
+/// again.
+fn holds(source: impl Read) -> bool {
+    let Ok(mut reader) = Reader::open_within(source, Bounds::STREAMED) else { return false };
+    let mut message = edifact::Message::default();
+    loop {
+        match reader.next_message(&mut message) {
+            Ok(false) => return true,
+            Ok(true) => {}
+            Err(error) if error.is_of_message() => {}
+            Err(_) => return false,
         }
     }
-    first_refusal(&contents).map_or(Ok(Outcome::Done), Err)
+}
+
+/// The documents on their way out: one after the other, or in one list of JSON.
+struct Printed {
+    output: Output,
+    count: u64,
+}
+
+impl Printed {
+    fn add(&mut self, command: &Convert, read: &formats::Read, now: Timestamp) -> Result<()> {
+        let (bytes, losses) = write(command, &read.document, now)?;
+        self.count += 1;
+        if self.output.json {
+            let before = if self.count == 1 { "{\"documents\":[\n" } else { ",\n" };
+            let row = row(read, (&bytes, &losses));
+            return output::write(format!("{before}{row}").as_bytes());
+        }
+        output::write(&bytes)?;
+        let told = told(read, &losses);
+        stderr().lock().write_all(told.as_bytes()).context("cannot write the losses")
+    }
+
+    /// Ends the list, with what was refused.
+    fn end(&self, refused: &Value) -> Result<()> {
+        if !self.output.json {
+            return Ok(());
+        }
+        let before = if self.count == 0 { "{\"documents\":[" } else { "\n" };
+        output::write(format!("{before}],\"refused\":{refused}}}\n").as_bytes())
+    }
 }
 
 /// Makes a failure of the command of an error of the formats.
@@ -262,21 +354,17 @@ fn reply(command: &Convert, control: &Control, now: Timestamp) -> Result<()> {
 }
 
 /// Lists the messages of an interchange that were refused.
-fn refused(contents: &Contents) -> Value {
-    let control = contents.control.as_ref();
-    let whole = control
-        .and_then(|control| control.error.as_ref())
-        .map(|error| json!({ "message": null, "error": error.to_string() }));
-    let verdicts = control.map(|control| control.verdicts.as_slice()).unwrap_or_default();
-    let messages = verdicts.iter().filter_map(|verdict| {
+fn refused(control: &Control) -> Value {
+    let whole = control.error.iter();
+    let whole = whole.map(|error| json!({ "message": null, "error": error.to_string() }));
+    let messages = control.verdicts.iter().filter_map(|verdict| {
         let error = verdict.error.as_ref()?;
         Some(json!({ "message": verdict.reference, "error": error.to_string() }))
     });
-    whole.into_iter().chain(messages).collect()
+    whole.chain(messages).collect()
 }
 
-fn first_refusal(contents: &Contents) -> Option<anyhow::Error> {
-    let control = contents.control.as_ref()?;
+fn first_refusal(control: &Control) -> Option<anyhow::Error> {
     let refusals = control.verdicts.iter().filter_map(|verdict| verdict.error.as_ref());
     let all: Vec<_> = control.error.iter().chain(refusals).collect();
     let first = all.first()?;
@@ -291,8 +379,7 @@ fn first_refusal(contents: &Contents) -> Option<anyhow::Error> {
     )
 }
 
-fn row(read: &formats::Read, written: &(Vec<u8>, Vec<Loss>)) -> Value {
-    let (bytes, losses) = written;
+fn row(read: &formats::Read, (bytes, losses): (&[u8], &[Loss])) -> Value {
     let rows = |losses: &[Loss]| -> Vec<Value> {
         losses.iter().map(|loss| json!({ "field": loss.field, "why": loss.why })).collect()
     };
@@ -378,15 +465,28 @@ mod tests {
     }
 
     #[test]
-    fn an_interchange_may_be_longer_than_a_document() {
-        for (length, format, is_read) in [
-            (JSON_BYTES_MAX, Format::Wco, true),
-            (JSON_BYTES_MAX + 1, Format::Wco, false),
-            (JSON_BYTES_MAX + 1, Format::Json, false),
-            (JSON_BYTES_MAX + 1, Format::Coo, false),
-            (JSON_BYTES_MAX + 1, Format::Edifact, true),
+    fn a_document_has_a_bound_and_an_envelope_many_of_them() {
+        let long = |length: usize| " ".repeat(length - 2) + "{}";
+        let one = |text: &str| format!("<Declaration>{text}</Declaration>");
+        let many = format!("<x:MetaData a='>'>{}\n{}</x:MetaData>", one("1"), one("<A/>"));
+        let of = |text: String| format!("<x:MetaData a='>'>{text}</x:MetaData>");
+        for (text, first, expected) in [
+            (long(JSON_BYTES_MAX), b'{', Ok(vec![JSON_BYTES_MAX])),
+            (long(JSON_BYTES_MAX + 1), b'{', Err("a document has more than")),
+            (one(&"x".repeat(JSON_BYTES_MAX)), b'<', Err("a document has more than")),
+            (many, b'<', Ok(vec![of(one("1")).len(), of(one("<A/>")).len()])),
         ] {
-            assert_eq!(must_fit(length, format).is_ok(), is_read, "{length} {format:?}");
+            let mut found = Vec::new();
+            let source = Box::new(std::io::Cursor::new(text.into_bytes()));
+            let result = documents(source, Some(first), &mut |bytes| {
+                found.push(bytes.len());
+                Ok(())
+            });
+            match (result, expected) {
+                (Ok(()), Ok(lengths)) => assert_eq!(found, lengths),
+                (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+                (result, expected) => panic!("{result:?} {expected:?}"),
+            }
         }
     }
 

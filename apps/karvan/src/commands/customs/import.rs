@@ -7,7 +7,8 @@
 //!
 //! Not here: what a record does (`karvan_customs::bulk` and the operations of the sub-system).
 
-mod records;
+pub(super) mod records;
+mod replies;
 mod report;
 mod source;
 
@@ -33,6 +34,7 @@ use karvan_types::{Digest, ErrorKind, Timestamp};
 use serde_json::{Value, json};
 
 use self::records::{Content, Record};
+use self::replies::Replies;
 use self::report::Report;
 use self::source::{REPORT_SUFFIX, Source};
 use super::{CUSTOMS, rows, text};
@@ -64,7 +66,8 @@ const NAME_DIGEST_CHARS: usize = 12;
     after_help = "Examples:\n  karvan customs import outage/ --dir pk\n  karvan customs import \
     declarations.ndjson --dir az --report declarations.report\n  karvan customs import \
     certificates.zip --dir az --as AZ/GOV/AMCM\n  karvan customs import - --name tuesday --dir pk \
-    < tuesday.ndjson\n  karvan customs import outage/ --dry-run"
+    < tuesday.ndjson\n  karvan customs import interchanges/ --reply answers/ --dir pk\n  karvan \
+    customs import outage/ --dry-run"
 )]
 pub(crate) struct Import {
     /// Folder, file or ZIP archive; `-` is standard input.
@@ -75,6 +78,9 @@ pub(crate) struct Import {
     /// The report; NAME.report.ndjson unless given.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Folder for the answers to EDIFACT interchanges (CONTRL), and to cargo reports (CUSRES).
+    #[arg(long, value_name = "FOLDER")]
+    reply: Option<PathBuf>,
     /// Only check each record by itself; needs no node and imports nothing.
     #[arg(long)]
     dry_run: bool,
@@ -93,6 +99,8 @@ struct Batch {
 enum Read {
     /// The first record, by which an import without a name is named.
     Begun(Digest),
+    /// All was read, and this is what the answers need of it.
+    Replies(Replies),
     Batch(Batch),
     Checked(Value),
     Failed(anyhow::Error),
@@ -118,28 +126,39 @@ pub(crate) fn run(command: &Import, output: Output) -> Result<Outcome> {
     let source = Source::new(&command.path, command.report.as_deref());
     let told = Told::new(output, length, &source);
     let counts = Counts::default();
-    let mut session = Session { command, told, shown: Vec::new(), counts, lossy: 0 };
-    let is_dry = command.dry_run;
+    let replies = Replies::default();
+    let mut session = Session { command, told, shown: Vec::new(), counts, lossy: 0, replies };
+    let (is_dry, wants_replies) = (command.dry_run, command.reply.is_some());
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
-            let read =
-                if is_dry { check(&source, &sender) } else { fill(&source, &sender, &started) };
-            if let Err(error) = read
-                && error.downcast_ref::<GivenUp>().is_none()
-            {
-                let _ = sender.send(Read::Failed(error));
-            }
+            let mut replies = wants_replies.then(Replies::default);
+            let read = if is_dry {
+                check(&source, &sender, &mut replies)
+            } else {
+                fill(&source, &sender, &started, &mut replies)
+            };
+            let last = match read {
+                Ok(()) => replies.map(Read::Replies),
+                Err(error) if error.downcast_ref::<GivenUp>().is_some() => None,
+                Err(error) => Some(Read::Failed(error)),
+            };
+            let _ = last.map(|last| sender.send(last));
         });
         // The channels close when this ends, and with them the reading.
         if is_dry { session.check(receiver) } else { session.import(receiver, start) }
     });
     session.told.bar.finish_and_clear();
     let name = result?;
-    session.summarize(output, &name, began_at)
+    let replies = std::mem::take(&mut session.replies);
+    let answers = match &command.reply {
+        Some(folder) => replies.write(folder, &session.report(&name), &name)?,
+        None => 0,
+    };
+    session.summarize(output, &name, began_at, answers)
 }
 
 /// Reads the source and checks every record.
-fn check(source: &Source, sender: &SyncSender<Read>) -> Result<()> {
+fn check(source: &Source, sender: &SyncSender<Read>, replies: &mut Option<Replies>) -> Result<()> {
     let context = wco::Context {
         agreement_id: "AZ-PK-PTA",
         sharing_level: SharingLevel::L2,
@@ -147,8 +166,11 @@ fn check(source: &Source, sender: &SyncSender<Read>) -> Result<()> {
         subject: DocumentType::Export,
     };
     let mut number = 0;
-    source.read(&mut |record| {
+    source.read(&mut |mut record| {
         number += 1;
+        if let Some(replies) = replies {
+            replies.note(number, &mut record);
+        }
         let line = match record.content {
             Content::Bytes(bytes) => bulk::check(number, &record.place, &bytes, context),
             Content::Refused { rule, text } => {
@@ -163,16 +185,24 @@ fn check(source: &Source, sender: &SyncSender<Read>) -> Result<()> {
 }
 
 /// Reads the source and makes batches of what is behind the position of the import.
-fn fill(source: &Source, sender: &SyncSender<Read>, started: &Receiver<Position>) -> Result<()> {
+fn fill(
+    source: &Source,
+    sender: &SyncSender<Read>,
+    started: &Receiver<Position>,
+    replies: &mut Option<Replies>,
+) -> Result<()> {
     let (mut number, mut chain) = (0_u64, bulk::empty_chain());
     let mut position = None;
     let mut batch = Batch::default();
-    source.read(&mut |record| {
+    source.read(&mut |mut record| {
         if position.is_none() {
             sender.send(Read::Begun(record.digest)).map_err(|_| GivenUp)?;
             position = Some(started.recv().map_err(|_| GivenUp)?);
         }
         number += 1;
+        if let Some(replies) = replies {
+            replies.note(number, &mut record);
+        }
         chain = bulk::extend_chain(chain, record.digest);
         let Some(position) = position else { return Ok(()) };
         if number == position.records && chain != position.chain {
@@ -213,7 +243,7 @@ fn changed(records: u64) -> anyhow::Error {
 
 /// Writes a record as the operation wants it.
 fn write(record: Record) -> Result<String> {
-    let Record { place, digest, content, interchange } = record;
+    let Record { place, digest, content, interchange, .. } = record;
     let refused = |rule: &str, text: String| {
         let why = json!({ "rule": rule, "text": text });
         json!({ "place": place, "digest": digest, "refused": why })
@@ -254,6 +284,7 @@ struct Session<'a> {
     counts: Counts,
     /// Records of this run with values that were not carried over.
     lossy: u64,
+    replies: Replies,
 }
 
 impl Session<'_> {
@@ -274,6 +305,7 @@ impl Session<'_> {
                     report.add(std::slice::from_ref(&line))?;
                     self.tell(&[line])?;
                 }
+                Read::Replies(replies) => self.replies = replies,
                 Read::Begun(_) | Read::Batch(_) => {}
             }
         }
@@ -307,6 +339,10 @@ impl Session<'_> {
             let batch = match read {
                 Read::Failed(error) => return Err(error),
                 Read::Batch(batch) => batch,
+                Read::Replies(replies) => {
+                    self.replies = replies;
+                    continue;
+                }
                 Read::Begun(_) | Read::Checked(_) => continue,
             };
             if batch.records.is_empty() && at > 0 {
@@ -395,7 +431,13 @@ impl Session<'_> {
         self.told.tell(self.counts)
     }
 
-    fn summarize(self, output: Output, name: &str, began_at: Timestamp) -> Result<Outcome> {
+    fn summarize(
+        self,
+        output: Output,
+        name: &str,
+        began_at: Timestamp,
+        answers: usize,
+    ) -> Result<Outcome> {
         let Counts { accepted, rejected, duplicate, parked, checked } = self.counts;
         let records = accepted + rejected + duplicate + parked + checked;
         let millis = SystemClock.now().as_millis().saturating_sub(began_at.as_millis()).max(1);
@@ -406,7 +448,8 @@ impl Session<'_> {
                 "import": name, "records": records, "accepted": accepted, "rejected": rejected,
                 "duplicate": duplicate, "parked": parked, "checked": checked,
                 "notCarriedOver": self.lossy, "milliseconds": millis,
-                "recordsPerSecond": rate, "report": report, "dryRun": self.command.dry_run,
+                "recordsPerSecond": rate, "report": report, "answers": answers,
+                "dryRun": self.command.dry_run,
             } });
             output::write(format!("{summary}\n").as_bytes())?;
         } else {
@@ -430,6 +473,9 @@ impl Session<'_> {
                     "{records} have values that were not carried over: `notCarriedOver` in the \
                      report"
                 );
+            }
+            if let Some(folder) = &self.command.reply {
+                let _ = writeln!(text, "{answers} answers: {}", folder.display());
             }
             output::write(text.as_bytes())?;
         }

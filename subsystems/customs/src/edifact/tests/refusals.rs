@@ -213,6 +213,33 @@ fn groups_and_references_that_do_not_hold_are_refused_with_their_place() {
 }
 
 #[test]
+fn segments_that_a_message_does_not_have_are_refused_with_their_place() {
+    let with = |to: &str, count| small("UNOC:3", &BODY.replace("UNS+S'", to), count);
+    let d09a = |to: &str, count| with(to, count).replace("D:96B", "D:09A");
+    let same = "UNS+S'CNT+5:1'CNT+5:1'";
+    assert!(receive(with(same, 10).as_bytes(), context()).expect("read").control.is_clean());
+    for (text, rule, code) in [
+        (with("XYZ+1'UNS+S'", 9), "`XYZ` is no segment of CUSDEC D.96B", "15"),
+        (with("GEI+1'UNS+S'", 9), "`GEI` is no segment of CUSDEC D.96B", "15"),
+        (d09a("GIS+1'UNS+S'", 9), "`GIS` is no segment of CUSDEC D.09A", "15"),
+        (with("BGM+830+D2+9'UNS+S'", 9), "there is a second BGM", "35"),
+        (with("UNS+S'CNT+5:1'CNT+5:2'", 10), "the value `2` of CNT+5 does not fit", "12"),
+    ] {
+        let control = receive(text.as_bytes(), context()).expect("read").control;
+        let [verdict] = control.verdicts.as_slice() else { panic!("one message: {control:?}") };
+        let error = verdict.error.as_ref().expect(rule);
+        assert!(error.to_string().contains(rule), "{rule}: {error}");
+        assert_eq!(error.rule.code(), code, "{rule}");
+        let answer = control.write(&envelope(Charset::C)).expect("written");
+        let answer = String::from_utf8(answer).expect("ASCII");
+        let number = error.position.segment_in_message;
+        let ucs =
+            if code == "12" { format!("UCS+{number}'") } else { format!("UCS+{number}+{code}'") };
+        assert!(number > 1 && answer.contains(&ucs), "{rule}: {answer}");
+    }
+}
+
+#[test]
 fn messages_that_do_not_hold_are_refused_alone() {
     let at = |body: &str, count| small("UNOC:3", body, count);
     let with = |from: &str, to: &str| at(&BODY.replace(from, to), 8);
@@ -315,7 +342,10 @@ fn bounds_are_held() {
     let endless = std::io::repeat(b' ');
     let endless = std::io::Read::chain(&b"UNB+UNOC:3+A+B+261002:0600+R1'"[..], endless);
     let received = receive(endless, context()).expect("a header");
-    assert_eq!(received.control.error.map(|error| error.rule), Some(Rule::Size));
+    assert_eq!(
+        received.control.error.map(|error| error.rule),
+        Some(Rule::Size(INTERCHANGE_BYTES_MAX))
+    );
     let broken = std::io::Read::chain(&b"UNB+UNOC:3+A+B+261002:0600+R1'UNH"[..], Broken);
     let error = receive(broken, context()).expect_err("a fault");
     assert!(matches!(error.rule, Rule::Unreadable(_)), "{error}");

@@ -114,6 +114,20 @@ fn what_does_not_fit_is_listed_and_never_cut() {
 }
 
 #[test]
+fn line_breaks_and_tabs_become_spaces_and_are_listed() {
+    let description = "/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/Description";
+    let content = with(description, "\"wire\\r\\nof\\tcopper\\n8 mm\"");
+    for directory in Directory::ALL {
+        let written = check_round_trip(&content, directory, Charset::Y);
+        let lost: Vec<_> = written.losses.iter().map(|l| (l.field.as_str(), &*l.why)).collect();
+        let path = "GoodsShipment/GovernmentAgencyGoodsItem[1]/Commodity/Description";
+        assert_eq!(lost, [(path, "line breaks and tabs become spaces")]);
+        let text = String::from_utf8(written.bytes).expect("UTF-8");
+        assert!(text.contains("+wire of copper 8 mm'"), "{text}");
+    }
+}
+
+#[test]
 fn a_repertoire_that_lacks_a_character_is_refused() {
     let azeri = message("EXD");
     for charset in Charset::ALL {

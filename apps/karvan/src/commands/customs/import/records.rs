@@ -1,17 +1,20 @@
 //! From the bytes of one file or stream to its records, one at a time.
 //!
-//! NDJSON has a record in each line, an EDIFACT interchange one in each message, any other file is
-//! one record. What cannot be a record becomes a refused one with its place, so that the report
-//! names it and the rest goes on.
+//! NDJSON has a record in each line, an EDIFACT interchange one in each message, an envelope of XML
+//! one in each declaration or response, any other file is one record. What cannot be a record
+//! becomes a refused one with its place, so that the report names it and the rest goes on.
 //!
-//! Invariant: memory holds one record; of EDIFACT one interchange, whose counts must be right
-//! before any of its messages is taken.
+//! Invariant: memory holds one record, and of EDIFACT where each message is.
+
+mod interchange;
+pub(in crate::commands::customs) mod xml;
 
 use std::io::{self, BufRead, Read};
+use std::rc::Rc;
 
 use anyhow::Result;
 use karvan_customs::bulk::RECORD_BYTES_MAX;
-use karvan_customs::edifact::{self, INTERCHANGE_BYTES_MAX, Message, Reader, ServiceCharacters};
+use karvan_customs::edifact::{self, Header, MessageType};
 use karvan_types::Digest;
 use serde::Serialize;
 
@@ -32,6 +35,8 @@ pub(super) struct Record {
     pub(super) content: Content,
     /// The interchange of which it is one message.
     pub(super) interchange: Option<Whole>,
+    /// The message of EDIFACT that it is, or the interchange that it is as a whole.
+    pub(super) message: Option<OfEdifact>,
 }
 
 /// An interchange whose messages are records.
@@ -43,16 +48,27 @@ pub(super) struct Whole {
     digest: Digest,
 }
 
+/// What the answer to an interchange needs of a record.
+pub(super) struct OfEdifact {
+    /// Where the interchange stands.
+    pub(super) place: String,
+    pub(super) header: Rc<Header>,
+    /// Reference and type of the message; none when the interchange as a whole is refused.
+    pub(super) named: Option<(String, MessageType)>,
+    /// Why it was refused by its reader.
+    pub(super) error: Option<edifact::Error>,
+}
+
 impl Record {
     fn new(place: String, bytes: Vec<u8>) -> Self {
         let digest = Digest::of(&bytes);
-        Self { place, digest, content: Content::Bytes(bytes), interchange: None }
+        Self { place, digest, content: Content::Bytes(bytes), interchange: None, message: None }
     }
 
     pub(super) fn refused(place: String, rule: &'static str, text: impl Into<String>) -> Self {
         let digest = Digest::of_parts(&[rule.as_bytes(), b"\n", place.as_bytes()]);
         let content = Content::Refused { rule, text: text.into() };
-        Self { place, digest, content, interchange: None }
+        Self { place, digest, content, interchange: None, message: None }
     }
 
     fn too_large(place: String) -> Self {
@@ -93,7 +109,8 @@ fn records(
     match first {
         None => sink(Record::refused(name.to_owned(), "empty", "the file is empty")),
         Some(b'{') => json(source, name, is_lines, sink),
-        Some(b'U') => interchange(source, name, sink),
+        Some(b'U') => interchange::read(source, name, sink),
+        Some(b'<') => xml(source, name, sink),
         Some(b'[') => {
             let text = "a list of documents is not read; write one document in each line";
             sink(Record::refused(name.to_owned(), "unreadable", text))
@@ -103,7 +120,9 @@ fn records(
 }
 
 /// Passes a byte order mark and white space; returns the first byte behind them.
-fn skip_to_text(source: &mut impl BufRead) -> io::Result<Option<u8>> {
+pub(in crate::commands::customs) fn skip_to_text(
+    source: &mut (impl BufRead + ?Sized),
+) -> io::Result<Option<u8>> {
     if source.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
         source.consume(3);
     }
@@ -133,6 +152,20 @@ fn whole(source: &mut impl BufRead, name: &str, begun: Vec<u8>, sink: &mut Sink<
     sink(match rest(source, begun, RECORD_BYTES_MAX as u64)? {
         Some(bytes) => Record::new(name.to_owned(), bytes),
         None => Record::too_large(name.to_owned()),
+    })
+}
+
+/// One document, or several in one envelope.
+fn xml(source: &mut impl BufRead, name: &str, sink: &mut Sink<'_>) -> Result<()> {
+    xml::read(source, RECORD_BYTES_MAX, &mut |number, bytes| {
+        let place = match number {
+            0 => name.to_owned(),
+            number => format!("{name} document {number}"),
+        };
+        sink(match bytes {
+            Some(bytes) => Record::new(place, bytes),
+            None => Record::too_large(place),
+        })
     })
 }
 
@@ -189,108 +222,6 @@ fn is_complete(line: &[u8]) -> bool {
         }
     }
     depth == 0 && !in_text
-}
-
-/// Each message of an interchange becomes an interchange of its own, with the envelope of all.
-fn interchange(source: &mut impl BufRead, name: &str, sink: &mut Sink<'_>) -> Result<()> {
-    let Some(bytes) = rest(source, Vec::new(), INTERCHANGE_BYTES_MAX)? else {
-        let text = format!("the interchange has more than {INTERCHANGE_BYTES_MAX} bytes; split it");
-        return sink(Record::refused(name.to_owned(), "too-large", text));
-    };
-    match messages(&bytes) {
-        Ok((envelope, messages)) => {
-            let whole = Whole { place: name.to_owned(), digest: Digest::of(&bytes) };
-            for found in messages {
-                let record = found.record(&bytes, &envelope, name);
-                sink(Record { interchange: Some(whole.clone()), ..record })?;
-            }
-            Ok(())
-        }
-        // A fault of the envelope is one of the whole interchange.
-        Err(error) => sink(Record::refused(name.to_owned(), "unreadable", error.to_string())),
-    }
-}
-
-/// What is put around each message.
-struct Envelope {
-    /// UNA, if there is one, and UNB.
-    head: Vec<u8>,
-    tail: Vec<u8>,
-}
-
-/// A message of an interchange.
-struct Found {
-    reference: String,
-    /// From UNH to the end of UNT, or what is wrong with the message.
-    span: Result<(usize, usize), edifact::Error>,
-}
-
-impl Found {
-    fn record(self, bytes: &[u8], envelope: &Envelope, name: &str) -> Record {
-        let place = format!("{name} message {}", self.reference);
-        let span = match self.span {
-            Err(error) => return Record::refused(place, "unreadable", error.to_string()),
-            Ok((from, to)) => bytes.get(from..to).unwrap_or_default(),
-        };
-        if span.len() > RECORD_BYTES_MAX {
-            return Record::too_large(place);
-        }
-        Record::new(place, [&envelope.head, span, &envelope.tail].concat())
-    }
-}
-
-/// Reads an interchange to its end, so that every count is checked before a message is given out.
-fn messages(bytes: &[u8]) -> Result<(Envelope, Vec<Found>), edifact::Error> {
-    let mut reader = Reader::open(bytes)?;
-    let signs = reader.header().signs;
-    let mut found = Vec::new();
-    let mut message = Message::default();
-    loop {
-        let span = match reader.next_message(&mut message) {
-            Ok(false) => break,
-            Ok(true) => Ok(span(bytes, &message, signs)),
-            Err(error) if error.is_of_message() => Err(error),
-            Err(error) => return Err(error),
-        };
-        found.push(Found { reference: message.reference.clone(), span });
-    }
-    let head = end_of_segment(bytes, if bytes.starts_with(b"UNA") { 9 } else { 0 }, signs);
-    let mut tail = b"UNZ".to_vec();
-    tail.extend([signs.element, b'1', signs.element]);
-    for byte in reader.header().reference.bytes() {
-        let is_sign = [signs.component, signs.element, signs.release, signs.terminator];
-        if is_sign.contains(&byte) {
-            tail.push(signs.release);
-        }
-        tail.push(byte);
-    }
-    tail.push(signs.terminator);
-    let head = bytes.get(..head).unwrap_or_default().to_vec();
-    Ok((Envelope { head, tail }, found))
-}
-
-fn span(bytes: &[u8], message: &Message, signs: ServiceCharacters) -> (usize, usize) {
-    let at = |segment: edifact::Segment<'_>| {
-        usize::try_from(segment.position(0, 0).byte).unwrap_or(usize::MAX)
-    };
-    let from = message.first().map_or(0, at);
-    let last = message.segments().last().map_or(from, at);
-    (from, end_of_segment(bytes, last, signs))
-}
-
-/// Returns where the segment ends that begins at `from`, its terminator included.
-fn end_of_segment(bytes: &[u8], from: usize, signs: ServiceCharacters) -> usize {
-    let mut is_released = false;
-    for (at, byte) in bytes.iter().enumerate().skip(from) {
-        if is_released {
-            is_released = false;
-        } else if *byte == signs.release && signs.release != b' ' {
-            is_released = true;
-        } else if *byte == signs.terminator {
-            return at + 1;
-        }
-    }
-    bytes.len()
 }
 
 #[cfg(test)]

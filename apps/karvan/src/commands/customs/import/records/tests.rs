@@ -1,5 +1,7 @@
 use std::io::Cursor;
 
+use karvan_customs::edifact::{Message, Reader};
+
 use super::*;
 
 /// Returns the places of the records with their text, or the rule that refuses them.
@@ -51,6 +53,30 @@ fn a_record_that_is_too_long_is_passed_over() {
         &[("a:1", "! too-large"), ("a:2", "{}")],
     );
     check("a", format!("<{long}>").as_bytes(), false, &[("a", "! too-large")]);
+}
+
+#[test]
+fn every_document_of_an_envelope_is_a_record() {
+    let head = "<?xml version='1.0'?><m:MetaData xmlns:m=\"u\" a=\"/>\"><m:V>1</m:V>\n";
+    let one = "<Declaration><!-- </Declaration> --><ID>1</ID></Declaration>";
+    let two = "<m:Response x='>'><![CDATA[</m:Response>]]><A/></m:Response>";
+    let alone = |text: &str| format!("{head}{text}</m:MetaData>");
+    let all = format!("{head}{one}\n<Note/>{two}</m:MetaData>\n");
+    let (first, second) = (alone(one), alone(two));
+    let expected = [("a document 1", first.as_str()), ("a document 2", second.as_str())];
+    check("a", all.as_bytes(), false, &expected);
+    // Alone a document keeps every byte, in whatever envelope.
+    for text in [format!("{head}{one}\n<!-- end --></m:MetaData>\n"), one.to_owned()] {
+        check("a", text.as_bytes(), false, &[("a", &text)]);
+    }
+    let long = format!("<Declaration>{}</Declaration>", "x".repeat(RECORD_BYTES_MAX));
+    let all = format!("{head}{long}{two}</m:MetaData>");
+    check("a", all.as_bytes(), false, &[("a document 1", "! too-large"), expected[1]]);
+    // What is cut off is no less a record, and its reader says what is wrong.
+    let cut = format!("{head}{one}<Declaration><ID>");
+    let rest = format!("{head}<Declaration><ID>");
+    check("a", cut.as_bytes(), false, &[expected[0], ("a document 2", &rest)]);
+    check("a", b"<MetaData><Declaration", false, &[("a", "<MetaData><Declaration")]);
 }
 
 #[test]
