@@ -23,7 +23,19 @@ const BENCHES: &[Bench] = &[
         name: "calls",
         about: "calls through two hops as a ratio to nginx with mutual TLS: processor time, \
                 memory, allocations",
-        argv: &["cargo", "run", "--release", "--locked", "-p", "karvan-bench", "--bin", "calls"],
+        argv: &[
+            "cargo",
+            "run",
+            "--release",
+            "--locked",
+            "-p",
+            "karvan-bench",
+            "--bin",
+            "calls",
+            "--",
+            "--without",
+            "signatures,log",
+        ],
         record: "bench/FIGURES.md",
     },
     Bench {

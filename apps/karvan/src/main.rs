@@ -6,6 +6,8 @@ mod commands;
 mod config;
 mod failure;
 mod files;
+#[cfg(feature = "measure")]
+mod measure;
 mod node;
 mod output;
 mod pilot;

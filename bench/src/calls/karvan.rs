@@ -6,6 +6,9 @@
 //! its answer goes on, and logged in both evidence logs, which are checkpointed and cosigned
 //! meanwhile.
 //!
+//! To show where the time goes the same is measured of a program that is built with the feature
+//! `measure` and leaves out one thing ([`Without`]).
+//!
 //! The client calls in plain HTTP, like that of the yardstick, with a token; [`Nodes::plain`] is
 //! the same without one.
 
@@ -16,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
 use karvan_federation::free_address;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -48,8 +52,22 @@ struct Nation {
 const PK: Nation = Nation { folder: "pk", code: "PK", node: "karachi-1", member: CLIENT };
 const AZ: Nation = Nation { folder: "az", code: "AZ", node: "baku-1", member: PROVIDER };
 
+/// The variable that tells a program that is built to be measured what to leave out.
+const WITHOUT_VARIABLE: &str = "KARVAN_MEASURE_WITHOUT";
+
+/// What a program that is built to be measured leaves out.
+#[derive(Clone, Copy, Debug, Serialize, ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Without {
+    /// Making and verifying the signatures of calls.
+    Signatures,
+    /// The entries of calls in the evidence log.
+    Log,
+}
+
 /// Both nodes; they end when this is dropped.
 pub(crate) struct Nodes {
+    name: &'static str,
     client: Node,
     provider: Node,
     token: String,
@@ -81,6 +99,8 @@ pub(crate) struct Program {
     pub(crate) folder: PathBuf,
     /// Whether each message has a signature of its own.
     pub(crate) each: bool,
+    /// What is left out; only by a program of [`program_to_measure`].
+    pub(crate) without: Option<Without>,
 }
 
 impl Nodes {
@@ -103,7 +123,12 @@ impl Nodes {
         let access = json!({ "subsystem": CLIENT, "plainHttp": true });
         let url = format!("{}/v1/clients/{CLIENT}", client.ready.local);
         runtime.block_on(put(&url, &program.token(&PK, "operator")?, &access))?;
-        let nodes = Self { client, provider, token: program.token(&PK, CALLER)? };
+        let name = match program.without {
+            None => "karvan",
+            Some(Without::Signatures) => "karvan, signatures off",
+            Some(Without::Log) => "karvan, log off",
+        };
+        let nodes = Self { name, client, provider, token: program.token(&PK, CALLER)? };
         runtime.block_on(await_answer(&nodes, answer))?;
         Ok(nodes)
     }
@@ -116,7 +141,7 @@ impl Nodes {
 
 impl Target for Nodes {
     fn name(&self) -> &'static str {
-        "karvan"
+        self.name
     }
 
     fn url(&self) -> String {
@@ -158,14 +183,31 @@ pub(crate) fn program(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return std::path::absolute(named).context("the path of the program");
     }
+    build(&[]).context("build karvan, or name it with --karvan")
+}
+
+/// Returns the program that can leave something out: the one that is named, or one that is built
+/// now; call it before [`program`], which builds to the same place.
+pub(crate) fn program_to_measure(named: Option<&Path>, folder: &Path) -> Result<PathBuf> {
+    if let Some(named) = named {
+        return std::path::absolute(named).context("the path of the program");
+    }
+    let built = build(&["--features", "measure"]);
+    let built = built.context("build karvan to be measured, or name it with --karvan-measure")?;
+    let kept = folder.join("karvan-measure");
+    fs::copy(built, &kept)?;
+    Ok(kept)
+}
+
+fn build(more: &[&str]) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let target =
         own.parent().and_then(Path::parent).context("this program is in a build folder")?;
     let mut build = Command::new(cargo);
     build.env("CARGO_PROFILE_RELEASE_STRIP", "none");
-    build.args(["build", "--release", "--locked", "--package", "karvan", "--target-dir"]);
-    tools::run(build.arg(target)).context("build karvan, or name it with --karvan")?;
+    build.args(["build", "--release", "--locked", "--package", "karvan"]).args(more);
+    tools::run(build.arg("--target-dir").arg(target))?;
     Ok(target.join("release").join("karvan"))
 }
 
@@ -226,7 +268,11 @@ impl Program {
 
     fn start(&self, nation: &Nation) -> Result<Node> {
         let log = self.folder.join(format!("{}.log", nation.folder));
-        let mut child = Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        if let Some(without) = self.without.and_then(|without| without.to_possible_value()) {
+            command.env(WITHOUT_VARIABLE, without.get_name());
+        }
+        let mut child = command
             .args(["--json", "node", "--parent-pipe", "--config"])
             .arg(format!("{}/node.toml", nation.folder))
             .current_dir(&self.folder)

@@ -32,7 +32,7 @@ use serde::Serialize;
 
 use counts::Counts;
 use crowd::Crowd;
-use karvan::{Nodes, Program};
+use karvan::{Nodes, Program, Without};
 use load::Load;
 use measure::{Bench, Run};
 use nginx::{Hops, Upstream};
@@ -65,6 +65,12 @@ struct Options {
     /// Gives each message a signature of its own also under load (`calls.signatures = "each"`).
     #[arg(long)]
     each: bool,
+    /// Loads also nodes that leave something out, to show where the time goes.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<Without>,
+    /// The program with the feature `measure` that leaves it out; built if not named.
+    #[arg(long, value_name = "FILE", requires = "without")]
+    karvan_measure: Option<PathBuf>,
     /// The program to measure; built from this checkout if not named.
     #[arg(long, value_name = "FILE")]
     karvan: Option<PathBuf>,
@@ -128,10 +134,15 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     println!("{}", machine.text());
     let load = Load::new(folder)?;
     let upstream = Upstream::start(folder, runtime)?;
+    let altered = altered(options, runtime, &upstream, folder)?;
     let program = karvan::program(options.karvan.as_deref())?;
-    let at = upstream.address();
-    let run = Program { path: program.clone(), folder: folder.join("nodes"), each: options.each };
-    let nodes = Nodes::start(&run, at, &upstream.answer, runtime)?;
+    let run = Program {
+        path: program.clone(),
+        folder: folder.join("nodes"),
+        each: options.each,
+        without: None,
+    };
+    let nodes = Nodes::start(&run, upstream.address(), &upstream.answer, runtime)?;
     if let Some(idle) = options.idle {
         let crowd = Crowd { idle: idle.into(), active: options.active, seconds: options.seconds };
         println!("{}", crowd.measure(runtime, &load, &nodes)?);
@@ -146,7 +157,7 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     if options.upstream {
         targets.push(&upstream);
     }
-    let bench = Bench {
+    let usual = Bench {
         runtime,
         load: &load,
         upstream: &upstream,
@@ -154,6 +165,9 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
         warm_up: options.warm_up,
         seconds: options.seconds,
     };
+    let altered = altered.iter().map(|nodes| nodes as &dyn Target);
+    let all: Vec<_> = targets.iter().copied().chain(altered).collect();
+    let bench = Bench { targets: &all, ..usual };
     let mut runs = Vec::new();
     for &connections in &options.connections {
         for round in 0..options.rounds {
@@ -162,7 +176,8 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     }
     let summaries = summary::summarize(&runs);
     println!("\n{}", summary::table(&summaries));
-    let counts = match counts::count(&bench, &program, folder) {
+    // The probes are in the usual program.
+    let counts = match counts::count(&usual, &program, folder) {
         Ok(counts) => Some(counts),
         Err(error) => {
             println!("allocations and syncs were not counted: {error:#}");
@@ -182,6 +197,29 @@ fn measure(options: &Options, runtime: &tokio::runtime::Runtime, folder: &Path) 
     let void = runs.iter().filter(|run| !run.counted.good()).count();
     ensure!(void == 0, "{void} of {} runs are void because calls failed", runs.len());
     Ok(())
+}
+
+/// Starts the nodes that leave something out.
+fn altered(
+    options: &Options,
+    runtime: &tokio::runtime::Runtime,
+    upstream: &Upstream,
+    folder: &Path,
+) -> Result<Vec<Nodes>> {
+    if options.without.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = karvan::program_to_measure(options.karvan_measure.as_deref(), folder)?;
+    let start = |(number, without): (usize, &Without)| {
+        let program = Program {
+            path: path.clone(),
+            folder: folder.join(format!("altered-{number}")),
+            each: options.each,
+            without: Some(*without),
+        };
+        Nodes::start(&program, upstream.address(), &upstream.answer, runtime)
+    };
+    options.without.iter().enumerate().map(start).collect()
 }
 
 impl Report<'_> {

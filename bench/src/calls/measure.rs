@@ -32,6 +32,7 @@ const QUIET_WAIT_MAX: Duration = Duration::from_secs(30);
 const ATTEMPTS: u32 = 4;
 
 /// All that runs need.
+#[derive(Clone, Copy)]
 pub(crate) struct Bench<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) load: &'a Load,

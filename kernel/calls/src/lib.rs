@@ -10,6 +10,7 @@ pub mod error;
 pub mod evidence;
 pub mod gateway;
 mod guard;
+pub mod measure;
 pub mod messages;
 pub mod metadata;
 pub mod metrics;

@@ -30,6 +30,8 @@ pub(crate) struct Node {
 pub(crate) fn run(command: &Node, output: Output) -> Result<Outcome> {
     let config = Config::load(&command.config)?;
     let _telemetry = telemetry::start(&config.telemetry)?;
+    #[cfg(feature = "measure")]
+    crate::measure::permit()?;
     let stop = end_wanted(command.parent_pipe);
     node::run(&config, |ready| announce(ready, output), stop)?;
     Ok(Outcome::Done)
