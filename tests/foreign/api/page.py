@@ -51,7 +51,9 @@ def judge(karvan, pilot, out):
     for link, target in (("bin/karvan", karvan), ("karvan-data", pilot)):
         (folder / link).unlink(missing_ok=True)
         (folder / link).symlink_to(target)
-    script = "".join(f"printf '\\n{MARK}%s\\n' '{name}'\n{text}\n" for name, text in commands.items())
+    script = "".join(
+        f"printf '\\n{MARK}%s\\n' '{name}'\n{text}\n" for name, text in commands.items()
+    )
     done = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script], cwd=folder, capture_output=True,
         timeout=SECONDS_MAX, check=False,

@@ -31,6 +31,10 @@ status = "assumed"
 SAMPLE = "00023"
 CERTIFICATE, EXPORT = f"PKAZ-2026-{SAMPLE}", f"PK-EX-2026-{SAMPLE}"
 CLAIM = f"AZ-IM-{SAMPLE}-02-10-2026"
+# What a national system answers to a declaration: function 01.
+RESPONSE = """<Response xmlns="urn:wco:datamodel:WCO:RES-DMS:2"><FunctionCode>01</FunctionCode>
+<FunctionalReferenceID>RES-{number}</FunctionalReferenceID>
+<Declaration><ID>{number}</ID></Declaration></Response>"""
 # A claim that was granted against a red match.
 RED_CLAIM = "KAPE-HC-00014-02-10-2026"
 WHY = "checked against the papers (fictitious)"
@@ -247,6 +251,16 @@ def handed_in(parties, declaration, karvan, folder):
     expect(wrong, 415, "XML under another name")
     wrong = exporter.ask("POST", "/xml-messages", xml[:-20], Content_Type="application/xml")
     expect(wrong, 422, "XML that ends too early")
+    response = RESPONSE.format(number=number).encode()
+    taken = post(
+        exporter, "/xml-messages", response, "handing in a response",
+        Content_Type="application/xml",
+    )
+    if (taken["document"], taken["meaning"]) != ("RES", "accepted"):
+        raise SystemExit(f"a response was taken as something else: {taken}")
+    kept = get(exporter, f"/export-declarations/{number}", "the answered declaration")
+    if [each["reference"] for each in kept["responses"]] != [f"RES-{number}"]:
+        raise SystemExit(f"the response is not kept: {kept['responses']}")
 
     interchange = written(declaration["ID"].replace("EX", "ED"), "edifact")
     for code in ("7", "4"):

@@ -109,7 +109,8 @@ pub(super) fn declare(
             let found: Option<Outage> = cx.tx.find(number)?;
             let Some(mut outage) = found.filter(|outage| outage.until.is_none()) else {
                 let text = format!(
-                    "no outage {number} lasts; `karvan customs timers` lists them, over REST `/waits`"
+                    "no outage {number} lasts; `karvan customs timers` lists them, and `/waits` \
+                     over REST"
                 );
                 return Err(refuse(ErrorKind::NotFound, "no-outage", text));
             };
