@@ -30,10 +30,11 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
         path: "/edifact-interchanges",
         group: "National systems",
         summary: "Hand in a UN/EDIFACT interchange",
-        about: "Each CUSDEC is filed alone. What is not taken is named in `refused` and in \
-            `control`, the CONTRL for the sender; so look at `refused`: an interchange of which \
-            nothing was taken is answered as well. One that was taken before gets code 26, and a \
-            test interchange (0035) is checked only. The repertoire is the one of UNB (RFC 1767).",
+        about: "Each CUSDEC is filed alone, and so is each CUSCAR, a carrier's cargo report, whose \
+            `answer` is a CUSRES. What is not taken is named in `refused` and in `control`, the \
+            CONTRL for the sender; so look at `refused`: an interchange of which nothing was taken \
+            is answered as well. One that was taken before gets code 26, and a test interchange \
+            (0035) is checked only. The repertoire is the one of UNB (RFC 1767).",
         operation: "interchange",
         body: Some(Body {
             media: Media::Bytes("application/EDIFACT"),

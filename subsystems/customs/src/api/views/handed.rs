@@ -23,6 +23,7 @@ pub(in crate::api) struct EdifactInterchange(#[schemars(length(min = 1, max = 4_
 pub(in crate::api) enum HandedIn {
     Claim(Box<Claimed>),
     Response(ResponseTaken),
+    Cargo(CargoTaken),
     Declaration(Box<Submitted>),
 }
 
@@ -34,6 +35,41 @@ pub(in crate::api) struct NoteView {
     pub(in crate::api) path: String,
     /// What was done.
     pub(in crate::api) text: String,
+}
+
+/// A cargo report of a carrier (CUSCAR), filed as a transport report.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+pub(in crate::api) struct CargoTaken {
+    /// `CARGO`.
+    pub(in crate::api) document: String,
+    /// Its number.
+    pub(in crate::api) id: String,
+    /// Its version.
+    pub(in crate::api) version: u32,
+    /// Its reference.
+    pub(in crate::api) reference: String,
+    /// What happened to the goods.
+    pub(in crate::api) event: String,
+    /// When it happened.
+    pub(in crate::api) event_date_time: Timestamp,
+    /// The export declarations that it is about: country and number.
+    pub(in crate::api) exports: Vec<String>,
+    /// What it names that is not here yet; it is matched when that comes.
+    pub(in crate::api) waits_for: Vec<String>,
+    /// What it is about.
+    pub(in crate::api) subject: String,
+    /// Whether it was handed in before with the same content.
+    pub(in crate::api) duplicate: bool,
+    /// The CUSRES for the sender, in base64.
+    #[schemars(extend("contentEncoding" = "base64", "contentMediaType" = "application/EDIFACT"))]
+    pub(in crate::api) answer: String,
+    /// Its reference in the interchange (UNH).
+    pub(in crate::api) message: String,
+    /// Values that were not kept.
+    pub(in crate::api) not_carried_over: Vec<LossView>,
+    /// What was put in where it says nothing.
+    pub(in crate::api) notes: Vec<NoteView>,
 }
 
 /// A response of a national system, kept with the declaration that it answers.
