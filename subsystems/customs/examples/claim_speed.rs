@@ -20,7 +20,6 @@
 //! and sets the figures beside the aims. Processor time is that of the whole process by `/proc/self/stat`; the machine's other work does
 //! not count in it, which makes it the figure to compare.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, error, fs};
@@ -31,7 +30,7 @@ use karvan_customs::claim::Claim;
 use karvan_customs::export::Export;
 use karvan_customs::messages::{FunctionCode, Message, SharingLevel};
 use karvan_customs::relief::DEFAULT_IMPORTER;
-use karvan_customs::samples::{Consignment, each};
+use karvan_customs::samples::{Consignment, chosen, each};
 use karvan_customs::states::Status;
 use karvan_customs::subsystem::{Config, Customs, ISSUER_ROLE};
 use karvan_store::{SqliteStore, Store, Tx};
@@ -308,14 +307,9 @@ fn unclaimed(folder: &Path, records: usize, claims: usize) -> Outcome<Vec<Consig
         return Err(format!("{before} of {count} are claimed already; fill another folder").into());
     }
     fs::write(&marker, (before + claims).to_string())?;
-    // A stride that shares no factor with the count visits all of them in no order.
-    let wanted: HashMap<usize, usize> =
-        (before..before + claims).map(|at| (at * 7919 % count, at - before)).collect();
-    let received = each(SEED).take(records).step_by(stride(records)).enumerate();
-    let mut found: Vec<_> =
-        received.filter_map(|(n, consignment)| Some((*wanted.get(&n)?, consignment))).collect();
-    found.sort_by_key(|(order, _)| *order);
-    Ok(found.into_iter().map(|(_, consignment)| consignment).collect())
+    // A step that shares no factor with the count visits all of them in no order.
+    let numbers = (before..before + claims).map(|at| at * 7919 % count * stride(records));
+    Ok(chosen(SEED, numbers).collect())
 }
 
 async fn in_process(

@@ -7,7 +7,7 @@
 
 mod generate;
 
-pub use generate::{each, generate};
+pub use generate::{chosen, each, generate};
 
 use karvan_types::{Instance, Timestamp};
 use serde::Deserialize;

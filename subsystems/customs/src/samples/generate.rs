@@ -41,12 +41,20 @@ pub fn generate(count: usize, seed: u64) -> Vec<Consignment> {
 
 /// Makes the consignments of [`generate`] one after the other, without end.
 pub fn each(seed: u64) -> impl Iterator<Item = Consignment> {
-    let template = shipped().into_iter().find(|sample| sample.id == TEMPLATE);
-    let mut random = Random(seed);
-    (0..).map_while(move |number| Some(vary(template.as_ref()?, number, seed, &mut random)))
+    chosen(seed, 0..)
 }
 
-fn vary(template: &Consignment, number: usize, seed: u64, random: &mut Random) -> Consignment {
+/// Makes those consignments of [`each`] that have these numbers, counted from 0.
+pub fn chosen(
+    seed: u64,
+    numbers: impl IntoIterator<Item = usize>,
+) -> impl Iterator<Item = Consignment> {
+    let template = shipped().into_iter().find(|sample| sample.id == TEMPLATE);
+    numbers.into_iter().map_while(move |number| Some(vary(template.as_ref()?, &draw(number, seed))))
+}
+
+fn draw(number: usize, seed: u64) -> Lot {
+    let mut random = Random::after(seed, DRAWS * number as u64);
     let name = format!("{:08X}-{number:06}", seed & 0xFFFF_FFFF);
     let goods = GOODS[usize::try_from(random.below(GOODS.len() as u64)).unwrap_or(0)];
     let hundreds = 10 + random.below(490);
@@ -56,14 +64,17 @@ fn vary(template: &Consignment, number: usize, seed: u64, random: &mut Random) -
         4 => Twist::OtherCode,
         _ => Twist::None,
     };
-    let lot = Lot { name, goods, hundreds, twist };
+    Lot { name, goods, hundreds, twist }
+}
+
+fn vary(template: &Consignment, lot: &Lot) -> Consignment {
     let mut steps: Vec<Step> = template.steps.iter().take(STEPS).cloned().collect();
     for step in &mut steps {
         lot.rewrite(step);
     }
     Consignment {
         id: format!("generated-{}", lot.name),
-        title: format!("Generated: {}", goods.2),
+        title: format!("Generated: {}", lot.goods.2),
         steps,
         ..template.clone()
     }
@@ -201,12 +212,22 @@ fn set(input: &mut Value, pointer: &str, text: &str) {
     }
 }
 
+/// How many numbers [`draw`] takes for one consignment.
+const DRAWS: u64 = 3;
+
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
 
 impl Random {
+    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+    /// Returns the state after so many numbers were taken.
+    const fn after(seed: u64, taken: u64) -> Self {
+        Self(seed.wrapping_add(Self::STEP.wrapping_mul(taken)))
+    }
+
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0 = self.0.wrapping_add(Self::STEP);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -233,5 +254,24 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(lights.len(), 3, "{lights:?}");
+    }
+
+    #[test]
+    fn a_consignment_is_the_same_whether_those_before_it_are_made_or_not() {
+        let all = generate(20, 7);
+        let chosen: Vec<_> = chosen(7, [19, 0, 7]).collect();
+        assert_eq!(chosen, [19, 0, 7].map(|number: usize| all[number].clone()));
+    }
+
+    /// All draws are one sequence: none is taken twice, none is left out.
+    #[test]
+    fn the_draws_of_a_consignment_begin_where_those_before_it_end() {
+        let mut random = Random(7);
+        for number in 0..20 {
+            let Lot { goods, hundreds, .. } = draw(number, 7);
+            let drawn = [GOODS.len() as u64, 490, 20].map(|bound| random.below(bound));
+            let place = GOODS.iter().position(|other| *other == goods).map(|place| place as u64);
+            assert_eq!((place, hundreds), (Some(drawn[0]), 10 + drawn[1]), "{number}");
+        }
     }
 }
