@@ -93,8 +93,8 @@ fn aim(what: &'static str, seen: f64) {
     Aim { what, seen, wanted: AIM, is_most: false, unit: "MB/s of computing" }.tell();
 }
 
-/// Reads a text many times, prints the mean rate in MB/s and returns it. The system counts in ticks of some milliseconds, so
-/// a single round may take none.
+/// Reads a text many times, prints the mean rate in MB/s and returns it. The system counts in ticks
+/// of some milliseconds, so a single round may take none.
 fn measure(
     name: &str,
     bytes: usize,

@@ -56,7 +56,8 @@ pub struct Relief {
     pub breakdown: Breakdown,
 }
 
-/// A calculation as JSON text. It is kept and shown and never looked into, so no tree is made of it.
+/// A calculation as JSON text. It is kept and shown and never looked into, so no tree is made of
+/// it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(transparent)]
 pub struct Breakdown(Box<RawValue>);
