@@ -8,6 +8,7 @@ mod imports;
 mod paper;
 mod pilot;
 mod reference;
+mod streams;
 #[cfg(feature = "otel")]
 mod traces;
 mod two_nodes;
