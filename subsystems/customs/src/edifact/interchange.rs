@@ -147,8 +147,8 @@ impl<R: Read> Reader<R> {
         &self.header
     }
 
-    /// Returns how many bytes were used: after [`Self::open`] the end of UNB, after a message the end
-    /// of its UNT.
+    /// Returns how many bytes were used: after [`Self::open`] the end of UNB, after a message the
+    /// end of its UNT.
     pub const fn used(&self) -> u64 {
         self.scanner.used()
     }

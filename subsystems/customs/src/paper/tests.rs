@@ -480,8 +480,8 @@ fn the_code_is_read_back_and_checks() {
     assert_eq!(qr::read_grey(side, side, &spoilt).expect("a code"), [token]);
 }
 
-/// The photograph is a drawing that was turned by seven degrees, lit from one side, made grainy, and
-/// written as JPEG in colours: baseline and progressive.
+/// The photograph is a drawing that was turned by seven degrees, lit from one side, made grainy,
+/// and written as JPEG in colours: baseline and progressive.
 #[test]
 fn a_photograph_is_read() {
     for name in ["photograph.jpg", "progressive.jpg"] {

@@ -1,9 +1,9 @@
 //! One document in XML, or several in one `MetaData` envelope, told apart without reading what they
 //! say.
 //!
-//! Each document of several becomes a text of its own with the envelope and what stands in it beside
-//! the documents. Whether a text is well formed its reader says: here only tags, quotes, comments,
-//! sections of plain text and instructions are told apart.
+//! Each document of several becomes a text of its own with the envelope and what stands in it
+//! beside the documents. Whether a text is well formed its reader says: here only tags, quotes,
+//! comments, sections of plain text and instructions are told apart.
 //!
 //! Invariant: memory holds one document and the envelope, each up to its bound.
 
