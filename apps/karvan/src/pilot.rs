@@ -105,6 +105,7 @@ pub(crate) fn run(options: &Options, output: Output) -> Result<bool> {
     let desks = Desks::open(&folder)?;
     let providers = Providers::start(&folder)?;
     services::set(&desks, &providers)?;
+    play::import_rates(&desks)?;
     let (mut rows, mut calls, mut measured) = (Vec::new(), Vec::new(), None);
     let good = if let Some(load) = &options.load {
         let driven = load::drive(load, &folder, &mut pair, &stop, progress)?;

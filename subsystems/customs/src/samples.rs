@@ -133,6 +133,15 @@ pub fn shipped() -> Vec<Consignment> {
     SHIPPED.iter().filter_map(|text| serde_json::from_str(text).ok()).collect()
 }
 
+/// Returns the exchange rates of a nation in the story of the samples, as a file to import.
+pub fn rates(nation: Instance) -> Option<&'static str> {
+    match nation.as_str() {
+        "AZ" => Some(include_str!("../samples/rates/azerbaijan.toml")),
+        "PK" => Some(include_str!("../samples/rates/pakistan.toml")),
+        _ => None,
+    }
+}
+
 /// The files, in the order in which they are played.
 const SHIPPED: [&str; 27] = [
     include_str!("../samples/01-clean-grant.json"),

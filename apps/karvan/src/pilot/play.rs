@@ -62,6 +62,17 @@ pub(crate) fn play(
     Ok(record)
 }
 
+/// Gives both customs services the exchange rates of the samples. What is there already stays.
+pub(crate) fn import_rates(desks: &Desks) -> Result<()> {
+    for nation in [&nations::AZ, &nations::PK] {
+        let customs = nation.customs()?;
+        let Some(text) = karvan_customs::samples::rates(customs.instance()) else { continue };
+        let client = desks.of(nation, Some(&customs))?;
+        client.operate(CUSTOMS, "rates-import", &json!({ "text": text }))?;
+    }
+    Ok(())
+}
+
 /// What came of a step.
 struct Played {
     sent: Vec<Sent>,

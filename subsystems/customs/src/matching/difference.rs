@@ -186,7 +186,9 @@ const fn field_of(rule: Rule) -> &'static str {
         | Rule::WriteOff
         | Rule::UnitNotConvertible => "AdditionalDocument/WriteOff/QuantityQuantity",
         Rule::Packages => "TotalPackageQuantity",
-        Rule::AssessedBelowInvoice | Rule::DutyUnknown => "CustomsValueAmount",
+        Rule::AssessedBelowInvoice | Rule::CustomsValueCurrency | Rule::DutyUnknown => {
+            "CustomsValueAmount"
+        }
         Rule::QuantityMass => "Commodity/GoodsMeasure/TariffQuantity",
         Rule::NetMass | Rule::MassPerUnit => "Commodity/GoodsMeasure/NetNetWeightMeasure",
         Rule::InvoiceValueMissing

@@ -162,6 +162,8 @@ rules! {
     ExportOvervalued = "export-overvalued",
     /// The stated customs value is below the invoice value.
     AssessedBelowInvoice = "assessed-below-invoice",
+    /// The invoice value and the customs value are in different currencies, and no rate is known.
+    CustomsValueCurrency = "customs-value-currency",
     /// The invoice value and the export value are in different currencies, and no rate is known.
     Currency = "currency",
     /// The invoice value and the export value were compared by an exchange rate.

@@ -170,7 +170,11 @@ fn certified_value(case: &Case<'_>, claimed: &Amount) -> Option<Decimal> {
 /// A customs value below the invoice value is no customs value; one above it may rest on a ruling.
 fn look_at_customs_value(case: &Case<'_>, invoiced: &Amount, findings: &mut Findings<'_>) {
     let Some(assessed) = case.item.customs_value.as_ref() else { return };
-    let Some(found) = case.in_currency(invoiced, &assessed.currency) else { return };
+    let Some(found) = case.in_currency(invoiced, &assessed.currency) else {
+        let papers = Papers::new().export(invoiced).claim(assessed);
+        findings.add(Rule::CustomsValueCurrency, papers);
+        return;
+    };
     let floor = below(found.amount.value, findings.limit(Rule::AssessedBelowInvoice));
     if assessed.value < floor {
         let papers = Papers::new().export(shown(&found.amount)).claim(assessed);

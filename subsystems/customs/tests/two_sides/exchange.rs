@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use karvan_customs::ledger::Terms;
 use karvan_customs::messages::SharingLevel;
-use karvan_customs::samples::{Actor, Consignment, Step};
+use karvan_customs::rates;
+use karvan_customs::samples::{self, Actor, Consignment, Step};
 use karvan_customs::subsystem::{Config, Customs, ISSUER_ROLE};
 use karvan_store::{SqliteStore, Store};
 use karvan_subsystem::testkit::Bench;
@@ -35,6 +36,17 @@ pub(crate) fn issuer_of(nation: Instance) -> MemberId {
     member(if nation.as_str() == "AZ" { "AZ/GOV/AAMCC/origin" } else { "PK/GOV/TDAP/origin" })
 }
 
+/// Imports the rates of the samples, on a thread of its own since tests are asynchronous.
+fn import_rates(store: &Store, nation: Instance, now: Timestamp) {
+    let Some(text) = samples::rates(nation) else { return };
+    let store = store.clone();
+    let importing = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(store.write(move |tx| rates::import(tx, text, "samples", now).map(drop)))
+    });
+    importing.join().expect("no panic").expect("the rates of the samples are imported");
+}
+
 /// One nation's customs service on its own store.
 pub(crate) struct Side {
     pub(crate) nation: Instance,
@@ -45,7 +57,12 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    fn new(nation: Instance, partner: Instance, now: Timestamp, terms: &Terms) -> Self {
+    fn new(
+        (nation, partner): (Instance, Instance),
+        now: Timestamp,
+        terms: &Terms,
+        with_rates: bool,
+    ) -> Self {
         let customs = Customs::new(Config {
             customs: customs_of(nation),
             issuers: vec![issuer_of(nation)],
@@ -61,6 +78,9 @@ impl Side {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(folder.path(), customs.migrations()).expect("a store");
         let (customs, store) = (Arc::new(customs), Store::new(store));
+        if with_rates {
+            import_rates(&store, nation, now);
+        }
         let bench = Bench::new(customs.clone(), store.clone(), now);
         Self { nation, bench, customs, store, _folder: folder }
     }
@@ -100,8 +120,18 @@ impl Exchange {
 
     /// Both sides under other terms of the ledger.
     pub(crate) fn under(now: Timestamp, terms: &Terms) -> Self {
+        Self::made(now, terms, true)
+    }
+
+    /// Both sides without exchange rates.
+    pub(crate) fn without_rates(now: Timestamp) -> Self {
+        Self::made(now, &Terms::shipped().expect("the shipped terms load"), false)
+    }
+
+    fn made(now: Timestamp, terms: &Terms, rates: bool) -> Self {
         let (az, pk) = ("AZ".parse().expect("AZ"), "PK".parse().expect("PK"));
-        let (az, pk) = (Side::new(az, pk, now, terms), Side::new(pk, az, now, terms));
+        let side = |nations| Side::new(nations, now, terms, rates);
+        let (az, pk) = (side((az, pk)), side((pk, az)));
         Self { az, pk, sent: Vec::new(), is_cut: false }
     }
 

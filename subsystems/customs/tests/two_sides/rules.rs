@@ -100,6 +100,16 @@ async fn certificate_dates_standing_and_parties() {
     check(&[(EXPORT, "Exporter/ID", json!("1700552201"))], &["exporter"], "grant").await;
 }
 
+/// An invoice of so many dollars, and the customs value that goes with it.
+fn invoice(dollars: &str) -> [(usize, &'static str, Value); 3] {
+    let rupees = 285 * dollars.parse::<u64>().expect("whole dollars");
+    [
+        (CLAIM, "GOODS/Commodity/InvoiceLine/ItemChargeAmount/value", json!(dollars)),
+        (CLAIM, "InvoiceAmount/value", json!(dollars)),
+        (CLAIM, "GOODS/CustomsValueAmount/value", json!(rupees.to_string())),
+    ]
+}
+
 #[tokio::test]
 async fn quantities_masses_and_values() {
     let weights = |step, kilograms: &str| {
@@ -114,10 +124,6 @@ async fn quantities_masses_and_values() {
     let net = |value: &str| {
         let path = "GOODS/Commodity/GoodsMeasure/NetNetWeightMeasure";
         (CLAIM, path, json!({ "value": value, "unit": "KGM" }))
-    };
-    let invoice = |value: &str| {
-        let path = "GOODS/Commodity/InvoiceLine/ItemChargeAmount/value";
-        [(CLAIM, path, json!(value)), (CLAIM, "InvoiceAmount/value", json!(value))]
     };
     let tonnes = (
         CLAIM,
@@ -166,10 +172,10 @@ async fn quantities_masses_and_values() {
     let assessed = |value: &str| {
         (CLAIM, "GOODS/CustomsValueAmount", json!({ "value": value, "currency": "USD" }))
     };
-    // Without an exchange rate there is no duty in rupees, and so no preference to propose.
-    check(&[assessed("21780")], &["duty-unknown"], "query").await;
-    check(&[assessed("21779")], &["duty-unknown", "assessed-below-invoice"], "query").await;
-    check(&[assessed("50000")], &["duty-unknown"], "query").await;
+    // Converted by the rate of the day; without one there is no duty in rupees (case 54).
+    check(&[assessed("21780")], &[], "grant").await;
+    check(&[assessed("21779")], &["assessed-below-invoice"], "grant").await;
+    check(&[assessed("50000")], &[], "grant").await;
 
     let third = [
         (CLAIM, "GoodsShipment/Invoice/0/ID", json!("DXB-9")),

@@ -241,6 +241,14 @@ async fn a_used_up_quota_leaves_the_general_rate() {
     assert_eq!(shown["items"][0]["duty"]["quota"]["allocated"]["value"], "18");
 }
 
+/// How many requests a period of the quota has, and what is left of it.
+async fn left(exchange: &mut Exchange, who: &MemberId, day: &str) -> (usize, String) {
+    let asked = json!({ "quota": "PIPE", "day": day });
+    let shown = exchange.act(who, "quota", asked).await.expect("shown");
+    let requests = shown["requests"].as_array().expect("a list").len();
+    (requests, shown["balance"]["value"].as_str().expect("a number").to_owned())
+}
+
 /// The day of arrival lies in another period than the day of filing: the item asks there.
 #[tokio::test]
 async fn a_quota_follows_the_day_of_arrival() {
@@ -257,12 +265,6 @@ async fn a_quota_follows_the_day_of_arrival() {
     import(&mut exchange, &pk, &text).await;
     for step in 0..3 {
         exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
-    }
-    async fn left(exchange: &mut Exchange, who: &MemberId, day: &str) -> (usize, String) {
-        let asked = json!({ "quota": "PIPE", "day": day });
-        let shown = exchange.act(who, "quota", asked).await.expect("shown");
-        let requests = shown["requests"].as_array().expect("a list").len();
-        (requests, shown["balance"]["value"].as_str().expect("a number").to_owned())
     }
     // Filed on 2 October, and nobody knows yet when the goods come.
     assert_eq!(left(&mut exchange, &pk, "2026-10-02").await, (1, "7".to_owned()));

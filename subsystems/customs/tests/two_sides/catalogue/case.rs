@@ -60,6 +60,9 @@ pub(super) struct Play {
     pub(super) about: String,
     pub(super) base: Option<String>,
     pub(super) today: Option<Timestamp>,
+    /// Whether neither side has the exchange rates of the samples.
+    #[serde(default, rename = "withoutRates")]
+    pub(super) without_rates: bool,
     pub(super) steps: Vec<Value>,
 }
 
@@ -83,7 +86,7 @@ impl Case {
     pub(super) fn plays(&self) -> Vec<Play> {
         if self.plays.is_empty() {
             let (base, today, steps) = (self.base.clone(), self.today, self.steps.clone());
-            return vec![Play { about: String::new(), base, today, steps }];
+            return vec![Play { base, today, steps, ..Play::default() }];
         }
         let whole = |play: &Play| Play {
             base: play.base.clone().or_else(|| self.base.clone()),

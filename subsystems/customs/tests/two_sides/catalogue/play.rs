@@ -35,7 +35,9 @@ pub(super) async fn case(case: &Case) -> Result<(), String> {
         };
         let today = TODAY.parse::<Timestamp>().map_err(|error| error.to_string())?;
         let today = play.today.unwrap_or_else(|| sample.as_ref().map_or(today, |s| s.today));
-        let mut stage = Stage { exchange: Exchange::new(today), sample, given: BTreeSet::new() };
+        let exchange =
+            if play.without_rates { Exchange::without_rates(today) } else { Exchange::new(today) };
+        let mut stage = Stage { exchange, sample, given: BTreeSet::new() };
         stage.all(&play).await?;
         given.append(&mut stage.given);
     }
