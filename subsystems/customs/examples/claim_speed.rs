@@ -17,8 +17,9 @@
 //! - `one-by-one`: the same for claims that are filed by 64 officers at a time, each waiting for
 //!   the commit.
 //!
-//! and sets the figures beside the aims. Processor time is that of the whole process by `/proc/self/stat`; the machine's other work does
-//! not count in it, which makes it the figure to compare.
+//! and sets the figures beside the aims. Processor time is that of the whole process by
+//! `/proc/self/stat`; the machine's other work does not count in it, which makes it the figure to
+//! compare.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
