@@ -367,6 +367,9 @@ pub(crate) fn open(view: &dyn Read) -> Result<Vec<Call>, Error> {
             }
         }
     }
+    if (open.len() as u64) < count {
+        tracing::error!(count, found = open.len(), "rows of open calls are missing");
+    }
     Ok(open)
 }
 
