@@ -1,6 +1,6 @@
 //! What a program that was built to be measured leaves out, to show where the time of a call goes.
 //!
-//! Only with the feature `measure`, which no release has: without it [`is_without`] is `false` when
+//! Only with the feature `measure`, which no release has: without it `is_without` is `false` when
 //! it is compiled, and nothing of this is left. With it the application says once for the process
 //! what is left out; a signature that is left out is zeros, which such a program takes for good.
 //!
