@@ -3,6 +3,8 @@
 //! A report about a declaration that is not here waits for it. What is decided stays decided: news
 //! of a diversion opens a task.
 
+use std::time::Duration;
+
 use karvan_store::{Range, Tx, Value};
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::{ExchangeId, Instance};
@@ -18,6 +20,9 @@ use crate::mirror::flow;
 use crate::states::{ExportEvent, ExportState};
 use crate::timers::{self, Timer, TimerKind};
 use crate::transport::{REPORTS_MAX, Report};
+
+/// How long a declaration whose departure is told late waits all the same for news of the arrival.
+const LATE_REPORT_GRACE: Duration = Duration::from_secs(86_400);
 
 const fn event_of(event: TransportEvent) -> (ExportEvent, &'static str) {
     match event {
@@ -120,6 +125,7 @@ fn keep(
         let mode = export.content().and_then(flow::mode);
         let wait = customs.mirror.wait(mode.as_deref(), content.event_date_time);
         let due = content.event_date_time.plus(wait).max(expected.unwrap_or_default());
+        let due = due.max(cx.now.plus(LATE_REPORT_GRACE));
         let kind = TimerKind::Arrival;
         timers::set(cx.tx, &Timer::new(kind, &subject, &key, content.event_date_time, due))?;
     } else {

@@ -375,6 +375,23 @@ async fn goods_that_do_not_come_are_told() {
     }
 }
 
+/// A departure that is told when the goods should have arrived long ago is no alarm by itself.
+#[tokio::test]
+async fn a_departure_that_is_told_late_waits_a_day_for_the_arrival() {
+    let mut world = world("clean-grant");
+    let (az, pk) = (world.az.clone(), world.pk.clone());
+    world.play(2).await;
+    let input = json!({ "declaration": transport("T1", "departed", "2026-09-03T14:00:00Z") });
+    world.exchange.act(&az, "submit", input).await.expect("sent");
+    for (hours, state) in [(23, "departed"), (2, "never-arrived")] {
+        world.exchange.wait(hours * HOUR).await;
+        for member in [&az, &pk] {
+            let shown = world.show(member, json!({ "export": "AZ-EX-2026-00001" })).await;
+            assert_eq!(shown["export"]["state"], state, "{member}");
+        }
+    }
+}
+
 fn amendment(kind: &str, id: &str, version: u32, reference: &str) -> Value {
     json!({
         "FunctionCode": "4", "FunctionalReferenceID": reference, "TypeCode": "COR", "ID": id,
