@@ -22,7 +22,7 @@ use crate::timers::{self, Timer, TimerKind};
 use crate::transport::{REPORTS_MAX, Report};
 
 /// How long a declaration whose departure is told late waits all the same for news of the arrival.
-const LATE_REPORT_GRACE: Duration = Duration::from_secs(86_400);
+const LATE_REPORT_GRACE: Duration = Duration::from_hours(24);
 
 const fn event_of(event: TransportEvent) -> (ExportEvent, &'static str) {
     match event {
