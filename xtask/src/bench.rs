@@ -1,4 +1,4 @@
-//! Runs measurements by name. Where the figures are kept is part of each row.
+//! Runs measurements by name.
 
 use std::process::Command;
 
@@ -8,10 +8,24 @@ use anyhow::{Context as _, Result, bail};
 struct Bench {
     name: &'static str,
     about: &'static str,
-    argv: &'static [&'static str],
-    /// The page that keeps the figures of earlier runs.
-    record: &'static str,
+    package: &'static str,
+    /// `--bin` or `--example`, and its name.
+    target: [&'static str; 2],
+    arguments: &'static [&'static str],
 }
+
+impl Bench {
+    /// Returns the command that builds and runs it.
+    fn command(&self) -> Command {
+        let mut command = Command::new("cargo");
+        command.args(["run", "--release", "--locked", "-p", self.package]).args(self.target);
+        command.arg("--").args(self.arguments);
+        command
+    }
+}
+
+/// The page that keeps the figures of earlier runs.
+const RECORD: &str = "bench/FIGURES.md";
 
 /// The measurement that takes a size.
 const CLAIMS: &str = "claims";
@@ -23,112 +37,52 @@ const BENCHES: &[Bench] = &[
         name: "calls",
         about: "calls through two hops as a ratio to nginx with mutual TLS: processor time, \
                 memory, allocations",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-bench",
-            "--bin",
-            "calls",
-            "--",
-            "--without",
-            "signatures,log",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-bench",
+        target: ["--bin", "calls"],
+        arguments: &["--without", "signatures,log"],
     },
     Bench {
         name: CLAIMS,
         about: "claims against certificates and export declarations, in process and durable, \
                 beside the aims; 100,000 of each unless --records says otherwise",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-customs",
-            "--example",
-            "claim_speed",
-            "--",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-customs",
+        target: ["--example", "claim_speed"],
+        arguments: &[],
     },
     Bench {
         name: "documents",
         about: "documents end to end between two nodes: rate, processor time, memory",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-bench",
-            "--bin",
-            "documents",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-bench",
+        target: ["--bin", "documents"],
+        arguments: &[],
     },
     Bench {
         name: "formats",
         about: "megabytes of EDIFACT and XML read in a second, beside the aims",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-customs",
-            "--example",
-            "format_speed",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-customs",
+        target: ["--example", "format_speed"],
+        arguments: &[],
     },
     Bench {
         name: "ledger",
         about: "what one entry costs the evidence log",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-ledger",
-            "--example",
-            "append_cost",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-ledger",
+        target: ["--example", "append_cost"],
+        arguments: &[],
     },
     Bench {
         name: "store",
         about: "durable transactions of the SQLite back end",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-store",
-            "--example",
-            "commit_rate",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-store",
+        target: ["--example", "commit_rate"],
+        arguments: &[],
     },
     Bench {
         name: "tariff",
         about: "a look-up with 200,000 measures, beside the aim",
-        argv: &[
-            "cargo",
-            "run",
-            "--release",
-            "--locked",
-            "-p",
-            "karvan-customs",
-            "--example",
-            "tariff_cost",
-        ],
-        record: "bench/FIGURES.md",
+        package: "karvan-customs",
+        target: ["--example", "tariff_cost"],
+        arguments: &[],
     },
 ];
 
@@ -176,15 +130,14 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         println!("no measurement is registered; add a row to xtask/src/bench.rs");
     }
     let mut well = true;
-    for Bench { name, about, argv, record } in chosen {
-        println!("{name}: {about}; figures are recorded in {record}");
+    for bench in chosen {
+        let Bench { name, about, .. } = bench;
+        println!("{name}: {about}; figures are recorded in {RECORD}");
         if options.list {
             continue;
         }
-        let [program, arguments @ ..] = argv else { bail!("{name} has no command") };
         let more = if *name == CLAIMS { of_claims.as_slice() } else { &[] };
-        let status = Command::new(program).args(arguments).args(more).status();
-        let status = status.with_context(|| format!("starting `{program}`"))?;
+        let status = bench.command().args(more).status().context("starting `cargo`")?;
         println!("{name}: {}", if status.success() { "done" } else { "FAILED" });
         well &= status.success();
     }
@@ -208,7 +161,13 @@ mod tests {
 
     #[test]
     fn measurements_are_chosen_by_name() {
-        let bench = |name| Bench { name, about: "", argv: &["true"], record: "docs" };
+        let bench = |name| Bench {
+            name,
+            about: "",
+            package: "karvan-ledger",
+            target: ["--example", "append_cost"],
+            arguments: &[],
+        };
         let benches = [bench("ledger"), bench("documents")];
         let chosen = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -234,10 +193,25 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_recorded_in_the_tree() {
-        let root = crate::workspace::root().unwrap();
+    fn a_measurement_is_a_target_of_the_workspace() {
+        let metadata = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
+            .current_dir(crate::workspace::root().unwrap())
+            .output()
+            .unwrap();
+        let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
         for bench in BENCHES {
-            assert!(root.join(bench.record).exists(), "{} names no page", bench.name);
+            let mut packages = metadata["packages"].as_array().unwrap().iter();
+            let package = packages.find(|it| it["name"] == bench.package).unwrap();
+            let kind = bench.target[0].trim_start_matches("--");
+            let mut targets = package["targets"].as_array().unwrap().iter();
+            let found = targets.any(|it| it["name"] == bench.target[1] && it["kind"][0] == kind);
+            assert!(found, "{} names no target", bench.name);
         }
+    }
+
+    #[test]
+    fn figures_are_recorded_in_the_tree() {
+        assert!(crate::workspace::root().unwrap().join(RECORD).exists());
     }
 }
