@@ -14,7 +14,7 @@ use super::super::apply::Effect;
 use super::super::decide::{find_item, required_text};
 use super::super::operate::{must_act_for, read, signed_by};
 use super::super::{Customs, show};
-use super::{answered, due_from, find, questions, send, start, view, weigh};
+use super::{answered, asked, due_from, find, questions, send, start, view, weigh};
 use crate::certificate::Certificate;
 use crate::journal::{
     Closing, Direction, MessageRecord, MessageState, TaskKind, close_tasks, note, open_task,
@@ -133,14 +133,7 @@ pub(super) fn taken(
     known.questions.clone_from(&query.questions);
     cx.tx.save(&known)?;
     start(customs, cx, &known, record.sender.as_str())?;
-    let text = format!(
-        "{} asks again about certificate {}; answer by {}: {}",
-        known.asker,
-        known.number,
-        known.due,
-        known.text.as_deref().unwrap_or("no occasion is given")
-    );
-    open_task(cx.tx, cx.now, TaskKind::VerificationAsked, &subject, text)?;
+    asked::tell(cx, &known, &format!("asks again about certificate {}", known.number))?;
     Ok(Effect::Applied { subject })
 }
 

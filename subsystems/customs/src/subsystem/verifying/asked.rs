@@ -77,15 +77,20 @@ pub(in crate::subsystem) fn take(
     begin(customs, cx, &opened)?;
     let known: Option<Certificate> = cx.tx.find(opened.certificate.as_str())?;
     let known = if known.is_some() { "is known here" } else { "is not known here" };
-    let text = format!(
-        "{} asks about certificate {}, which {known}; answer by {}: {}",
-        opened.asker,
-        opened.number,
-        opened.due,
-        opened.text.as_deref().unwrap_or("no occasion is given")
-    );
-    open_task(cx.tx, cx.now, TaskKind::VerificationAsked, &subject, text)?;
+    tell(cx, &opened, &format!("asks about certificate {}, which {known}", opened.number))?;
     Ok(Effect::Applied { subject })
+}
+
+/// Tells the officers that the partner asks something.
+pub(super) fn tell(
+    cx: &mut Context<'_>,
+    asked: &Verification,
+    what: &str,
+) -> Result<(), Rejection> {
+    let occasion = asked.text.as_deref().unwrap_or("no occasion is given");
+    let text = format!("{} {what}; answer by {}: {occasion}", asked.asker, asked.due);
+    let subject = verification_subject(&asked.id);
+    Ok(open_task(cx.tx, cx.now, TaskKind::VerificationAsked, &subject, text)?)
 }
 
 #[derive(Deserialize)]
