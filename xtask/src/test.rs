@@ -2,7 +2,7 @@
 //!
 //! A step is a row of [`steps::STEPS`]: a command line or a chore, what it needs from the machine,
 //! and where it runs. The first act is to see that the needs are there (`needs.rs`). Output goes to
-//! a log per step; the end of a failed one is shown. The closing line is `N passed, N failed, N
+//! a log per step; of a failed one the failures and the end are shown. The closing line is `N passed, N failed, N
 //! skipped`, alone on its line: tests of cargo count one by one, any other step counts as one.
 //!
 //! Invariants: what is not run is counted as skipped and named, never silently green; a step has
@@ -11,6 +11,7 @@
 //! Not here: what the rules and the tests say (`crate::tidy`, the crates).
 
 mod counts;
+mod excerpt;
 mod needs;
 mod steps;
 
@@ -28,8 +29,6 @@ use counts::Counts;
 pub(crate) use steps::table;
 use steps::{Act, STEPS, Step};
 
-/// Lines of a failed step's log that are shown.
-const TAIL_LINES: usize = 80;
 /// Longest time of one step; a hanging test must not eat the whole run.
 const STEP_MINUTES_MAX: u64 = 45;
 /// How often a running step is looked at.
@@ -130,7 +129,7 @@ fn perform(step: &'static Step, root: &Path, logs: &Path) -> Result<Done> {
     };
     let text = String::from_utf8_lossy(&fs::read(&log).unwrap_or_default()).into_owned();
     if !passed {
-        show_tail(step.name, &text, &log);
+        show(step.name, &text, &log);
     }
     let counts = Counts::of(&text, passed);
     Ok(Done { name: step.name, counts, seconds: clock(started), not_run: None })
@@ -218,12 +217,12 @@ fn wait(mut child: Child) -> Result<Option<ExitStatus>> {
     Ok(None)
 }
 
-fn show_tail(name: &str, text: &str, log: &Path) {
-    let lines: Vec<_> = text.lines().collect();
-    let hidden = lines.len().saturating_sub(TAIL_LINES);
-    println!("--- {name} failed; {hidden} lines before these are in {}", log.display());
-    for line in lines.iter().skip(hidden) {
-        println!("    {line}");
+fn show(name: &str, text: &str, log: &Path) {
+    let shown = excerpt::of(text);
+    let hidden = text.lines().count() - shown.iter().filter(|line| !line.is_gap).count();
+    println!("--- {name} failed; {hidden} lines more are in {}", log.display());
+    for line in shown {
+        println!("    {}", line.text);
     }
     println!("---");
 }
