@@ -9,10 +9,8 @@ use karvan_customs::samples::{Consignment, generate};
 use serde_json::{Value, json};
 
 use crate::pilot::Pilot;
-use crate::world::{Ended, World};
+use crate::world::{Ended, World, look_until};
 
-/// How often a report is looked at before the import is killed all the same.
-const LOOKS_MAX: usize = 2_000;
 /// Records of the import that is interrupted.
 const RECORDS: usize = 450;
 
@@ -138,15 +136,11 @@ fn check_stream(world: &World, all: &[Consignment]) {
 /// Starts an import, and ends it when its report has so many lines; returns whether it still ran.
 fn kill_at(world: &World, arguments: &[&str], lines: usize) -> bool {
     let mut child = spawn(world, arguments);
-    for _ in 0..LOOKS_MAX {
+    let is_there = look_until(|| {
         let text = fs::read_to_string(world.path("report")).unwrap_or_default();
-        let is_there = text.lines().count() >= lines;
-        if is_there || child.try_wait().expect("a process").is_some() {
-            break;
-        }
-        // Another process paces the loop.
-        Command::new("true").status().expect("it runs");
-    }
+        text.lines().count() >= lines || child.try_wait().expect("a process").is_some()
+    });
+    assert!(is_there, "the report never had {lines} lines");
     let ran = child.try_wait().expect("a process").is_none();
     child.kill().expect("killed");
     child.wait().expect("ended");

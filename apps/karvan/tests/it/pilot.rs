@@ -7,7 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, look_until};
 
 /// A pilot that runs beside the test.
 pub(crate) struct Pilot {
@@ -74,17 +74,11 @@ fn is_alive(pid: u32) -> bool {
     state.is_some_and(|state| state != 'Z')
 }
 
-/// Waits until none of the processes is there; each look is a process of its own, which paces it.
+/// Waits until none of the processes is there.
 fn await_end(nodes: &[u32]) {
-    const TRIES_MAX: usize = 10_000;
     assert_eq!(nodes.len(), 2, "two nodes are told");
-    for _ in 0..TRIES_MAX {
-        if !nodes.iter().any(|node| is_alive(*node)) {
-            return;
-        }
-        Command::new("true").status().expect("it runs");
-    }
-    panic!("{nodes:?} are still there");
+    let gone = || !nodes.iter().any(|node| is_alive(*node));
+    assert!(look_until(gone), "{nodes:?} are still there");
 }
 
 fn once(world: &World) -> Value {
