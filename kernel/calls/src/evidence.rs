@@ -61,7 +61,8 @@ pub fn entry(call: &Call) -> String {
 }
 
 /// Ends a call that nobody answered, unless it has ended: what is still written ahead has not.
-pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Error> {
+/// Returns whether it did.
+pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<bool, Error> {
     let statement = statement(&call);
     if side == Side::Provider {
         let id = call.exchange.to_string();
@@ -69,10 +70,10 @@ pub(crate) fn abandon(tx: &mut dyn Tx, call: Call, side: Side) -> Result<(), Err
         // Another instant is another request under the same id.
         let same = open.is_some_and(|open| open.0.began_at == call.began_at);
         if !same || tx.find::<End>(id)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
     }
-    end(tx, call, side, statement)
+    end(tx, call, side, statement).map(|()| true)
 }
 
 /// Ends a call that was refused before it was written ahead. The row of a first call under the

@@ -26,6 +26,7 @@ use karvan_exchange::client::{Body, Timeouts, full};
 use karvan_exchange::host::PeerService;
 use karvan_exchange::network::{Boxed, Stream};
 use karvan_exchange::wire::{Link, PROBLEM_JSON};
+use karvan_store::Tx;
 use karvan_subsystem::Rejection;
 use karvan_system::Disk;
 use karvan_trust::keys::KeyId;
@@ -44,6 +45,7 @@ use crate::breaker::Breakers;
 use crate::evidence::{self, Side};
 use crate::messages;
 use crate::metrics::{self, Metrics, Record};
+use crate::open::OpenCalls;
 use crate::overload::{Bounds, Gate, Permit};
 use crate::peers::Peers;
 use crate::records::{Call, Half};
@@ -119,6 +121,7 @@ pub(crate) struct Inner {
     pub(crate) spool: Spool,
     pub(crate) signer: Signer,
     pub(crate) relations: Relations,
+    pub(crate) open: Arc<OpenCalls>,
     own: ArcSwapOption<Own>,
     draining: AtomicBool,
     under_way: AtomicUsize,
@@ -163,6 +166,7 @@ impl Gateway {
             spool: Spool::open(&settings.spool, disk).map_err(Error::Spool)?,
             signer: Signer::new(settings.signatures),
             relations: Relations::default(),
+            open: Arc::default(),
             own: ArcSwapOption::empty(),
             draining: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
@@ -191,7 +195,7 @@ impl Gateway {
             metrics: Arc::clone(&self.0.metrics),
             draining: Arc::new(move || gateway.is_draining()),
         });
-        routes.merge(messages::routes(self.0.node.clone()))
+        routes.merge(messages::routes(self.0.node.clone(), Arc::clone(&self.0.open)))
     }
 
     /// Returns what answers the calls of peers, for `karvan_exchange::Node::run`.
@@ -318,7 +322,15 @@ impl Inner {
     /// Ends a call, durably.
     pub(crate) async fn end(&self, call: Call, side: Side) -> Result<(), karvan_store::Error> {
         let statement = evidence::statement(&call);
-        self.node.store().write(move |tx| evidence::end(tx, call, side, statement)).await
+        let (open, exchange) = (Arc::clone(&self.open), call.exchange);
+        let end = move |tx: &mut dyn Tx| {
+            evidence::end(tx, call, side, statement)?;
+            if side == Side::Provider {
+                open.ended(exchange);
+            }
+            Ok(())
+        };
+        self.node.store().write(end).await
     }
 
     /// Returns whether a message to be signed now is to share its signature with others.
@@ -525,9 +537,14 @@ impl Drop for Begun {
         call.cause = Some(Rejection::new(ErrorKind::PeerUnavailable, "caller-gone", text));
         let (inner, side) = (Arc::clone(&self.inner), self.side);
         runtime.spawn(async move {
-            let store = inner.node.store();
-            let ended: Result<(), karvan_store::Error> =
-                store.write(move |tx| evidence::abandon(tx, call, side)).await;
+            let (open, exchange) = (Arc::clone(&inner.open), call.exchange);
+            let abandon = move |tx: &mut dyn Tx| {
+                if evidence::abandon(tx, call, side)? && side == Side::Provider {
+                    open.ended(exchange);
+                }
+                Ok(())
+            };
+            let ended: Result<(), karvan_store::Error> = inner.node.store().write(abandon).await;
             if let Err(error) = ended {
                 tracing::error!("a call whose caller hung up could not be ended: {error}");
             }

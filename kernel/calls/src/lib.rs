@@ -14,6 +14,7 @@ pub mod measure;
 pub mod messages;
 pub mod metadata;
 pub mod metrics;
+mod open;
 pub mod overload;
 mod patient;
 mod peers;

@@ -12,9 +12,12 @@
 //! and as provider; one with `node.operate` all.
 //!
 //! Invariants: to others a call is as if it were unknown; one request reads a bounded number of
-//! rows, so a page may be short and still name a next one.
+//! rows, so a page may be short, even empty, and still name a next one; without a next one nothing
+//! that was asked for is missing.
 
 use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
@@ -28,11 +31,14 @@ use karvan_exchange::local_api::{Params, Reply};
 use karvan_exchange::wire::{PROBLEM_JSON, PROOFS_PATH, problem};
 use karvan_store::{Error, Range, Read, Record, Value};
 use karvan_subsystem::Rejection;
+use karvan_trust::message::EXPIRES_SECONDS_MAX_REQUEST;
+use karvan_types::limits::CLOCK_SKEW_SECONDS_MAX;
 use karvan_types::{ErrorKind, ExchangeId, MemberId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle;
 use crate::evidence::Side;
+use crate::open::OpenCalls;
 use crate::records::{Call, Outcome, Received, Sent};
 
 use view::View;
@@ -51,14 +57,19 @@ const BATCH: usize = 200;
 const SCANNED_MAX: usize = 10_000;
 /// Most calls that are shown under one id.
 const SAME_MAX: usize = 100;
+/// How much older than the call its exchange id may be, for `since` to find it: the id is made
+/// before the request is signed, by a clock that differs.
+const ID_AGE_MAX: Duration =
+    Duration::from_secs(EXPIRES_SECONDS_MAX_REQUEST + CLOCK_SKEW_SECONDS_MAX);
 
 /// Makes the routes, to be merged with those of the node.
-pub fn routes(node: Node) -> Router {
+pub(crate) fn routes(node: Node, open: Arc<OpenCalls>) -> Router {
+    let listing = Router::new().route("/v1/messages", get(list)).with_state((node.clone(), open));
     Router::new()
-        .route("/v1/messages", get(list))
         .route("/v1/messages/{id}", get(show))
         .route("/v1/messages/{id}/bundle", get(make_bundle))
         .with_state(node)
+        .merge(listing)
 }
 
 /// How a call stands.
@@ -246,7 +257,8 @@ fn scan<R: Record>(
         };
         let from = match query.since {
             Some(since) => {
-                Bound::Included(Value::from(ExchangeId::new(since, [0; 10]).to_string()))
+                let id = ExchangeId::new(since.minus(ID_AGE_MAX), [0; 10]);
+                Bound::Included(Value::from(id.to_string()))
             }
             None => Bound::Unbounded,
         };
@@ -304,14 +316,50 @@ fn read_page(
     Ok((found, next))
 }
 
-async fn list(State(node): State<Node>, headers: HeaderMap, Params(query): Params<Query>) -> Reply {
+/// Reads a page of open calls, and where the next one begins. `open` are their ids, the latest
+/// first.
+fn read_open(
+    view: &dyn Read,
+    query: &Query,
+    scope: &Scope,
+    after: Option<&Place>,
+    open: &[ExchangeId],
+) -> Result<(Vec<Known>, Option<Place>), Error> {
+    let mut found: Vec<Known> = Vec::new();
+    for id in open {
+        let id = id.to_string();
+        if after.is_some_and(|after| id >= after.exchange) {
+            continue;
+        }
+        let Some(row) = view.find::<Received>(id)? else { continue };
+        let known = Known::received(view, row)?;
+        if query.wants(&known) && scope.covers(&known) {
+            if found.len() == query.limit {
+                let next = found.last().map(Known::place);
+                return Ok((found, next));
+            }
+            found.push(known);
+        }
+    }
+    Ok((found, None))
+}
+
+async fn list(
+    State((node, open)): State<(Node, Arc<OpenCalls>)>,
+    headers: HeaderMap,
+    Params(query): Params<Query>,
+) -> Reply {
     let scope = Scope::read(&node, &headers)?;
     if query.limit == 0 || query.limit > PAGE_MAX {
         let text = format!("`limit` is 1 to {PAGE_MAX}; ask for further pages with `after`");
         return Err(Rejection::new(ErrorKind::Invalid, "query", text).into());
     }
     let after = query.after.as_deref().map(Place::read).transpose()?;
-    let read = move |view: &dyn Read| read_page(view, &query, &scope, after.as_ref());
+    let open = (query.state == Some(Stand::Open)).then(|| open.newest_first());
+    let read = move |view: &dyn Read| match &open {
+        Some(open) => read_open(view, &query, &scope, after.as_ref(), open),
+        None => read_page(view, &query, &scope, after.as_ref()),
+    };
     let (found, next) = node.store().read(move |view| read(view)).await?;
     let messages: Vec<_> = found.iter().map(|known| View::of(&node, known)).collect();
     let next = next.map(|next| next.write());

@@ -28,6 +28,7 @@ use crate::evidence::{self, Side};
 use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
+use crate::open::OpenCalls;
 use crate::overload::RETRY_AFTER;
 use crate::records::{Call, End, Half, Outcome, Received};
 use crate::registry::Service;
@@ -297,7 +298,8 @@ impl Inner {
         let id = ahead.exchange.to_string();
         let row = Received(ahead.clone());
         let begun = Begun::new(self, ahead, Side::Provider);
-        let found = self.node.store().write(move |tx| written_ahead(tx, &row)).await;
+        let open = Arc::clone(&self.open);
+        let found = self.node.store().write(move |tx| written_ahead(tx, &row, &open)).await;
         // Whether the first call under the id may have acted: then none under it counts as refused.
         let (text, acted) = match found {
             Ok(Ahead::New) => return Ok(begun),
@@ -492,9 +494,12 @@ fn upstream_request(
     Ok(request)
 }
 
-fn written_ahead(tx: &mut dyn Tx, request: &Received) -> Result<Ahead, Error> {
+fn written_ahead(tx: &mut dyn Tx, request: &Received, open: &OpenCalls) -> Result<Ahead, Error> {
     match evidence::write_ahead(tx, request) {
-        Ok(()) => Ok(Ahead::New),
+        Ok(()) => {
+            open.begun(request.0.exchange);
+            Ok(Ahead::New)
+        }
         Err(Error::Exists { .. }) => {
             let ended = tx.find::<End>(request.key())?;
             Ok(ended.map_or(Ahead::Busy, |ended| Ahead::Ended(ended.outcome)))

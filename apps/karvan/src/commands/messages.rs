@@ -123,10 +123,21 @@ fn list(command: &List, output: Output) -> Result<()> {
         let mut text =
             table(["exchange", "side", "state", "status", "client", "service", "ms"], &rows);
         if let Some(next) = page["next"].as_str() {
-            let _ = writeln!(text, "\nMore: --after {next}");
+            let _ = write!(text, "\n{}", more(rows.len(), command.limit, next));
         }
         text
     })
+}
+
+/// Says how to go on behind a page.
+fn more(found: usize, limit: usize, next: &str) -> String {
+    if found >= limit {
+        return format!("More: --after {next}\n");
+    }
+    format!(
+        "The search stopped after many calls that were not asked for; older ones may follow.\n\
+         Go on: --after {next}\n"
+    )
 }
 
 fn bundle(command: &Fetch, output: Output) -> Result<()> {
@@ -186,4 +197,19 @@ fn describe(view: &Value) -> String {
         let _ = writeln!(text, "  {kind}: entry {index}, {state}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page that is not full, or empty, does not look like the last one.
+    #[test]
+    fn a_short_page_says_that_more_may_follow() {
+        for (found, limit, short) in [(0, 50, true), (49, 50, true), (50, 50, false)] {
+            let text = more(found, limit, "019a.client");
+            assert_eq!(text.contains("older ones may follow"), short, "{found} of {limit}: {text}");
+            assert!(text.contains("--after 019a.client"), "{text}");
+        }
+    }
 }

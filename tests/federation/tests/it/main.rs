@@ -11,6 +11,7 @@ mod calls_crowd;
 mod calls_figures;
 mod calls_forged;
 mod calls_liar;
+mod calls_listed;
 mod calls_live;
 mod calls_silence;
 mod calls_terms;
