@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{Certificate, CertificateNumber, Unseen};
 use crate::export::Export;
 use crate::messages::{CertificateItem, GoodsItem, ImportClaim};
-use crate::rates::Converted;
+use crate::rates::{Converted, Unconverted};
 use crate::transport::Report;
 
 /// Which certificate an item of a claim quotes.
@@ -103,6 +103,8 @@ pub struct Case<'a> {
     pub others: &'a [Other],
     /// The amounts of [`Case::conversions`] that could be converted.
     pub converted: &'a [Converted],
+    /// Those whose rate is known, but whose result has too many digits.
+    pub too_large: &'a [Unconverted],
 }
 
 impl<'a> Case<'a> {
@@ -149,6 +151,14 @@ impl<'a> Case<'a> {
         let fits =
             |known: &&Converted| known.stated == *stated && known.amount.currency == currency;
         self.converted.iter().find(fits).cloned()
+    }
+
+    /// Whether an amount makes too much in another currency to be said in it.
+    fn is_too_large(&self, amount: &Amount, currency: &str) -> bool {
+        self.too_large.iter().any(|known| {
+            matches!(known, Unconverted::TooLarge { stated, to, .. }
+                if stated == amount && to == currency)
+        })
     }
 
     /// Returns that item, and whether the declaration means the quoted certificate by it.

@@ -23,8 +23,10 @@ pub use store::{Imported, Stored, TableRecord, import, rates_of, tables};
 pub(crate) use store::{RATES, TABLES};
 
 use karvan_store::{Error as StoreError, Read};
-use karvan_types::amount::{Decimal, FRACTION_DIGITS_MAX, RoundingStrategy, is_strict};
-use karvan_types::{Amount, Date, Instance};
+use karvan_types::amount::{
+    Decimal, FRACTION_DIGITS_MAX, INTEGER_DIGITS_MAX, RoundingStrategy, is_strict,
+};
+use karvan_types::{Amount, Date, ErrorKind, Instance};
 use serde::{Deserialize, Serialize};
 
 /// Longest time for which a rate without an end holds, in days.
@@ -80,6 +82,45 @@ impl Converted {
     }
 }
 
+/// An amount that cannot be said in another currency.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unconverted {
+    /// No rate holds on the day.
+    #[error("no rate of {} and {to} is known for {day}; import the rates of that day", .stated.currency)]
+    NoRate {
+        /// What was to be converted.
+        stated: Amount,
+        /// The currency wanted.
+        to: String,
+        /// The day whose rates count.
+        day: Date,
+    },
+    /// The rates are known, and the result has more digits than an amount may have.
+    #[error(
+        "{stated} by the rates of {day} make more {to} than the {INTEGER_DIGITS_MAX} digits before \
+         the decimal point that an amount may have; correct the amount, or the rate of that day"
+    )]
+    TooLarge {
+        /// What was to be converted.
+        stated: Amount,
+        /// The currency wanted.
+        to: String,
+        /// The day whose rates count.
+        day: Date,
+    },
+}
+
+impl Unconverted {
+    /// Returns what kind of failure this is.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoRate { .. } => ErrorKind::NotFound,
+            Self::TooLarge { .. } => ErrorKind::Invalid,
+        }
+    }
+}
+
 static PARITIES: LazyLock<Option<RateTable>> =
     LazyLock::new(|| RateTable::check(include_str!("../data/parities.toml")).ok());
 
@@ -98,60 +139,64 @@ pub fn parities() -> Option<&'static RateTable> {
 }
 
 /// Converts an amount by the rates of `day`: those of the table of `national`, failing that the
-/// fixed parities. Nothing when a rate is not known.
+/// fixed parities.
 pub fn convert(
     view: &dyn Read,
     national: &str,
     stated: &Amount,
     to: &str,
     day: Date,
-) -> Result<Option<Converted>, StoreError> {
-    let whole = |amount: Option<(Decimal, Vec<Used>)>| {
-        amount.map(|(value, rates)| Converted {
-            stated: stated.clone(),
-            amount: Amount { value, currency: to.to_owned() },
-            day,
-            rates,
-        })
+) -> Result<Result<Converted, Unconverted>, StoreError> {
+    let currency = || to.to_owned();
+    let whole = |(value, rates): (Option<Decimal>, Vec<Used>)| {
+        let stated = stated.clone();
+        match value.map(|value| Amount { value, currency: currency() }) {
+            Some(amount) => Ok(Converted { stated, amount, day, rates }),
+            None => Err(Unconverted::TooLarge { stated, to: currency(), day }),
+        }
     };
     if stated.currency == to {
-        return Ok(whole(Some((stated.value, Vec::new()))));
+        return Ok(whole((Some(stated.value), Vec::new())));
     }
     let own = [
         store::rate_on(view, national, &stated.currency, day)?,
         store::rate_on(view, national, to, day)?,
     ];
     if let Some(found) = across(stated, to, national, &own) {
-        return Ok(whole(Some(found)));
+        return Ok(whole(found));
     }
-    let Some(table) = parities() else { return Ok(None) };
-    let fixed = [table.rate_on(&stated.currency, day), table.rate_on(to, day)];
-    Ok(whole(across(stated, to, &table.currency, &fixed)))
+    let fixed = parities().and_then(|table| {
+        let rates = [table.rate_on(&stated.currency, day), table.rate_on(to, day)];
+        across(stated, to, &table.currency, &rates)
+    });
+    let unknown = || Unconverted::NoRate { stated: stated.clone(), to: currency(), day };
+    Ok(fixed.ok_or_else(unknown).and_then(whole))
 }
 
 /// Converts by way of the currency of a table; the rates are of the two currencies against it.
+/// Nothing when one of them is not known; no number when the result is too large.
 fn across(
     stated: &Amount,
     to: &str,
     base: &str,
     [from_rate, to_rate]: &[Option<Used>; 2],
-) -> Option<(Decimal, Vec<Used>)> {
+) -> Option<(Option<Decimal>, Vec<Used>)> {
     let mut used = Vec::new();
-    let mut value = stated.value;
+    let mut value = Some(stated.value);
     if stated.currency != base {
         let rate = from_rate.as_ref()?;
-        value = value.checked_mul(rate.value)?.checked_div(rate.units)?;
+        value = value.and_then(|value| value.checked_mul(rate.value)?.checked_div(rate.units));
         used.push(rate.clone());
     }
     if to != base {
         let rate = to_rate.as_ref()?;
-        value = value.checked_mul(rate.units)?.checked_div(rate.value)?;
+        value = value.and_then(|value| value.checked_mul(rate.units)?.checked_div(rate.value));
         used.push(rate.clone());
     }
     let places = u32::try_from(FRACTION_DIGITS_MAX).unwrap_or(0);
     let strategy = RoundingStrategy::MidpointNearestEven;
-    let value = value.round_dp_with_strategy(places, strategy).normalize();
-    is_strict(value).then_some((value, used))
+    let value = value.map(|value| value.round_dp_with_strategy(places, strategy).normalize());
+    Some((value.filter(|value| is_strict(*value)), used))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::duty::{self, Goods, Share};
 use crate::matching::{Findings, Match, Papers, Rule, Rules, stated_quantities};
 use crate::messages::text::date;
 use crate::messages::{Decision, GoodsItem};
-use crate::rates::{self, Converted};
+use crate::rates::{self, Converted, Unconverted};
 use crate::tariff::{Events, Explanation, ImporterClass, Query, RateDay, Status, Tariff, Winner};
 
 /// What the preference is worth for one item.
@@ -223,6 +223,9 @@ pub enum Unvalued {
         /// The day of filing.
         day: Date,
     },
+    /// It is in another currency, in whose amount it has too many digits.
+    #[error("the customs value is too large: {0}")]
+    TooLarge(Unconverted),
 }
 
 impl<'a> Valued<'a> {
@@ -240,7 +243,10 @@ impl<'a> Valued<'a> {
             Some(stated) => {
                 let found = rates::convert(view, currency, stated, currency, day)?;
                 let (stated, currency) = (stated.clone(), currency.clone());
-                found.ok_or(Unvalued::NoRate { stated, currency, day })
+                found.map_err(|error| match error {
+                    Unconverted::NoRate { .. } => Unvalued::NoRate { stated, currency, day },
+                    too_large @ Unconverted::TooLarge { .. } => Unvalued::TooLarge(too_large),
+                })
             }
         };
         Ok(Self { tariff, partner, claim, item, value })

@@ -197,6 +197,7 @@ const fn field_of(rule: Rule) -> &'static str {
         | Rule::ValueHard
         | Rule::ValueHigher
         | Rule::ExportOvervalued
+        | Rule::AmountTooLarge
         | Rule::CurrencyConverted
         | Rule::Currency => "Commodity/InvoiceLine/ItemChargeAmount",
         Rule::InvoiceNumber | Rule::InvoiceMissing | Rule::InvoiceShared => "Invoice/ID",

@@ -166,6 +166,8 @@ rules! {
     CustomsValueCurrency = "customs-value-currency",
     /// The invoice value and the export value are in different currencies, and no rate is known.
     Currency = "currency",
+    /// An amount has too many digits when it is converted, though the rate is known.
+    AmountTooLarge = "amount-too-large",
     /// The invoice value and the export value were compared by an exchange rate.
     CurrencyConverted = "currency-converted",
     /// The claim does not say what was invoiced for the item.

@@ -69,7 +69,8 @@ fn look_at_value(case: &Case<'_>, findings: &mut Findings<'_>) {
     look_at_customs_value(case, claimed, findings);
     let Some(exported) = exported_value(case) else { return };
     let Some(found) = case.in_currency(exported, &claimed.currency) else {
-        findings.add(Rule::Currency, Papers::new().export(exported).claim(claimed));
+        let rule = unconverted(case, exported, claimed, Rule::Currency);
+        findings.add(rule, Papers::new().export(exported).claim(claimed));
         return;
     };
     if !found.rates.is_empty() {
@@ -93,6 +94,11 @@ fn look_at_value(case: &Case<'_>, findings: &mut Findings<'_>) {
     } else {
         look_at_higher(case, claimed, &expected, findings);
     }
+}
+
+/// Returns why two amounts cannot be compared: too many digits, or what `no_rate` says.
+fn unconverted(case: &Case<'_>, amount: &Amount, other: &Amount, no_rate: Rule) -> Rule {
+    if case.is_too_large(amount, &other.currency) { Rule::AmountTooLarge } else { no_rate }
 }
 
 fn shown(amount: &Amount) -> Amount {
@@ -172,7 +178,7 @@ fn look_at_customs_value(case: &Case<'_>, invoiced: &Amount, findings: &mut Find
     let Some(assessed) = case.item.customs_value.as_ref() else { return };
     let Some(found) = case.in_currency(invoiced, &assessed.currency) else {
         let papers = Papers::new().export(invoiced).claim(assessed);
-        findings.add(Rule::CustomsValueCurrency, papers);
+        findings.add(unconverted(case, invoiced, assessed, Rule::CustomsValueCurrency), papers);
         return;
     };
     let floor = below(found.amount.value, findings.limit(Rule::AssessedBelowInvoice));

@@ -16,7 +16,7 @@ use super::flow::Line;
 use super::linked::Linked;
 use super::params::Params;
 use super::{UNIT_VALUE_PLACES, VALUE_PLACES, median, rounded, signed_text};
-use crate::rates::{self, Used};
+use crate::rates::{self, Unconverted, Used};
 
 /// Fewest other declarations that make a median.
 const MEDIAN_MIN: usize = 5;
@@ -99,6 +99,8 @@ pub struct Candidate {
 pub enum Obstacle {
     /// The currencies differ, and no rate is known for the day of the import.
     Currency,
+    /// The value makes too many digits in the other currency; most likely it is mistyped.
+    TooLarge,
     /// One of the two sides states no value.
     Value,
 }
@@ -288,7 +290,11 @@ impl Subject<'_> {
             let stated = Amount { value, currency: stated.currency.clone() };
             let currency = self.key.currency;
             let converted = rates::convert(rates.view, rates.national, &stated, currency, day)?;
-            let Some(converted) = converted else { return Ok(Some(Err(Obstacle::Currency))) };
+            let converted = match converted {
+                Ok(converted) => converted,
+                Err(Unconverted::TooLarge { .. }) => return Ok(Some(Err(Obstacle::TooLarge))),
+                Err(Unconverted::NoRate { .. }) => return Ok(Some(Err(Obstacle::Currency))),
+            };
             sum.add(converted.amount.value, line.net_mass);
             exports.push(line.document.clone());
             for rate in converted.rates {
@@ -336,7 +342,7 @@ impl Subject<'_> {
         let declared = rounded(self.sum.value, VALUE_PLACES);
         let wanted = rounded(expected.sum.value, VALUE_PLACES);
         let difference = declared - wanted;
-        let percent = (difference * Decimal::ONE_HUNDRED).checked_div(wanted)?;
+        let percent = difference.checked_div(wanted)?.checked_mul(Decimal::ONE_HUNDRED)?;
         let candidate = if difference.is_sign_negative() {
             Direction::UnderInvoicing
         } else {

@@ -16,7 +16,7 @@ use crate::invoice;
 use crate::journal::{TaskKind, note, open_task};
 use crate::matching::{Case, Quote, Rule, compare};
 use crate::messages::{EXPORT_TYPE_CODE, GoodsItem, ImportClaim};
-use crate::rates::{self, Converted};
+use crate::rates::{self, Converted, Unconverted};
 use crate::relief::Valued;
 use crate::transport::Report;
 
@@ -102,9 +102,12 @@ pub(super) fn assess(
         unseen: &unseen,
         others: &[],
         converted: &[],
+        too_large: &[],
     };
-    let (converted, others) = (convert(customs, view, &case)?, others(view, &case, &own)?);
-    let mut matched = compare(&Case { converted: &converted, others: &others, ..case });
+    let (converted, too_large) = convert(customs, view, &case)?;
+    let others = others(view, &case, &own)?;
+    let mut matched =
+        compare(&Case { converted: &converted, too_large: &too_large, others: &others, ..case });
     let tariff = customs.tariff(view)?;
     let mut duty = None;
     if let Some(tariff) = tariff.as_deref() {
@@ -136,21 +139,26 @@ fn without_certificate(
     Ok((unseen, Certificate::near_misses(view, partner, number)?.into_iter().next()))
 }
 
-/// Converts the amounts that are compared, by the rates of this side.
+/// Converts the amounts that are compared, by the rates of this side; returns beside them those
+/// that are too large for it.
 fn convert(
     customs: &Customs,
     view: &dyn Read,
     case: &Case<'_>,
-) -> Result<Vec<Converted>, Rejection> {
-    let Some(day) = case.exchange_day() else { return Ok(Vec::new()) };
-    let Some(national) = rates::national_currency(customs.config.nation()) else {
-        return Ok(Vec::new());
+) -> Result<(Vec<Converted>, Vec<Unconverted>), Rejection> {
+    let (mut converted, mut too_large) = (Vec::new(), Vec::new());
+    let national = rates::national_currency(customs.config.nation());
+    let Some((day, national)) = case.exchange_day().zip(national) else {
+        return Ok((converted, too_large));
     };
-    let mut converted = Vec::new();
     for (stated, currency) in case.conversions() {
-        converted.extend(rates::convert(view, national, &stated, &currency, day)?);
+        match rates::convert(view, national, &stated, &currency, day)? {
+            Ok(found) => converted.push(found),
+            Err(Unconverted::NoRate { .. }) => {}
+            Err(found @ Unconverted::TooLarge { .. }) => too_large.push(found),
+        }
     }
-    Ok(converted)
+    Ok((converted, too_large))
 }
 
 impl Customs {

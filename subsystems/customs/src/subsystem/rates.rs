@@ -7,12 +7,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Customs;
-use super::answer::{refuse, with_problems};
+use super::answer::{about, refuse, with_problems};
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
 use crate::journal::note;
 use crate::matching::local_date;
-use crate::rates::{self, Error};
+use crate::rates::{self, Error, Unconverted};
 
 /// Most rates of a currency that are shown.
 const SHOWN_MAX: usize = 100;
@@ -57,6 +57,16 @@ pub(super) fn import(
     Ok(output)
 }
 
+fn unconverted(error: &Unconverted) -> Rejection {
+    let (kind, text) = (error.kind(), error.to_string());
+    match error {
+        Unconverted::NoRate { .. } => refuse(kind, "no-rate", text),
+        Unconverted::TooLarge { .. } => {
+            about("amount/value", "AMOUNT", refuse(kind, "amount-too-large", text))
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asking {
@@ -80,13 +90,7 @@ pub(super) fn show(
     if let Some(amount) = input.amount {
         let to = input.to.as_deref().unwrap_or(base);
         let found = rates::convert(view, base, &amount, to, day)?;
-        let Some(found) = found else {
-            let text = format!(
-                "no rate of {} and {to} is known for {day}; import the rates of that day",
-                amount.currency
-            );
-            return Err(refuse(ErrorKind::NotFound, "no-rate", text));
-        };
+        let found = found.map_err(|error| unconverted(&error))?;
         return Ok(json!({ "base": base, "converted": found, "basis": found.basis() }));
     }
     let Some(currency) = input.currency else {

@@ -373,6 +373,9 @@ fn not_comparable(shown: &Value) -> String {
                 let currencies: Vec<_> = rows(&row["currencies"]).map(text).collect();
                 format!("currency: no rate between {}; import one", currencies.join(" and "))
             }
+            Some("too-large") => {
+                "the value has too many digits in the other currency; correct it".to_owned()
+            }
             _ => "one side states no value".to_owned(),
         };
         let _ = writeln!(
