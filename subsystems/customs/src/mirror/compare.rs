@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use karvan_store::{Index, Record, Table, Value};
-use karvan_types::{Amount, Decimal, Instance, Quantity, Timestamp};
+use karvan_types::amount::{INTEGER_DIGITS_MAX, is_strict};
+use karvan_types::{Amount, Decimal, ErrorKind, Instance, Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::flow::{Flow, Line};
@@ -113,8 +114,31 @@ pub fn figures(lines: &[Line], params: &Params, with_freight: bool) -> BTreeMap<
     rows
 }
 
+/// A sum of a month has more digits than a report can carry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "the {what} of HS {hs6} make more than the {INTEGER_DIGITS_MAX} digits before the decimal point \
+     that a report can carry; find the declaration that is mistyped and have it corrected"
+)]
+pub struct TooLarge {
+    /// Six digits of the Harmonized System.
+    pub hs6: String,
+    /// What was summed up.
+    pub what: &'static str,
+}
+
+impl TooLarge {
+    /// Returns what kind of failure this is.
+    pub const fn kind(&self) -> ErrorKind {
+        ErrorKind::Conflict
+    }
+}
+
 /// Writes figures as the lines of a report; values only when the agreement shares them.
-pub fn to_totals(figures: BTreeMap<Key, Figures>, level: SharingLevel) -> Vec<MirrorTotal> {
+pub fn to_totals(
+    figures: BTreeMap<Key, Figures>,
+    level: SharingLevel,
+) -> Result<Vec<MirrorTotal>, TooLarge> {
     let mut totals: Vec<MirrorTotal> = Vec::new();
     for ((hs6, currency), row) in figures {
         let value = row.value.zip(currency).filter(|_| level >= SharingLevel::L2);
@@ -130,7 +154,17 @@ pub fn to_totals(figures: BTreeMap<Key, Figures>, level: SharingLevel) -> Vec<Mi
         let net_mass = Quantity { value: mass.normalize(), unit: KILOGRAM.to_owned() };
         totals.push(MirrorTotal { hs6, count: row.items, net_mass, value });
     }
-    totals
+    for row in &totals {
+        let sums = [
+            ("net masses", Some(row.net_mass.value)),
+            ("values", row.value.as_ref().map(|value| value.value)),
+        ];
+        let is_too_large = |(_, sum): &(_, Option<Decimal>)| sum.is_some_and(|sum| !is_strict(sum));
+        if let Some((what, _)) = sums.into_iter().find(is_too_large) {
+            return Err(TooLarge { hs6: row.hs6.clone(), what });
+        }
+    }
+    Ok(totals)
 }
 
 /// One line of the comparison.

@@ -15,18 +15,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Customs;
-use super::answer::{self, refuse};
+use super::answer::{self, about, refuse};
 use super::apply::Effect;
 use super::operate::{must_act_for, read, signed_by};
 use super::show::json_of;
-use crate::journal::{MessageRecord, note};
+use crate::journal::{MessageRecord, TaskKind, note, open_task};
 use crate::matching::local_date;
 use crate::messages::{
     DocumentReference, FunctionCode, Header, MIRROR_TYPE_CODE, Message, MirrorReport, MirrorTotal,
     Page, TradeFlow, UnmatchedConsignment, UnmatchedReason,
 };
 use crate::mirror::candidates::{RankBy, Rates, candidates};
-use crate::mirror::compare::{self, Comparing, PAGES_MAX, Report, figures, stream, to_totals};
+use crate::mirror::compare::{
+    self, Comparing, PAGES_MAX, Report, TooLarge, figures, stream, to_totals,
+};
 use crate::mirror::linked::{self, LINES_MAX, Linked, Months, Stream};
 use crate::mirror::totals::totals;
 use crate::mirror::unmatched::{Unmatched, unmatched};
@@ -275,6 +277,9 @@ pub(super) fn send(
         return Err(refuse(ErrorKind::Conflict, "month-open", text));
     }
     let sent = publish(customs, cx, &month, &signed_by(caller))?;
+    let sent = sent.map_err(|error| {
+        about("month", "DIGITS", refuse(error.kind(), "figures-too-large", error.to_string()))
+    })?;
     Ok(json!({ "month": month, "exchanges": sent }))
 }
 
@@ -308,7 +313,16 @@ pub(super) fn monthly(
     let today = local_date(timer.due, customs.config.nation());
     let month = month_of(today.first_of_month().yesterday().unwrap_or(today));
     if answer::may_send(customs, cx, MirrorReport::DOCUMENT_TYPE) {
-        publish(customs, cx, &month, "mirror")?;
+        if let Err(error) = publish(customs, cx, &month, "mirror")? {
+            let text = format!(
+                "figures of {month} not sent: {error}; then send them with `karvan customs mirror \
+                 report {month}`"
+            );
+            let subject = format!("mirror {month}");
+            note(cx.tx, cx.now, &subject, "mirror", text.clone())?;
+            open_task(cx.tx, cx.now, TaskKind::NotDelivered, &subject, text.clone())?;
+            cx.warn("customs.figures-not-sent", text);
+        }
     } else {
         let text = format!("figures of {month} not sent, since no agreement in force allows `REC`");
         note(cx.tx, cx.now, &format!("mirror {month}"), "mirror", text)?;
@@ -319,22 +333,25 @@ pub(super) fn monthly(
     Ok(timers::set(cx.tx, &Timer::new(timer.kind, TIMER, TIMER, cx.now, due))?)
 }
 
-/// Sends both directions of a month, page by page.
+/// Sends both directions of a month, page by page; nothing when one of them cannot be reported.
 fn publish(
     customs: &Customs,
     cx: &mut Context<'_>,
     month: &str,
     by: &str,
-) -> Result<Vec<Value>, Rejection> {
+) -> Result<Result<Vec<Value>, TooLarge>, Rejection> {
     let (us, them) = (customs.config.nation(), customs.config.partner_nation());
     let level = customs.config.sharing_level;
     let today = local_date(cx.now, us);
     let months = Months { from: month.to_owned(), until: month.to_owned() };
-    let mut sent = Vec::new();
+    let mut reports = Vec::new();
     for (flow, own) in [(TradeFlow::Export, Flow::Export), (TradeFlow::Import, Flow::Import)] {
         let linked = linked::read(cx.tx, Stream { flow: own, nation: us, other: them }, &months)?;
         let rows = figures(&linked.lines, &customs.mirror, own == Flow::Import);
-        let lines = to_totals(rows, level);
+        let lines = match to_totals(rows, level) {
+            Ok(lines) => lines,
+            Err(error) => return Ok(Err(error)),
+        };
         // Whether own exports arrived is known to the partner alone.
         let lonely = match own {
             Flow::Export => Vec::new(),
@@ -343,12 +360,15 @@ fn publish(
                 found.iter().filter(|one| !one.before_exchange).map(lonely).collect()
             }
         };
-        let what = Pages { flow, month, lines, lonely };
-        sent.extend(what.send(customs, cx)?);
+        reports.push(Pages { flow, month, lines, lonely });
+    }
+    let mut sent = Vec::new();
+    for report in reports {
+        sent.extend(report.send(customs, cx)?);
     }
     let text = format!("figures of {month} sent in {} pages", sent.len());
     note(cx.tx, cx.now, &format!("mirror {month}"), by, text)?;
-    Ok(sent)
+    Ok(Ok(sent))
 }
 
 fn lonely(one: &Unmatched) -> UnmatchedConsignment {

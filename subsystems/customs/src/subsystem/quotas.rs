@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Customs;
-use super::answer::refuse;
+use super::answer::{about, refuse};
 use super::assess::{claim_subject, reassess};
 use super::operate::read;
 use super::rate_days;
@@ -49,8 +49,22 @@ fn of_item<'a>(
     Some((tariff.quota(&id, day), id, day))
 }
 
-fn in_unit(quantity: &Quantity, unit: &str) -> Option<Decimal> {
-    units::convert(quantity, unit).ok().map(|converted| converted.quantity.value)
+/// Returns the first of the quantities that can be said in a unit, if any; refuses when the only
+/// obstacle is that one has too many digits in it.
+fn in_unit<'a>(
+    quantities: impl Iterator<Item = &'a Quantity>,
+    unit: &str,
+) -> Result<Option<Decimal>, units::Error> {
+    let mut too_large = None;
+    for quantity in quantities {
+        match units::convert(quantity, unit) {
+            Ok(converted) => return Ok(Some(converted.quantity.value)),
+            Err(error @ units::Error::TooLarge(_)) => too_large = Some(error),
+            // Stated in a unit of another kind; another quantity may fit.
+            Err(_) => {}
+        }
+    }
+    too_large.map_or(Ok(None), Err)
 }
 
 /// Puts the item of a claim in the queue of its quota, or changes what it asks for.
@@ -65,7 +79,14 @@ pub(super) fn ask(
         return Ok(());
     };
     // Without a quantity there is nothing to ask for; a grant is refused until there is one.
-    let asked = stated_quantities(item).find_map(|stated| in_unit(stated, &quota.unit));
+    let asked = match in_unit(stated_quantities(item), &quota.unit) {
+        Ok(asked) => asked,
+        Err(error) => {
+            let text =
+                format!("item {}: nothing is asked of quota {}: {error}", item.sequence, quota.id);
+            return Ok(note(cx.tx, cx.now, &claim_subject(&claim.id()), "quota", text)?);
+        }
+    };
     let Some(asked) = asked.filter(|asked| !asked.is_zero()) else { return Ok(()) };
     let key = item_key(&claim.id(), item.sequence);
     let asking = Asking { claim_item: &key, asked, day };
@@ -199,8 +220,11 @@ fn grant(
         return Err(refuse(ErrorKind::Conflict, "quota", text));
     };
     let stated = drawn.quantity.into_iter().chain(stated_quantities(goods));
-    let mut stated = stated.filter_map(|stated| in_unit(stated, &quota.unit));
-    let Some(used) = stated.next().filter(|used| !used.is_zero()) else {
+    let used = in_unit(stated, &quota.unit).map_err(|error| {
+        let text = format!("quota {id} is in {}: {error}", quota.unit);
+        about("quantity", "QUANTITY", refuse(error.kind(), "quota", text))
+    })?;
+    let Some(used) = used.filter(|used| !used.is_zero()) else {
         let text = format!("quota {id} is in {}; the claim must state such a quantity", quota.unit);
         return Err(refuse(ErrorKind::Invalid, "quota", text));
     };

@@ -326,3 +326,34 @@ async fn the_figures_of_a_month_go_out_by_themselves() {
         ["", "\"2026-10\" \"2026-10\"", "\"2026-11\" \"2026-11\" \"2026-12\" \"2026-12\""]
     );
 }
+
+/// A sum with more digits than a quantity may have is never stored or sent.
+#[tokio::test]
+async fn figures_that_no_report_can_carry_are_told() {
+    let mut scene = Scene::new();
+    for number in 1..=2 {
+        file(&mut scene, number, Some(number), "9999999999999999").await;
+    }
+    scene.0.pk.bench.now = at("2026-11-04T00:00:00Z");
+    let asked = scene.pk("mirror-report", json!({ "month": "2026-10" })).await;
+    assert_eq!(asked.expect_err("not sent"), "customs.figures-too-large");
+    let shown = scene.pk("mirror-totals", json!({ "from": "2026-10" })).await.expect("totals");
+    let value = &shown["rows"][0]["imported"]["value"];
+    assert_eq!(value, "19999999999999998", "the sum is shown as it is");
+
+    // By the clock it is told, and the next month goes out all the same.
+    scene.0.pk.bench.now = at("2026-11-05T00:01:00Z");
+    let sent = scene.0.pk.bench.run_due().await.expect("done");
+    assert!(!sent.iter().any(|sent| sent.code == "REC"), "nothing of that month is sent");
+    let told = scene.0.pk.bench.warnings.iter().find(|told| told.code.contains("figures-not-sent"));
+    let text = &told.expect("an alarm").text;
+    assert!(text.contains("the values of HS 390110") && text.contains("mistyped"), "{text}");
+    let tasks = scene.pk("list", json!({ "what": "tasks" })).await.expect("listed");
+    let rows = tasks["rows"].as_array().expect("rows").iter();
+    let mine: Vec<_> = rows.filter(|row| row["subject"] == "mirror 2026-10").collect();
+    assert_eq!(mine.len(), 1, "{tasks:#}");
+    assert_eq!(mine[0]["kind"], "not-delivered");
+    scene.0.pk.bench.now = at("2026-12-05T00:01:00Z");
+    let sent = scene.0.pk.bench.run_due().await.expect("done");
+    assert_eq!(sent.iter().filter(|sent| sent.code == "REC").count(), 2, "November goes out");
+}

@@ -241,6 +241,45 @@ async fn a_used_up_quota_leaves_the_general_rate() {
     assert_eq!(shown["items"][0]["duty"]["quota"]["allocated"]["value"], "18");
 }
 
+/// What an item asks for keeps within the digits of a quantity: an excess is told, never rounded.
+#[tokio::test]
+async fn what_is_too_large_for_the_unit_of_a_quota_is_told() {
+    let Played { mut exchange, mut consignment, pk } = sample("reuse-beyond-quantity");
+    let in_grams = with_quota("in-grams", "9999999999999999").replacen("\"TNE\"", "\"GRM\"", 1);
+    import(&mut exchange, &pk, &in_grams).await;
+    let measure = "/claim/GoodsShipment/GovernmentAgencyGoodsItem/0/Commodity/GoodsMeasure";
+    for (step, kilograms, asked) in
+        [(2, "9999999999999", "KAPE:9999999999999000/9999999999999000 left 999"), (4, "18", "")]
+    {
+        let input = &mut consignment.steps[step].input;
+        for name in ["TariffQuantity", "NetNetWeightMeasure", "GrossMassMeasure"] {
+            input.pointer_mut(measure).expect("the measures")[name] =
+                json!({ "value": kilograms, "unit": "KGM" });
+        }
+        exchange.play(&consignment, &consignment.steps[step]).await.expect("filed");
+        if !asked.is_empty() {
+            assert_eq!(quota(&mut exchange, &pk).await, asked);
+        }
+    }
+    // Two requests together want more than a quantity can say; each stands by itself.
+    let both = quota(&mut exchange, &pk).await;
+    assert_eq!(both, "KAPE:9999999999999000/9999999999999000 KAPW:999/18000 left 0");
+
+    let Played { mut exchange, mut consignment, pk } = sample("reuse-beyond-quantity");
+    import(&mut exchange, &pk, &in_grams).await;
+    let found = consignment.steps[2].input.pointer_mut(measure).expect("the measures");
+    for name in ["TariffQuantity", "NetNetWeightMeasure", "GrossMassMeasure"] {
+        found[name] = json!({ "value": "10000000000000", "unit": "KGM" });
+    }
+    exchange.play(&consignment, &consignment.steps[2]).await.expect("filed");
+    assert_eq!(quota(&mut exchange, &pk).await, "left 9999999999999999");
+    let show = json!({ "claim": "KAPE-HC-00007-02-10-2026" });
+    let shown = exchange.act(&pk, "show", show).await.expect("shown");
+    let history = shown["history"].to_string();
+    let told = "item 1: nothing is asked of quota PIPE: 10000000000000 KGM has too many digits";
+    assert!(history.contains(told), "{shown:#}");
+}
+
 /// How many requests a period of the quota has, and what is left of it.
 async fn left(exchange: &mut Exchange, who: &MemberId, day: &str) -> (usize, String) {
     let asked = json!({ "quota": "PIPE", "day": day });
