@@ -7,12 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use karvan_exchange::client::{Body, NoAnswer, full};
-use karvan_exchange::wire::Link;
+use karvan_exchange::wire::{LIST_PATH, Link};
 use karvan_store::Error;
 use karvan_subsystem::Rejection;
 use karvan_types::{ErrorKind, ExchangeId, MemberId, NodeId, Timestamp};
@@ -27,6 +28,7 @@ use crate::gateway::relation::{Parties, Relation};
 use crate::gateway::{Begun, Entered, Inner, Story, boxed, target_of};
 use crate::metadata;
 use crate::metrics::{self, Record};
+use crate::peers::Leave;
 use crate::provider::{logging_failed, overloaded};
 use crate::records::{Call, Half, Outcome, Sent};
 use crate::wire::{self, Cause, Refusal};
@@ -41,6 +43,8 @@ mod verify;
 const SIDE: Prefix = Prefix::ClientProxy;
 /// The cause when a call did not get to the other node.
 const UNREACHABLE: &str = "peer-unreachable";
+/// How long a peer that left calls without an answer may take to answer anything.
+const LIFE_SIGN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where anybody asks who is there (PR-MREST).
 const LIST_CLIENTS_PATH: &str = "/listClients";
 
@@ -321,13 +325,29 @@ impl Inner {
                 answer.into_parts()
             }
             Err(error) => {
-                leave.failed(self.node.now());
+                self.judge_silence(peer, leave, &error).await;
                 return Err(no_answer(&error));
             }
         };
         let received = self.receive(answer.map(boxed)).await?;
         used.done();
         Ok(received)
+    }
+
+    /// Counts a call without an answer. After several in a row it asks the peer for something that
+    /// no system of a provider is needed for, to tell a silent node from slow systems.
+    async fn judge_silence(&self, peer: &NodeId, leave: Leave, error: &NoAnswer) {
+        if matches!(error, NoAnswer::Unreachable(..)) {
+            return leave.unreached(self.node.now());
+        }
+        let Some(doubt) = leave.unanswered() else { return };
+        let within = self.settings.timeouts.answer.min(LIFE_SIGN_TIMEOUT);
+        let none = HeaderMap::new();
+        let asking = self.node.ask(peer, "HEAD", LIST_PATH, &none, Bytes::new());
+        match tokio::time::timeout(within, asking).await {
+            Ok(Ok(_)) => doubt.lives(),
+            _ => doubt.silent(self.node.now()),
+        }
     }
 
     async fn receive(

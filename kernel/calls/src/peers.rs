@@ -3,15 +3,21 @@
 //! When a peer has left [`FAILURES_MIN`] calls in a row without any answer, further ones are
 //! refused at once for a pause, so that not each of them waits for its own time to be over. Then
 //! one is let through as a probe; any answer, a refusal too, ends the pauses, and each further
-//! silence doubles them. This differs from [`crate::breaker`], which judges systems of providers
-//! by the share of calls that fail: a peer serves many of them, and one that answers is well.
+//! silence of a probe doubles them. This differs from [`crate::breaker`], which judges systems of
+//! providers by the share of calls that fail: a peer serves many of them, and one that answers is
+//! well.
 //!
-//! Invariants: no lock; at most one probe is out in a pause; a probe whose caller goes away makes
-//! room for the next one.
+//! A peer that gave no connection is silent. A call that it took and did not answer may as well
+//! wait for the provider's system behind a peer that is well: then the last of these calls leaves a
+//! [`Doubt`], and its caller finds out whether the peer answers anything.
+//!
+//! Invariants: no lock; at most one probe is out in a pause, and at most one doubt about a peer; a
+//! probe or a doubt whose caller goes away makes room for the next one; calls that were under way
+//! when a pause began do not prolong it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -37,6 +43,10 @@ pub(crate) struct Peer {
     failures: AtomicU32,
     /// Milliseconds of the era at which the pause ends; 0 while there is none.
     until: AtomicI64,
+    /// Probes without an answer since the pauses began.
+    probes: AtomicU32,
+    /// Whether somebody is finding out if it answers anything.
+    doubted: AtomicBool,
 }
 
 /// Leave to call a peer. Say how it ended; dropped without that, it counts for nothing.
@@ -44,6 +54,11 @@ pub(crate) struct Leave {
     peer: Arc<Peer>,
     probe: bool,
 }
+
+/// Calls in a row had no answer. Say whether the peer answers anything; dropped without that, the
+/// next call without an answer leaves a doubt.
+#[must_use]
+pub(crate) struct Doubt(Leave);
 
 impl Peers {
     /// Returns leave to call a peer now, or when to ask again. Only for listed nodes: what is
@@ -80,6 +95,10 @@ impl Peer {
             self.until.compare_exchange(until, probing, Ordering::Relaxed, Ordering::Relaxed);
         swapped.map(|_| leave(true)).map_err(|_| PAUSE_FIRST)
     }
+
+    fn count(&self) -> u32 {
+        self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
 }
 
 impl Leave {
@@ -88,18 +107,62 @@ impl Leave {
         self.probe = false;
         if self.peer.failures.load(Ordering::Relaxed) > 0 {
             self.peer.failures.store(0, Ordering::Relaxed);
+            self.peer.probes.store(0, Ordering::Relaxed);
             self.peer.until.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Says that the peer gave no answer.
-    pub(crate) fn failed(mut self, now: Timestamp) {
-        self.probe = false;
-        let failures = self.peer.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if let Some(more) = failures.checked_sub(FAILURES_MIN) {
-            let pause = PAUSE_FIRST * 2_u32.pow(more.min(DOUBLINGS_MAX));
-            self.peer.until.store(now.plus(pause.min(PAUSE_MAX)).as_millis(), Ordering::Relaxed);
+    /// Says that no connection to the peer came about.
+    pub(crate) fn unreached(self, now: Timestamp) {
+        if self.peer.count() >= FAILURES_MIN {
+            self.spare(now);
         }
+    }
+
+    /// Says that the peer took the call, or may have taken it, and gave no answer. Returns a doubt
+    /// when the caller is to find out whether it answers anything.
+    pub(crate) fn unanswered(self) -> Option<Doubt> {
+        let failures = self.peer.count();
+        let judged = !self.probe && self.peer.until.load(Ordering::Relaxed) != 0;
+        let doubted =
+            failures >= FAILURES_MIN && !judged && !self.peer.doubted.swap(true, Ordering::Relaxed);
+        doubted.then(|| Doubt(self))
+    }
+
+    /// Begins a pause, or the next one; those who called before it have nothing to add.
+    fn spare(mut self, now: Timestamp) {
+        let Peer { until, probes, .. } = &*self.peer;
+        if std::mem::take(&mut self.probe) {
+            let doublings = probes.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+            let pause = PAUSE_FIRST * 2_u32.pow(doublings.min(DOUBLINGS_MAX));
+            until.store(now.plus(pause.min(PAUSE_MAX)).as_millis(), Ordering::Relaxed);
+        } else {
+            let end = now.plus(PAUSE_FIRST).as_millis();
+            let _ = until.compare_exchange(0, end, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Doubt {
+    /// Says that the peer answers: it is well, and what is slow stands behind it.
+    pub(crate) fn lives(self) {
+        self.settle(Leave::answered);
+    }
+
+    /// Says that the peer does not answer.
+    pub(crate) fn silent(self, now: Timestamp) {
+        self.settle(|leave| leave.spare(now));
+    }
+
+    fn settle(mut self, how: impl FnOnce(Leave)) {
+        let peer = Arc::clone(&self.0.peer);
+        how(Leave { peer, probe: std::mem::take(&mut self.0.probe) });
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        self.0.peer.doubted.store(false, Ordering::Relaxed);
     }
 }
 
@@ -113,50 +176,4 @@ impl Drop for Leave {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_seconds(1_790_000_000 + seconds)
-    }
-
-    /// Lets `count` calls end without an answer.
-    fn fail(peers: &Peers, peer: &NodeId, count: u32, now: Timestamp) {
-        let leaves: Vec<_> = (0..count).map(|_| peers.admit(peer, now)).collect();
-        for leave in leaves {
-            leave.map_err(drop).expect("leave").failed(now);
-        }
-    }
-
-    fn seconds(refused: Result<Leave, Duration>) -> Option<u64> {
-        refused.err().map(|left| left.as_secs())
-    }
-
-    #[test]
-    fn a_silent_peer_is_spared_and_probed() {
-        let (peers, peer): (Peers, NodeId) = (Peers::default(), "PK/node/one".parse().expect("id"));
-        fail(&peers, &peer, FAILURES_MIN - 1, at(0));
-        assert!(peers.admit(&peer, at(0)).is_ok());
-        fail(&peers, &peer, 1, at(0));
-        assert_eq!(seconds(peers.admit(&peer, at(0))), Some(2));
-        assert!(peers.admit(&"PK/node/two".parse().expect("id"), at(0)).is_ok());
-        // One probe; the others wait for it.
-        let probe = peers.admit(&peer, at(2)).map_err(drop).expect("a probe");
-        assert_eq!(seconds(peers.admit(&peer, at(2))), Some(60));
-        probe.failed(at(3));
-        assert_eq!(seconds(peers.admit(&peer, at(3))), Some(4), "the pause doubles");
-        // A probe whose caller goes away makes room for the next, whose answer ends it all.
-        drop(peers.admit(&peer, at(7)).map_err(drop).expect("a probe"));
-        peers.admit(&peer, at(7)).map_err(drop).expect("a probe").answered();
-        fail(&peers, &peer, FAILURES_MIN - 1, at(8));
-        assert!(peers.admit(&peer, at(8)).is_ok(), "it is counted anew");
-    }
-
-    #[test]
-    fn pauses_have_an_end_whatever_the_clock_does() {
-        let (peers, peer): (Peers, NodeId) = (Peers::default(), "PK/node/one".parse().expect("id"));
-        fail(&peers, &peer, 50, at(0));
-        assert_eq!(seconds(peers.admit(&peer, at(0))), Some(60));
-        assert!(peers.admit(&peer, at(-10_000)).is_ok(), "a clock that was set back");
-    }
-}
+mod tests;

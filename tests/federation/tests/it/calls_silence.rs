@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt as _, Full};
 use karvan_calls::access::Line;
 use karvan_calls::records::{Outcome, Sent};
 use karvan_calls::registry::Service;
 use karvan_calls::{Gateway, Settings};
 use karvan_exchange::client::Timeouts;
-use karvan_federation::{AZ, Caller, PK, World, service};
+use karvan_federation::{AZ, Caller, PK, System, World, service};
 use karvan_store::{Error, Range};
 use karvan_system::OsDisk;
 use tokio::net::TcpListener;
@@ -101,4 +104,31 @@ async fn a_connection_that_takes_too_long_is_given_up_before_the_call_is_made() 
     serving.abort();
     drop((frozen, silent));
     az.stop().await;
+}
+
+/// The node of a slow provider is well: calls to it are made, however many were too slow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_with_a_slow_system_behind_it_is_not_spared() {
+    let world = World::new(549);
+    let [az, pk] = world.start_both().await;
+    let system = System::start(|seen| {
+        let body = Full::new(Bytes::from("done")).map_err(|never| match never {});
+        (!seen.target.ends_with("/slow")).then(|| Response::new(body.boxed()))
+    })
+    .await;
+    pk.offer(service(&world.nation(PK).member, "echo", &system.url())).await;
+    let timeouts = Timeouts::new(Duration::from_secs(1));
+    let settings = Settings { timeouts, ..Settings::new(world.aside("spool")) };
+    let gateway = Gateway::open(az.node.clone(), settings, Arc::new(OsDisk), None).await;
+    let (caller, serving) = serve(gateway.expect("opens"), &world).await;
+    let target = format!("/r1/{}/echo", world.nation(PK).member);
+    let slow = (0..12).map(async |_| caller.call("GET", &format!("{target}/slow"), &[], "").await);
+    for answer in futures_util::future::join_all(slow).await {
+        assert_eq!(answer.headers["x-road-error"], "server.clientproxy.io_error", "{answer:?}");
+    }
+    let answer = caller.call("GET", &target, &[], "").await;
+    assert_eq!((answer.status, &*answer.body), (200, &b"done"[..]), "{answer:?}");
+    serving.abort();
+    az.stop().await;
+    pk.stop().await;
 }
