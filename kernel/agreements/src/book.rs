@@ -37,6 +37,8 @@ pub struct Allowed<'a> {
     pub entry: &'a Entry,
     /// The grant.
     pub grant: &'a Grant,
+    /// Its place among those of the agreement.
+    pub number: usize,
     /// The count of its quota, if it has one.
     pub meter: Option<&'a Arc<Meter>>,
 }
@@ -109,6 +111,12 @@ impl AgreementBook {
         (entry.name == *name).then_some(&**entry)
     }
 
+    /// Returns the count of a grant's quota, by the digest of its agreement and its place there.
+    pub fn meter(&self, agreement: &Digest, number: usize) -> Option<&Arc<Meter>> {
+        let entry = self.entries.get(*self.by_digest.get(agreement)?)?;
+        entry.meters.get(number)?.as_ref()
+    }
+
     /// Returns the signed document of an agreement.
     pub fn document(&self, name: &AgreementRef) -> Option<&[u8]> {
         self.get(name).map(|entry| &*entry.document)
@@ -128,11 +136,11 @@ impl AgreementBook {
     ) -> impl Iterator<Item = Allowed<'_>> {
         // A key of references would need a table of its own; two clones of short texts do.
         let places = self.by_pair.get(&(client.clone(), provider.clone()));
-        places.into_iter().flatten().filter_map(move |&(entry, grant)| {
+        places.into_iter().flatten().filter_map(move |&(entry, number)| {
             let entry = &**self.entries.get(entry)?;
-            let meter = entry.meters.get(grant)?.as_ref();
-            let grant = entry.agreement.grants.get(grant)?;
-            entry.in_force(now).then_some(Allowed { entry, grant, meter })
+            let meter = entry.meters.get(number)?.as_ref();
+            let grant = entry.agreement.grants.get(number)?;
+            entry.in_force(now).then_some(Allowed { entry, grant, number, meter })
         })
     }
 
@@ -238,15 +246,15 @@ impl AgreementBook {
                 ),
             );
         }
-        let mut grants = terms.grants.iter().zip(&entry.meters);
-        let found = grants.find(|(grant, _)| {
+        let mut grants = terms.grants.iter().zip(&entry.meters).enumerate();
+        let found = grants.find(|(_, (grant, _))| {
             grant.client == *client && grant.provider == *provider && covers(grant)
         });
-        let Some((grant, meter)) = found else {
+        let Some((number, (grant, meter))) = found else {
             let text = format!("agreement {} does not let {client} {} {provider}", name.id, what());
             return refuse("agreement-does-not-cover", text);
         };
-        Ok(Allowed { entry, grant, meter: meter.as_ref() })
+        Ok(Allowed { entry, grant, number, meter: meter.as_ref() })
     }
 }
 

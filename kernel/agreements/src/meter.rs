@@ -3,7 +3,7 @@
 //! The period slides: the calls of the last period are counted in `PARTS` parts of it, and those
 //! of a part come back together once the youngest of them is a whole period old. So an allowance
 //! may be used at once, in no period does more than it pass, and it comes back at most a part of a
-//! period late. The count lives in memory and starts anew with the process.
+//! period late. The count lives in memory; `kept` says what of it outlives the process.
 //!
 //! Invariant: a call is counted in the total before it is counted in its part, and what is in a
 //! part comes back once, with the first call that finds its place wanted by a later part, so the
@@ -16,6 +16,10 @@ use std::time::Duration;
 
 use karvan_types::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use kept::Portion;
+
+mod kept;
 
 /// How often something may be used.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -102,6 +106,8 @@ pub struct Meter {
     newest: AtomicU64,
     /// What was counted in each part; a part's place is the rest of its number.
     parts: [AtomicU64; KEPT],
+    /// Locked only where calls are made durable, one after the other.
+    kept: kept::Shared,
 }
 
 /// What a place holds: which part, told by the quotient of its number, and its calls. Both are one
@@ -128,7 +134,8 @@ impl Meter {
     /// Makes a full allowance.
     pub fn new(quota: Quota) -> Self {
         let parts = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { quota, total: AtomicU32::new(0), newest: AtomicU64::new(0), parts }
+        let (total, newest) = (AtomicU32::new(0), AtomicU64::new(0));
+        Self { quota, total, newest, parts, kept: kept::Shared::default() }
     }
 
     /// Returns what it counts.
@@ -148,6 +155,13 @@ impl Meter {
         self.count(newest, 1);
         let remaining = calls.saturating_sub(before).saturating_sub(1);
         Ok(Left { remaining, reset: self.free_in(newest, now) })
+    }
+
+    /// Counts calls that were made in a part.
+    fn restore_part(&self, part: u64, calls: u32) {
+        self.advance(part);
+        self.total.fetch_add(calls, Ordering::Relaxed);
+        self.count(part, calls);
     }
 
     /// Takes back the calls of parts that are over; returns the newest part. A clock that was set

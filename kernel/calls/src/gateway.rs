@@ -177,6 +177,7 @@ impl Gateway {
             node,
         }));
         crate::recovery::recover(&gateway.0.node).await?;
+        crate::quotas::restore(&gateway.0.node).await?;
         Ok(gateway)
     }
 

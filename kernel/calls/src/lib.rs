@@ -19,6 +19,7 @@ pub mod overload;
 mod patient;
 mod peers;
 mod provider;
+mod quotas;
 pub mod records;
 mod recovery;
 pub mod registry;

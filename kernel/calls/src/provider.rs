@@ -30,6 +30,7 @@ use crate::gateway::{Begun, Inner, Story, target_of};
 use crate::metrics::{self, Record};
 use crate::open::OpenCalls;
 use crate::overload::RETRY_AFTER;
+use crate::quotas::Charge;
 use crate::records::{Call, End, Half, Outcome, Received};
 use crate::registry::Service;
 use crate::wire::{self, Answer, CallField, Cause, Limit, Outgoing, Refusal, carried};
@@ -48,6 +49,8 @@ struct Job {
     relation: Arc<Relation>,
     asked: Called,
     limit: Option<Box<Limit>>,
+    /// What it was taken from.
+    charge: Option<Charge>,
     /// The pattern that covers the path, for the log line.
     path: Option<Arc<str>>,
 }
@@ -157,7 +160,7 @@ impl Inner {
     ) -> Result<Response<Body>, (Refusal, Option<Begun>)> {
         let early = |refusal: Refusal| (refusal, None);
         let target = Target::parse(target_of(&head.uri)).map_err(|error| early(error.by(SIDE)))?;
-        let job = match self.permit(opened, &target, from, story.began_at) {
+        let mut job = match self.permit(opened, &target, from, story.began_at) {
             Ok(job) => job,
             Err(refusal) => {
                 drain(body).await;
@@ -187,7 +190,7 @@ impl Inner {
         story.request_size = whole.size;
         let same = opened.verified.check_body(whole.digest);
         same.map_err(|refusal| early(refusal.by(SIDE)))?;
-        let begun = self.write_ahead(call).await.map_err(early)?;
+        let begun = self.write_ahead(call, job.charge.take()).await.map_err(early)?;
         let answered = match &job.asked {
             Called::Question(question) => self.describe(*question, opened, &target, &job).await,
             Called::Service(service) => {
@@ -246,7 +249,7 @@ impl Inner {
         }
         let asked = self.called(opened)?;
         if let Called::Question(_) = asked {
-            return Ok(Job { relation, asked, limit: None, path: None });
+            return Ok(Job { relation, asked, limit: None, charge: None, path: None });
         }
         let path = AccessPath::parse(target.path).map_err(|error| error.by(SIDE))?;
         let named = &opened.verified.agreement;
@@ -259,9 +262,10 @@ impl Inner {
             let rejection = Rejection::new(ErrorKind::Forbidden, "purpose-mismatch", text);
             return Err(rejection.by(SIDE));
         }
-        let limit = term.meter.as_ref().map(|meter| count(meter, now)).transpose()?;
+        let limit = term.quota.as_ref().map(|quota| count(&quota.meter, now)).transpose()?;
+        let charge = term.quota.as_ref().map(|quota| quota.charge(now));
         let path = term.pattern(opened.method, &path);
-        Ok(Job { relation, asked, limit, path })
+        Ok(Job { relation, asked, limit, charge, path })
     }
 
     /// Returns what the service code of a call names.
@@ -290,7 +294,11 @@ impl Inner {
     }
 
     /// Makes the request durable before the provider's system sees it; takes the call when it did.
-    async fn write_ahead(self: &Arc<Self>, call: &mut Option<Call>) -> Result<Begun, Refusal> {
+    async fn write_ahead(
+        self: &Arc<Self>,
+        call: &mut Option<Call>,
+        charge: Option<Charge>,
+    ) -> Result<Begun, Refusal> {
         let Some(ahead) = call.take() else {
             let text = "a call is written ahead once";
             return Err(Rejection::new(ErrorKind::Internal, "written-ahead", text).by(SIDE));
@@ -299,7 +307,11 @@ impl Inner {
         let row = Received(ahead.clone());
         let begun = Begun::new(self, ahead, Side::Provider);
         let open = Arc::clone(&self.open);
-        let found = self.node.store().write(move |tx| written_ahead(tx, &row, &open)).await;
+        let found = self
+            .node
+            .store()
+            .write(move |tx| written_ahead(tx, &row, charge.as_ref(), &open))
+            .await;
         // Whether the first call under the id may have acted: then none under it counts as refused.
         let (text, acted) = match found {
             Ok(Ahead::New) => return Ok(begun),
@@ -494,9 +506,15 @@ fn upstream_request(
     Ok(request)
 }
 
-fn written_ahead(tx: &mut dyn Tx, request: &Received, open: &OpenCalls) -> Result<Ahead, Error> {
+fn written_ahead(
+    tx: &mut dyn Tx,
+    request: &Received,
+    charge: Option<&Charge>,
+    open: &OpenCalls,
+) -> Result<Ahead, Error> {
     match evidence::write_ahead(tx, request) {
         Ok(()) => {
+            charge.map_or(Ok(()), |charge| charge.keep(tx))?;
             open.begun(request.0.exchange);
             Ok(Ahead::New)
         }

@@ -22,12 +22,13 @@ use karvan_types::{ExchangeId, MemberId, NodeId, Timestamp};
 use karvan_xroad::ServiceId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{evidence, registry};
+use crate::{evidence, quotas, registry};
 
 /// The schema of calls.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { id: "calls-0001", creates: &[&SENT, &RECEIVED, &ENDED] },
     Migration { id: "calls-0002", creates: registry::TABLES },
+    Migration { id: "calls-0003", creates: &[&quotas::QUOTA] },
 ];
 
 const INDEXES: &[Index] = &[

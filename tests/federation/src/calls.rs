@@ -81,7 +81,8 @@ pub struct Caller {
 }
 
 /// Adds to a federation's agreement one about calls: between the first subsystems either may call
-/// `echo` and `gone`, of `pets` what is written here, and `scarce` twice a day.
+/// `echo` and `gone`, of `pets` what is written here, `scarce` twice a day, and `rationed` 300
+/// times an hour.
 pub fn agree_on_calls(federation: &Federation) -> AgreementBook {
     let [az, pk] = &federation.nations;
     let whole = |service: &str| ServiceGrant { service: service.to_owned(), endpoints: Vec::new() };
@@ -95,9 +96,14 @@ pub fn agree_on_calls(federation: &Federation) -> AgreementBook {
     let grants = pairs.into_iter().flat_map(|(client, provider)| {
         let (client, provider) = (&client.member, &provider.member);
         let grant = |services| Grant { services, ..Grant::new(client.clone(), provider.clone()) };
-        let quota = Some(Quota { calls: 2, per: Period::Day });
+        let [scarce, rationed] =
+            [(2, Period::Day), (300, Period::Hour)].map(|(calls, per)| Some(Quota { calls, per }));
         let services = ["echo", "gone", "grüße"].map(whole).into_iter().chain([pets.clone()]);
-        [grant(services.collect()), Grant { quota, ..grant(vec![whole("scarce")]) }]
+        [
+            grant(services.collect()),
+            Grant { quota: scarce, ..grant(vec![whole("scarce")]) },
+            Grant { quota: rationed, ..grant(vec![whole("rationed")]) },
+        ]
     });
     let calls = Agreement {
         id: "calls".to_owned(),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use karvan_agreements::{AgreementBook, Allowed, Endpoint, Meter};
+use karvan_agreements::{AgreementBook, Allowed, Endpoint};
 use karvan_exchange::Node;
 use karvan_subsystem::Rejection;
 use karvan_trust::keys::KeyId;
@@ -20,6 +20,7 @@ use karvan_xroad::{Method, metadata};
 
 use crate::evidence::Side;
 use crate::metrics;
+use crate::quotas::Quota;
 
 /// How long what was found is read before it is looked up again.
 const LIFE: Duration = Duration::from_secs(1);
@@ -70,8 +71,8 @@ pub(crate) struct Term {
     pub(crate) text: String,
     /// Its purpose.
     pub(crate) purpose: String,
-    /// The count of its quota.
-    pub(crate) meter: Option<Arc<Meter>>,
+    /// Its quota.
+    pub(crate) quota: Option<Quota>,
     /// First instant at which it no longer allows anything.
     until: Timestamp,
     /// What of the service; all of it when nothing.
@@ -157,7 +158,7 @@ impl Relation {
                     ),
                 }
             } else if other.is_none() {
-                other = Some(Term { meter: None, ..Term::of(allowed, None) });
+                other = Some(Term { quota: None, ..Term::of(allowed, None) });
             }
         }
         Ok(Self {
@@ -246,7 +247,7 @@ impl Term {
             text: name.to_string(),
             name,
             purpose: "service-description".to_owned(),
-            meter: None,
+            quota: None,
             until: Timestamp::from_millis(i64::MAX),
             rights: None,
             patterns: Vec::new(),
@@ -276,11 +277,16 @@ impl Term {
     fn of(allowed: Allowed<'_>, rights: Option<Rights>) -> Self {
         let entry = allowed.entry;
         let end = entry.agreement.valid_until;
+        let quota = allowed.meter.map(|meter| Quota {
+            meter: Arc::clone(meter),
+            agreement: entry.name.digest,
+            grant: allowed.number,
+        });
         Self {
             name: entry.name.clone(),
             text: entry.name.to_string(),
             purpose: entry.agreement.purpose.clone(),
-            meter: allowed.meter.cloned(),
+            quota,
             until: entry.withdrawn.map_or(end, |at| at.min(end)),
             rights,
             patterns: Vec::new(),

@@ -13,6 +13,7 @@ mod calls_forged;
 mod calls_liar;
 mod calls_listed;
 mod calls_live;
+mod calls_quotas;
 mod calls_silence;
 mod calls_terms;
 mod calls_unknown;
