@@ -29,6 +29,7 @@ use crate::journal::note;
 use crate::messages::{
     Amendment, Cancellation, DocumentReference, DocumentType, Header, Message, ValidationError,
 };
+use crate::tariff::ImporterClass;
 use crate::wco;
 
 /// Names what an amendment or cancellation is about where the format gives the number alone: the
@@ -195,12 +196,14 @@ fn apply(base: &Message, amendment: &Amendment) -> Result<Made, Rejection> {
     Ok(Made { message, not_carried_over, is_new: true })
 }
 
-/// Applies an amendment, and files or sends the new version.
+/// Applies an amendment, and files or sends the new version. A claim keeps the class of its
+/// importer unless another one is given.
 pub(super) fn amend(
     customs: &Customs,
     cx: &mut Context<'_>,
     caller: &Caller,
     amendment: Amendment,
+    importer_class: Option<ImporterClass>,
 ) -> Result<Value, Rejection> {
     let versions = versions(customs, cx, &amendment.document)?;
     let Amendment { reason, amendments, .. } = &amendment;
@@ -214,11 +217,13 @@ pub(super) fn amend(
         Message::Import(content) => {
             caller.require("customs.claim")?;
             let key = claim_key(&content.header.id);
-            let claim: Option<Claim> = cx.tx.find(key.as_str())?;
-            let class = claim.map(|claim| claim.importer_class);
-            (claiming::file(customs, cx, caller, content, class)?, claim_subject(&key))
+            let filed = claiming::file(customs, cx, caller, content, importer_class)?;
+            (filed, claim_subject(&key))
         }
         message => {
+            if importer_class.is_some() {
+                return Err(claiming::no_class("an amendment of another document than a claim"));
+            }
             let subject = subject_of(customs, &caller.member, &message);
             (publish(customs, cx, caller, &message)?, subject)
         }
@@ -242,6 +247,7 @@ pub(super) fn amend_by_message(
     cx: &mut Context<'_>,
     caller: &Caller,
     amendment: Amendment,
+    importer_class: Option<ImporterClass>,
 ) -> Result<Value, Rejection> {
     let message = Message::Amendment(Box::new(amendment.clone()));
     let mut errors = refusals(&message, cx.now);
@@ -260,7 +266,7 @@ pub(super) fn amend_by_message(
         let (pointer, rule) = ("VersionID".to_owned(), "VERSION".to_owned());
         return Err(invalid(vec![ValidationError { pointer, rule, remedy }]));
     }
-    amend(customs, cx, caller, amendment)
+    amend(customs, cx, caller, amendment, importer_class)
 }
 
 /// Amends a certificate: by the amendment itself where the partner's copy is whole and gets all of
@@ -278,7 +284,7 @@ pub(super) fn amend_certificate(
     {
         return publish(customs, cx, caller, &message);
     }
-    amend_by_message(customs, cx, caller, amendment)
+    amend_by_message(customs, cx, caller, amendment, None)
 }
 
 /// Withdraws a claim of which nothing was decided yet.

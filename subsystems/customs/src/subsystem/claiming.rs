@@ -5,7 +5,7 @@ use karvan_types::{Digest, ErrorKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{self, refuse};
+use super::answer::{self, about, refuse};
 use super::assess::{self, Occasion, claim_subject};
 use super::operate::{
     invalid, message, must_act_for, must_be_about, named, read, signed_by, unexpected,
@@ -22,13 +22,16 @@ use crate::export::Export;
 use crate::invoice;
 use crate::journal::note;
 use crate::matching::{Quote, local_date};
-use crate::messages::{DocumentType, FunctionCode, GoodsItem, ImportClaim, Message};
+use crate::messages::{Cancellation, DocumentType, FunctionCode, GoodsItem, ImportClaim, Message};
 use crate::relief::DEFAULT_IMPORTER;
 use crate::states::Status;
 use crate::tariff::ImporterClass;
 use crate::words::Language;
 
-/// Exactly one of these is given; the class goes with a claim or XML.
+/// Rule that says what a class of importer may stand beside.
+const IMPORTER_CLASS: &str = "IMPORTER-CLASS";
+
+/// Exactly one of these is given; the class goes with whatever files a version of a claim.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Claiming {
@@ -56,11 +59,11 @@ pub(super) fn claim(
         (None, Some(xml), None, None) => read_xml(customs, cx, &xml, DocumentType::Import)?,
         (None, None, Some(cancellation), None) => {
             let message = message(DocumentType::Cancellation, cancellation)?;
-            return change(customs, cx, caller, message);
+            return change(customs, cx, caller, message, importer_class);
         }
         (None, None, None, Some(amendment)) => {
             let message = message(DocumentType::Amendment, amendment)?;
-            return change(customs, cx, caller, message);
+            return change(customs, cx, caller, message, importer_class);
         }
         _ => {
             let text = "give exactly one of `claim`, `xml`, `cancellation` and `amendment`";
@@ -69,13 +72,38 @@ pub(super) fn claim(
     };
     let output = match message {
         Message::Import(content) => file(customs, cx, caller, content, importer_class)?,
-        Message::Amendment(content) => amending::amend(customs, cx, caller, *content)?,
+        Message::Amendment(content) => {
+            amending::amend(customs, cx, caller, *content, importer_class)?
+        }
         Message::Cancellation(content) if content.document.document_type == "IMP" => {
-            amending::withdraw(customs, cx, caller, &content)?
+            withdraw(customs, cx, caller, &content, importer_class)?
         }
         message => return Err(unexpected("IMP", &message)),
     };
     Ok(show::merge(output, told))
+}
+
+/// Withdraws a claim, which has no class of importer to give then.
+fn withdraw(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    caller: &Caller,
+    content: &Cancellation,
+    importer_class: Option<ImporterClass>,
+) -> Result<Value, Rejection> {
+    if importer_class.is_some() {
+        return Err(no_class("a cancellation"));
+    }
+    amending::withdraw(customs, cx, caller, content)
+}
+
+/// Refuses a class of importer beside what files no version of a claim.
+pub(super) fn no_class(what: &str) -> Rejection {
+    let text = format!(
+        "`importerClass` belongs to a claim, a new version of it or its amendment, not to {what}; \
+         leave it out"
+    );
+    about("importerClass", IMPORTER_CLASS, refuse(ErrorKind::Invalid, "importer-class", text))
 }
 
 /// Amends or withdraws a claim by a canonical message that names it.
@@ -84,10 +112,13 @@ fn change(
     cx: &mut Context<'_>,
     caller: &Caller,
     message: Message,
+    importer_class: Option<ImporterClass>,
 ) -> Result<Value, Rejection> {
     must_be_about(&message, "IMP")?;
     match named(customs, cx, message)? {
-        Message::Amendment(content) => amending::amend_by_message(customs, cx, caller, *content),
+        Message::Amendment(content) => {
+            amending::amend_by_message(customs, cx, caller, *content, importer_class)
+        }
         message => {
             let mut errors = refusals(&message, cx.now);
             // A claim is never sent to the partner, so no level of sharing binds it.
@@ -98,7 +129,7 @@ fn change(
             let Message::Cancellation(content) = message else {
                 return Err(unexpected("IMP", &message));
             };
-            amending::withdraw(customs, cx, caller, &content)
+            withdraw(customs, cx, caller, &content, importer_class)
         }
     }
 }
@@ -145,10 +176,13 @@ pub(super) fn take(
     if let Some(existing) = &existing
         && existing.versions.iter().any(|version| version.digest == digest)
     {
+        must_be_of(existing, importer_class)?;
         let items = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
         return Ok(Filed { key, is_duplicate: true, items });
     }
-    let importer_class = importer_class.unwrap_or(DEFAULT_IMPORTER);
+    // A later version keeps the class unless it gives another one.
+    let known = existing.as_ref().map(|existing| existing.importer_class);
+    let importer_class = importer_class.or(known).unwrap_or(DEFAULT_IMPORTER);
     let claim = merge(cx, caller, existing, *content, digest, importer_class)?;
     cx.tx.save(&claim)?;
     if let Some(reference) = ClaimReference::of(&claim) {
@@ -162,6 +196,22 @@ pub(super) fn take(
     super::sequence::ask_for_numbers(customs, cx, &items)?;
     super::risks::on_claim(customs, cx, &claim, &exports)?;
     Ok(Filed { key, is_duplicate: false, items })
+}
+
+/// Refuses the same content with another class of importer, which would change nothing.
+fn must_be_of(existing: &Claim, importer_class: Option<ImporterClass>) -> Result<(), Rejection> {
+    let here = existing.importer_class;
+    if importer_class.is_none_or(|given| given == here) {
+        return Ok(());
+    }
+    let text = format!(
+        "claim {} is here with importerClass `{}`; to change it, hand in a new version or an \
+         amendment of the claim with the other one",
+        existing.id(),
+        here.name()
+    );
+    let refusal = refuse(ErrorKind::Conflict, "importer-class", text);
+    Err(about("importerClass", IMPORTER_CLASS, refusal))
 }
 
 /// Makes the claim to store: the first version, or a later one on top of it.

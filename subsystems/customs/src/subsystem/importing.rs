@@ -355,7 +355,7 @@ impl Desk<'_> {
             Message::Amendment(content) => {
                 caller.require("customs.submit")?;
                 must_act_for(caller, &customs.config.customs)?;
-                is_duplicate(&amending::amend(customs, cx, caller, *content)?)
+                is_duplicate(&amending::amend(customs, cx, caller, *content, None)?)
             }
             Message::Cancellation(content) if content.document.document_type == "IMP" => {
                 must_act_for(caller, &customs.config.customs)?;

@@ -104,7 +104,7 @@ pub(super) fn submit(
             };
             must_be_about(&message, "EXD")?;
             let Message::Amendment(amendment) = message else { return Err(not_one_thing()) };
-            return amending::amend_by_message(customs, cx, caller, *amendment);
+            return amending::amend_by_message(customs, cx, caller, *amendment, None);
         }
         _ => return Err(not_one_thing()),
     };
@@ -113,7 +113,7 @@ pub(super) fn submit(
             caller.require("customs.claim")?;
             claiming::file(customs, cx, caller, content, None)?
         }
-        Message::Amendment(content) => amending::amend(customs, cx, caller, *content)?,
+        Message::Amendment(content) => amending::amend(customs, cx, caller, *content, None)?,
         Message::Cancellation(content) if content.document.document_type == "IMP" => {
             amending::withdraw(customs, cx, caller, &content)?
         }

@@ -108,6 +108,16 @@ pub enum ImporterClass {
     Industrial,
 }
 
+impl ImporterClass {
+    /// Returns the name as it stands in messages and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Commercial => "commercial",
+            Self::Industrial => "industrial",
+        }
+    }
+}
+
 /// A sum on which a duty is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Base {

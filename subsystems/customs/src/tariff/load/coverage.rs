@@ -116,10 +116,7 @@ fn told(
     customs_duty: Option<Decimal>,
 ) -> String {
     let code = if code.is_empty() { "all goods" } else { code };
-    let importer = match importer {
-        ImporterClass::Commercial => "commercial",
-        ImporterClass::Industrial => "industrial",
-    };
+    let importer = importer.name();
     let slab = customs_duty.map(|percent| format!(" at a CD of {percent} %"));
     format!(
         "{code} is without a rate of {duty} from {day} for {importer} importers{}; add it",

@@ -211,6 +211,57 @@ async fn a_claim_is_amended_and_withdrawn_once() {
     refused(result, "customs.claim-withdrawn");
 }
 
+/// The class of the importer is taken with whatever makes a version of a claim, is kept by a version
+/// that names none, and is refused where it would be passed over.
+#[tokio::test]
+async fn the_class_of_the_importer_goes_with_a_version() {
+    let (mut exchange, _, pk) = setting();
+    let claim = message("IMP");
+    let (mut whole, mut later) = (claim.clone(), amendment(&claim));
+    whole["FunctionCode"] = json!("5");
+    for (name, value) in [("FunctionalReferenceID", json!("WHOLE")), ("VersionID", json!(3))] {
+        whole[name] = value;
+    }
+    for (name, value) in [("FunctionalReferenceID", json!("LATER")), ("VersionID", json!(4))] {
+        later[name] = value;
+    }
+    for (input, expected) in [
+        (json!({ "claim": claim }), Ok(("commercial", 1))),
+        (json!({ "claim": claim, "importerClass": "industrial" }), Err("a new version or an")),
+        (json!({ "claim": claim, "importerClass": "commercial" }), Ok(("commercial", 1))),
+        (
+            json!({ "amendment": amendment(&claim), "importerClass": "industrial" }),
+            Ok(("industrial", 2)),
+        ),
+        (json!({ "claim": whole }), Ok(("industrial", 3))),
+        (json!({ "amendment": later }), Ok(("industrial", 4))),
+        (
+            json!({ "cancellation": cancellation(&claim), "importerClass": "commercial" }),
+            Err("not to a cancellation; leave it out"),
+        ),
+    ] {
+        let result = exchange.act(&pk, "claim", input.clone()).await;
+        match (result, expected) {
+            (Ok(shown), Ok((class, version))) => {
+                assert_eq!(
+                    (&shown["importerClass"], &shown["version"]),
+                    (&json!(class), &json!(version)),
+                    "{input}"
+                );
+            }
+            (Err(refusal), Err(words)) => {
+                assert_eq!(refusal.code, "customs.importer-class", "{refusal:?}");
+                assert!(refusal.text.contains(words), "{refusal:?}");
+                let pointer = refusal.pointers.first().expect("a field");
+                assert_eq!(pointer.pointer, "/importerClass");
+            }
+            (result, _) => panic!("{input}: {result:?}"),
+        }
+    }
+    let withdrawn = json!({ "cancellation": cancellation(&claim) });
+    exchange.act(&pk, "claim", withdrawn).await.expect("without a class it is withdrawn");
+}
+
 #[track_caller]
 fn refused(result: Result<Value, Rejection>, code: &str) {
     assert_eq!(result.expect_err(code).code, code);
