@@ -27,6 +27,14 @@ const SHOWN_MAX: usize = 80;
 /// Where the items of goods are in a message that has them.
 pub(super) const ITEMS: &str = "GoodsShipment/GovernmentAgencyGoodsItem";
 
+/// Qualifier of the control total that counts the items of goods (6069).
+const ITEM_COUNT: &str = "5";
+/// Qualifier of the one that counts the packages.
+const PACKAGE_COUNT: &str = "11";
+
+/// The control totals (CNT) of a message by qualifier.
+type Counts<'m> = BTreeMap<&'m str, Segment<'m>>;
+
 /// The components of a segment that a field took: element, component.
 type Used = Vec<(usize, usize)>;
 
@@ -85,7 +93,7 @@ impl<'m> Builder<'m> {
 
     /// Takes all segments between UNH and UNT and returns the message without its items of goods.
     pub(super) fn build(&mut self, message: &'m Message) -> Result<Part, Error> {
-        let (mut bgm, mut counts) = (0_u32, BTreeMap::new());
+        let (mut bgm, mut counts) = (0_u32, Counts::new());
         for segment in message.segments() {
             match segment.tag() {
                 "UNH" | "UNT" => continue,
@@ -96,7 +104,7 @@ impl<'m> Builder<'m> {
                 "BGM" => bgm += 1,
                 "CNT" => {
                     let (what, stated) = (segment.value(1, 1), segment.value(1, 2));
-                    let before = *counts.entry(what).or_insert(stated);
+                    let before = counts.entry(what).or_insert(segment).value(1, 2);
                     if before != stated {
                         let (field, value) = (format!("CNT+{}", shown(what)), shown(stated));
                         let rule = format!("an earlier one says `{}`; state one", shown(before));
@@ -116,7 +124,30 @@ impl<'m> Builder<'m> {
             self.segment(segment)?;
         }
         self.close_to(0)?;
+        self.check(&counts)?;
         Ok(std::mem::take(&mut self.root))
+    }
+
+    /// Holds the control totals against the items of goods.
+    fn check(&self, counts: &Counts<'_>) -> Result<(), Error> {
+        let packed = self.items.iter().all(|item| !item.packaging.is_empty());
+        let packages = self.items.iter().flat_map(|item| &item.packaging);
+        let packages = packed.then(|| packages.map(|p| u64::from(p.quantity)).sum());
+        for (what, field, found) in [
+            (ITEM_COUNT, "GoodsItemQuantity", Some(self.items.len() as u64)),
+            (PACKAGE_COUNT, "TotalPackageQuantity", packages),
+        ] {
+            // A message without goods counts something else.
+            let found = found.filter(|_| !self.items.is_empty());
+            let (Some(segment), Some(found)) = (counts.get(what), found) else { continue };
+            let stated = segment.value(1, 2);
+            if !stated.is_empty() && stated.parse() != Ok(found) {
+                let (field, value) = (field.to_owned(), shown(stated));
+                let rule = format!("the items make {found}; correct one");
+                return Err(segment.error(1, 2, Rule::Value { field, value, rule }));
+            }
+        }
+        Ok(())
     }
 
     fn section(&mut self, uns: Segment<'_>) -> Result<(), Error> {

@@ -315,7 +315,7 @@ async fn a_test_interchange_is_checked_and_not_filed() {
     let (_, az, pk) = sides();
     let mut exchange = Exchange::new(sample("clean-grant").today);
     let test = interchange("EDI-1", "T1").replacen("+T1'", "+T1++++++1'", 1);
-    let wrong = test.replacen("CNT+5:1", "CNT+5:7", 1);
+    let wrong = test.replacen("MOA+39:22000:", "MOA+39:22001:", 1);
     assert_ne!(test, wrong, "{test}");
     let mut office = Office::new(az.clone(), "tests");
     let lines = office.import(&mut exchange, &[test, wrong]).await;

@@ -7,7 +7,7 @@ use std::{env, fs};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use karvan_customs::edifact::{self, Charset, Content, Directory, Envelope};
-use karvan_customs::messages::Message;
+use karvan_customs::messages::{DocumentType, Message, SharingLevel};
 use karvan_customs::wco;
 use karvan_subsystem::Rejection;
 use karvan_types::{ErrorKind, MemberId, Timestamp};
@@ -380,12 +380,37 @@ async fn an_interchange_is_taken_once() {
     let mut wrong = example("EXD");
     wrong["ID"] = json!("OTHER");
     wrong["FunctionalReferenceID"] = json!("R-OTHER");
-    wrong["GoodsItemQuantity"] = json!(99);
     let wrong = Message::parse("EXD", wrong.to_string().as_bytes()).expect("reads");
-    let bytes = interchange(&wrong, "IC2");
+    let right = String::from_utf8(interchange(&wrong, "IC2")).expect("UTF-8");
+    let bytes = right.replacen("CNT+5:2", "CNT+5:99", 1).into_bytes();
+    assert_ne!(right.as_bytes(), bytes, "{right}");
     let refused = exchange.act(&az, "interchange", handed(&bytes)).await.expect("answered");
     let found = (&refused["messages"], &refused["refused"][0]["code"]);
     assert_eq!(found, (&json!([]), &json!("12")), "{refused}");
+    // A reader without a node answers the same, with segment, element and component.
+    let context = wco::Context {
+        agreement_id: "AZ-PK-PTA",
+        sharing_level: SharingLevel::L2,
+        received_at: NOW.parse().expect("an instant"),
+        subject: DocumentType::Export,
+    };
+    let read = edifact::receive(bytes.as_slice(), context).expect("a header").control;
+    let envelope = Envelope {
+        charset: Charset::Y,
+        sender: "CUSTOMS",
+        recipient: "BROKER",
+        reference: "C1",
+        prepared_at: NOW.parse().expect("an instant"),
+    };
+    let without = String::from_utf8(read.write(&envelope).expect("written")).expect("UTF-8");
+    let verdict = |control: &str| -> Vec<String> {
+        let all = control.split_inclusive('\'').map(str::trim);
+        all.filter(|line| line.starts_with("UC")).map(str::to_owned).collect()
+    };
+    let with = verdict(&control(&refused));
+    assert_eq!(with, verdict(&without));
+    assert_eq!(with[1], "UCM+1+CUSDEC:D:96B:UN+4'");
+    assert!(with[2].starts_with("UCS+") && with[3] == "UCD+12+1:2'", "{with:?}");
     // Nothing of it was taken, so it may come mended under its reference; but what is here may not.
     let bytes = interchange(&message, "IC2");
     let same = exchange.act(&az, "interchange", handed(&bytes)).await.expect("known by content");

@@ -224,6 +224,16 @@ fn segments_that_a_message_does_not_have_are_refused_with_their_place() {
         (d09a("GIS+1'UNS+S'", 9), "`GIS` is no segment of CUSDEC D.09A", "15"),
         (with("BGM+830+D2+9'UNS+S'", 9), "there is a second BGM", "35"),
         (with("UNS+S'CNT+5:1'CNT+5:2'", 10), "the value `2` of CNT+5 does not fit", "12"),
+        (
+            with("UNS+S'CNT+5:2'", 9),
+            "`2` of GoodsItemQuantity does not fit: the items make 1",
+            "12",
+        ),
+        (
+            with("PAC+3++CT'UNS+S'CNT+5:1'CNT+11:4'", 11),
+            "`4` of TotalPackageQuantity does not fit: the items make 3",
+            "12",
+        ),
     ] {
         let control = receive(text.as_bytes(), context()).expect("read").control;
         let [verdict] = control.verdicts.as_slice() else { panic!("one message: {control:?}") };
