@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Verdict;
 use crate::matching::Light;
+use crate::messages::SharingLevel;
 
 /// Most records of one batch. A batch is one transaction, during which nobody else can write.
 pub const BATCH_RECORDS_MAX: usize = 100;
@@ -174,6 +175,12 @@ pub struct Line {
     /// The sender's own reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// The agreement under which a cargo report was read, which its answer (CUSRES) repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement_id: Option<String>,
+    /// The sharing level beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing_level: Option<SharingLevel>,
     /// What it is about, as history and tasks name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -241,6 +248,8 @@ impl Line {
             document: None,
             id: None,
             reference: None,
+            agreement_id: None,
+            sharing_level: None,
             subject: None,
             items: Vec::new(),
             rule: None,

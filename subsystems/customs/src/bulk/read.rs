@@ -242,9 +242,16 @@ pub(crate) fn describe_response(line: Line, response: &Response) -> Line {
 
 /// Says of a line which cargo report the record is.
 pub(crate) fn describe_cargo(line: Line, report: &CargoReport) -> Line {
-    let messages::Header { id, functional_reference_id, .. } = report.header.clone();
-    let (id, reference) = (Some(id), Some(functional_reference_id));
-    Line { document: Some("CARGO".to_owned()), id, reference, ..line }
+    let messages::Header { id, functional_reference_id, agreement_id, sharing_level, .. } =
+        report.header.clone();
+    Line {
+        document: Some("CARGO".to_owned()),
+        id: Some(id),
+        reference: Some(functional_reference_id),
+        agreement_id: Some(agreement_id),
+        sharing_level: Some(sharing_level),
+        ..line
+    }
 }
 
 /// Checks a record by the rules that need nothing else: syntax, fields, codes, sums.

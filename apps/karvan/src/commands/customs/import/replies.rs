@@ -25,6 +25,7 @@ use karvan_customs::messages::{
 use karvan_customs::wco;
 use karvan_system::{Clock as _, SystemClock};
 use karvan_types::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::records::{Content as Bytes, OfEdifact, Record};
@@ -220,8 +221,9 @@ fn cusres(
             type_code: RESPONSE_TYPE_CODE.to_owned(),
             version_id: 1,
             issue_date_time: now,
-            agreement_id: "AZ-PK-PTA".to_owned(),
-            sharing_level: SharingLevel::L1,
+            agreement_id: text(&line["agreementId"]),
+            sharing_level: SharingLevel::deserialize(&line["sharingLevel"])
+                .with_context(|| format!("the report has no sharing level of {}", read.record))?,
         },
         document: DocumentReference {
             document_type: "TRN".to_owned(),
@@ -268,4 +270,54 @@ fn free(folder: &Path, place: &str, ending: &str, names: &mut BTreeSet<String>) 
         number += 1;
     }
     folder.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The answer bears the agreement and level that the node told, whatever they are.
+    #[test]
+    fn an_answer_is_under_the_agreement_of_its_report() {
+        let now: Timestamp = "2026-10-02T06:00:00Z".parse().expect("an instant");
+        let interchange = edifact::Reader::open(&b"UNB+UNOC:3+CARRIER+CUSTOMS+261002:0600+R1'"[..]);
+        let header = interchange.expect("a header").header().clone();
+        let read = Read {
+            record: 7,
+            reference: "1".to_owned(),
+            kind: MessageType { name: "CUSCAR".to_owned(), directory: "D.96B".to_owned() },
+            error: None,
+        };
+        for (agreement, level, expected) in [
+            ("AZ-PK-PTA", "L2", Ok(SharingLevel::L2)),
+            ("PK-AZ-PILOT", "L1", Ok(SharingLevel::L1)),
+            ("AZ-PK-PTA", "L9", Err("no sharing level of 7")),
+        ] {
+            let line = json!({
+                "record": 7, "document": "CARGO", "id": "M-1", "reference": "R-M-1",
+                "agreementId": agreement, "sharingLevel": level,
+            });
+            let written = cusres(&header, &read, &line, ("tuesday", now));
+            let (bytes, expected) = match (written, expected) {
+                (Ok(bytes), Ok(expected)) => (bytes, expected),
+                (Err(error), Err(words)) if error.to_string().contains(words) => continue,
+                (written, _) => panic!("{line}: {written:?}"),
+            };
+            let context = wco::Context {
+                agreement_id: "of nobody",
+                sharing_level: SharingLevel::L3,
+                received_at: now,
+                subject: DocumentType::Export,
+            };
+            let mut received = edifact::receive(bytes.as_slice(), context).expect("read");
+            let Content::Message(message) = received.messages.pop().expect("a message").content
+            else {
+                panic!("a validation")
+            };
+            let header = message.header();
+            assert_eq!((header.agreement_id.as_str(), header.sharing_level), (agreement, expected));
+        }
+    }
 }
