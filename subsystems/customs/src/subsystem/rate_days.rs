@@ -55,16 +55,37 @@ enum Event {
     Paid,
 }
 
+/// Either `event` with `day`, or `arrived` and `paid`, which are taken together.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Happened {
     claim: String,
-    event: Event,
-    day: Date,
+    event: Option<Event>,
+    day: Option<Date>,
+    arrived: Option<Date>,
+    paid: Option<Date>,
 }
 
-/// Takes the day on which the goods of a claim arrived, or on which its duty was paid. What is
-/// undecided is matched anew; what is decided on another day gets a task.
+impl Happened {
+    /// Returns each event with its day and the field that says it.
+    fn days(&self) -> Result<Vec<(Event, Date, &'static str)>, Rejection> {
+        let both = [(Event::Arrived, self.arrived, "arrived"), (Event::Paid, self.paid, "paid")];
+        let both = both.into_iter().filter_map(|(event, day, field)| Some((event, day?, field)));
+        let both: Vec<_> = both.collect();
+        match (self.event, self.day, both.is_empty()) {
+            (Some(event), Some(day), true) => Ok(vec![(event, day, "day")]),
+            (None, None, false) => Ok(both),
+            _ => {
+                let text = "give `arrived`, `paid` or both, each a day; or else `event` and `day`";
+                Err(refuse(ErrorKind::Invalid, "bad-input", text))
+            }
+        }
+    }
+}
+
+/// Takes the days on which the goods of a claim arrived and its duty was paid, or one of them: all
+/// that is reported or nothing. What is undecided is matched anew; what is decided on another day
+/// gets a task.
 pub(super) fn report(
     customs: &Customs,
     cx: &mut Context<'_>,
@@ -72,28 +93,37 @@ pub(super) fn report(
     input: Value,
 ) -> Result<Value, Rejection> {
     must_act_for(caller, &customs.config.customs)?;
-    let Happened { claim, event, day } = read("event", input)?;
-    let mut claim = find_claim(cx, &claim)?;
+    let happened: Happened = read("event", input)?;
+    let days = happened.days()?;
+    let mut claim = find_claim(cx, &happened.claim)?;
     let key = claim.id();
     if claim.withdrawn.is_some() {
         return Err(claiming::withdrawn(&key));
     }
     let today = local_date(cx.now, customs.config.nation());
-    if day > today {
-        let text = format!("{day} is still to come; report it when it has come");
-        return Err(about("day", "DAY", refuse(ErrorKind::Invalid, "day-to-come", text)));
+    let mut changes = Vec::new();
+    for (event, day, field) in days {
+        if day > today {
+            let text = format!("{day} is still to come; report it when it has come");
+            return Err(about(field, "DAY", refuse(ErrorKind::Invalid, "day-to-come", text)));
+        }
+        let (word, place) = match event {
+            Event::Arrived => ("goods arrived", &mut claim.arrived),
+            Event::Paid => ("duty paid", &mut claim.paid),
+        };
+        let before = place.replace(day);
+        if before != Some(day) {
+            let was = before.map(|before| format!(", not on {before}")).unwrap_or_default();
+            changes.push(format!("{word} on {day}{was}"));
+        }
     }
-    let (word, place) = match event {
-        Event::Arrived => ("goods arrived", &mut claim.arrived),
-        Event::Paid => ("duty paid", &mut claim.paid),
-    };
-    let before = place.replace(day);
-    if before == Some(day) {
+    if changes.is_empty() {
         return show::claim_by_key(cx.tx, &key, true);
     }
     cx.tx.save(&claim)?;
-    let was = before.map(|before| format!(", not on {before}")).unwrap_or_default();
-    note(cx.tx, cx.now, &claim_subject(&key), &signed_by(caller), format!("{word} on {day}{was}"))?;
+    for text in changes {
+        note(cx.tx, cx.now, &claim_subject(&key), &signed_by(caller), text)?;
+    }
     let items: Vec<ClaimItem> = cx.tx.select(&ClaimItem::range("by_claim", &key))?;
     for mut item in items {
         became_known(customs, cx, &claim, &mut item)?;

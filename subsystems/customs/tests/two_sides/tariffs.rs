@@ -322,6 +322,60 @@ async fn a_quota_follows_the_day_of_arrival() {
     }
 }
 
+/// Both days are taken in one act; when one of them cannot be, neither is.
+#[tokio::test]
+async fn arrival_and_payment_are_reported_together() {
+    let Played { mut exchange, consignment, pk } = sample("reuse-beyond-quantity");
+    for step in 0..3 {
+        exchange.play(&consignment, &consignment.steps[step]).await.expect("played");
+    }
+    let claim = "KAPE-HC-00007-02-10-2026";
+    for (days, expected) in [
+        (json!({}), Err(("customs.bad-input", None))),
+        (json!({ "event": "paid" }), Err(("customs.bad-input", None))),
+        (
+            json!({ "event": "paid", "day": "2026-10-03", "arrived": "2026-10-01" }),
+            Err(("customs.bad-input", None)),
+        ),
+        (
+            json!({ "arrived": "2026-10-01", "paid": "2027-10-03" }),
+            Err(("customs.day-to-come", Some("/paid"))),
+        ),
+        (
+            json!({ "event": "arrived", "day": "2027-10-01" }),
+            Err(("customs.day-to-come", Some("/day"))),
+        ),
+        (json!({ "arrived": "2026-10-01", "paid": "2026-10-03" }), Ok(false)),
+        (json!({ "arrived": "2026-10-01", "paid": "2026-10-03" }), Ok(true)),
+        (json!({ "event": "paid", "day": "2026-10-04" }), Ok(false)),
+    ] {
+        let mut input = days.clone();
+        input["claim"] = json!(claim);
+        let result = exchange.act(&pk, "event", input).await;
+        match (result, expected) {
+            (Ok(shown), Ok(duplicate)) => {
+                assert_eq!(shown["duplicate"], duplicate, "{days}");
+            }
+            (Err(refusal), Err((code, pointer))) => {
+                assert_eq!(refusal.code, code, "{days}");
+                let named = refusal.pointers.first().map(|found| found.pointer.as_str());
+                assert_eq!(named, pointer, "{days}");
+                let shown = exchange.act(&pk, "show", json!({ "claim": claim })).await;
+                let history = shown.expect("shown")["history"].to_string();
+                assert!(!history.contains("goods arrived"), "{days}: nothing of it was taken");
+            }
+            (result, _) => panic!("{days}: {result:?}"),
+        }
+    }
+    let shown = exchange.act(&pk, "show", json!({ "claim": claim })).await.expect("shown");
+    let history = shown["history"].to_string();
+    for text in
+        ["goods arrived on 2026-10-01", "duty paid on 2026-10-03", "2026-10-04, not on 2026-10-03"]
+    {
+        assert_eq!(history.matches(text).count(), 1, "{text}: {history}");
+    }
+}
+
 /// Two offices file at the same moment; together they get what the quota holds and no more.
 #[tokio::test]
 async fn two_offices_share_the_last_tonnes() {
