@@ -78,6 +78,8 @@ kinds! {
     SecurityEnds = "security-ends", "the end of a security";
     /// The balance of a certificate changed, and more claims on it are open than were looked at.
     BalanceChanged = "balance-changed", "a new match of the open claims on a certificate";
+    /// A certificate came on which more was granted on paper than one transaction debits.
+    GrantsUnseen = "grants-unseen", "the debit of grants that were made on paper";
     /// Nothing has come from the partner for long, though something is expected.
     PartnerSilent = "partner-silent", "a sign of life from the partner";
 }

@@ -10,7 +10,7 @@ use karvan_store::{Error, Index, Range, Read, Record, Table, Value};
 use karvan_types::{Quantity, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Most lines of one certificate that are looked at together.
+/// Most lines of one certificate that another claim on its number looks at.
 pub const UNSEEN_MAX: usize = 1000;
 
 /// A grant without a ledger to debit.
@@ -53,8 +53,9 @@ impl Record for Unseen {
 }
 
 impl Unseen {
-    /// Returns what was granted on a certificate that is not here, in the order of claims.
-    pub fn on(view: &dyn Read, certificate: &str) -> Result<Vec<Self>, Error> {
-        view.select(&Range::of("by_certificate", vec![certificate.into()], UNSEEN_MAX))
+    /// Returns what was granted on a certificate that is not here, in the order of claims, at most
+    /// `limit` lines.
+    pub fn on(view: &dyn Read, certificate: &str, limit: usize) -> Result<Vec<Self>, Error> {
+        view.select(&Range::of("by_certificate", vec![certificate.into()], limit))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use karvan_types::{Date, Timestamp};
 
 use super::{Case, Findings, Papers, Rule, local_date, origin};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, UNSEEN_MAX};
 use crate::messages::{CertificateFlag, CertificateOfOrigin, CertificateStatus, Party};
 use crate::validate::placeholders::Placeholder;
 
@@ -60,7 +60,9 @@ fn look_at_unknown(case: &Case<'_>, findings: &mut Findings<'_>) {
         let named = named.map(|grant| format!("{} for {}", grant.quantity, grant.claim_item));
         let mut named: Vec<String> = named.collect();
         if case.unseen.len() > NAMED_MAX {
-            named.push(format!("{} more", case.unseen.len() - NAMED_MAX));
+            // Of very many not all are read, and the own one is left out.
+            let or_more = if case.unseen.len() + 1 < UNSEEN_MAX { "" } else { " or more" };
+            named.push(format!("{}{or_more} more", case.unseen.len() - NAMED_MAX));
         }
         let papers = Papers::new().claim(&quote.number).basis(named.join(", "));
         findings.add(Rule::GrantedUnseen, papers);

@@ -8,7 +8,7 @@ use super::apply::export_subject;
 use super::exported::others;
 use super::verifying::weigh;
 use super::{Customs, booking, quotas, rate_days, silence, suspending, transporting};
-use crate::certificate::{Certificate, CertificateNumber, Unseen};
+use crate::certificate::{Certificate, CertificateNumber, UNSEEN_MAX, Unseen};
 use crate::claim::{Assessment, Claim, ClaimItem, ClaimReference, item_key, keep_assessment};
 use crate::decision::propose;
 use crate::export::{CANDIDATES_MAX, Export, Link, export_key};
@@ -134,7 +134,7 @@ fn without_certificate(
     number: &CertificateNumber,
     own: &str,
 ) -> Result<(Vec<Unseen>, Option<Certificate>), Rejection> {
-    let mut unseen = Unseen::on(view, &number.key(partner))?;
+    let mut unseen = Unseen::on(view, &number.key(partner), UNSEEN_MAX)?;
     unseen.retain(|grant| grant.claim_item != own);
     Ok((unseen, Certificate::near_misses(view, partner, number)?.into_iter().next()))
 }

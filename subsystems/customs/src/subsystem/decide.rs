@@ -399,6 +399,9 @@ fn settle(
         unseen::keep(cx, caller, item, quantity.as_ref())?;
         return Ok(Taken { unseen: quantity, ..Taken::default() });
     };
+    if ruling.decision.grants() || ruling.decision == Decision::Provisional {
+        unseen::must_be_booked(cx, account, item)?;
+    }
     unseen::forget(cx, item)?;
     let entry = Entry {
         item: item.quote.item,

@@ -12,7 +12,7 @@ use karvan_types::Timestamp;
 
 use super::{
     Customs, mirrors, parking, rebalancing, securing, sequence, silence, statements, transporting,
-    verifying, waiting,
+    unseen, verifying, waiting,
 };
 use crate::timers::{self, BATCH_MAX, Timer, TimerKind};
 
@@ -75,6 +75,7 @@ fn fire(customs: &Customs, cx: &mut Context<'_>, timer: &Timer) -> Result<(), Re
         TimerKind::VerificationReminder => verifying::answered::remind(cx, timer),
         TimerKind::VerificationDue => verifying::answered::expire(customs, cx, timer),
         TimerKind::BalanceChanged => rebalancing::go_on(customs, cx, timer),
+        TimerKind::GrantsUnseen => unseen::go_on(customs, cx, timer),
         TimerKind::SecurityEnds => securing::remind(cx, timer),
     }
 }

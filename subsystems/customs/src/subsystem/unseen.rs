@@ -1,5 +1,7 @@
 //! Grants on certificates that are not here: kept when they are made, debited when the certificate
-//! comes, and told to the partner then.
+//! comes, and told to the partner then: [`PAGE`] with the certificate, and the rest by the clock, as
+//! many in each transaction. Until the last one is debited nobody draws on the certificate, since
+//! these grants were made first.
 //!
 //! What the certificate does not cover becomes a case of the ledger and a task.
 //!
@@ -7,12 +9,12 @@
 //! (`crate::matching`).
 
 use karvan_subsystem::{Caller, Context, Rejection};
-use karvan_types::{Decimal, Quantity};
+use karvan_types::{Decimal, ErrorKind, Quantity};
 
 use super::answer::refuse;
 use super::apply::certificate_subject;
 use super::assess::claim_subject;
-use super::{Customs, statements, telling};
+use super::{Customs, statements, suspending, telling};
 use crate::certificate::{Certificate, Entry, LedgerItem, Unseen, debit, holdings, reserve};
 use crate::claim::{Claim, ClaimItem};
 use crate::codes::units;
@@ -20,6 +22,10 @@ use crate::decision::DecisionRecord;
 use crate::journal::{TaskKind, note, open_task};
 use crate::ledger::{CaseKind, Finding, open_case};
 use crate::messages::Decision;
+use crate::timers::{self, Timer, TimerKind};
+
+/// Most grants that one transaction debits; each is told to customs and issuer of the partner.
+const PAGE: usize = 10;
 
 /// Keeps what a decision grants without a ledger, or takes away what an earlier one granted.
 pub(super) fn keep(
@@ -48,19 +54,60 @@ pub(super) fn forget(cx: &mut Context<'_>, item: &ClaimItem) -> Result<(), Rejec
     Ok(())
 }
 
-/// Debits a certificate that has come by everything that was granted on it before.
+/// Debits a certificate that has come by what was granted on it before, a page at a time.
 pub(super) fn book(
     customs: &Customs,
     cx: &mut Context<'_>,
     certificate: &Certificate,
 ) -> Result<(), Rejection> {
-    for grant in Unseen::on(cx.tx, &certificate.id())? {
+    let key = certificate.id();
+    let grants = Unseen::on(cx.tx, &key, PAGE)?;
+    if grants.len() == PAGE {
+        let subject = certificate_subject(&key);
+        let timer = Timer::new(TimerKind::GrantsUnseen, &subject, &key, cx.now, cx.now);
+        timers::set(cx.tx, &timer)?;
+    }
+    // A line is taken away with its debit, so the next page begins behind it.
+    for grant in grants {
         cx.tx.remove::<Unseen>(grant.claim_item.as_str())?;
         let found = cx.tx.find::<ClaimItem>(grant.claim_item.as_str())?;
         let record = cx.tx.find::<DecisionRecord>(grant.decision.as_str())?;
         let (Some(item), Some(record)) = (found, record) else { continue };
         let Some(claim) = cx.tx.find::<Claim>(item.claim.as_str())? else { continue };
         book_one(customs, cx, certificate, &grant, Granted { claim, item, record })?;
+    }
+    Ok(())
+}
+
+/// Debits the next page.
+pub(super) fn go_on(
+    customs: &Customs,
+    cx: &mut Context<'_>,
+    timer: &Timer,
+) -> Result<(), Rejection> {
+    match cx.tx.find::<Certificate>(timer.about.as_str())? {
+        Some(certificate) => book(customs, cx, &certificate),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to draw on a certificate of which grants made on paper wait for their debit.
+pub(super) fn must_be_booked(
+    cx: &Context<'_>,
+    account: &Certificate,
+    item: &ClaimItem,
+) -> Result<(), Rejection> {
+    for key in suspending::keys_of(account) {
+        // The item may have one itself.
+        let waiting = Unseen::on(cx.tx, &key, 2)?;
+        if waiting.iter().any(|grant| grant.claim_item != item.id()) {
+            let text = format!(
+                "grants made on paper for certificate {} are still being debited from it; decide \
+                 again in a minute",
+                account.number
+            );
+            return Err(refuse(ErrorKind::Conflict, "grants-unbooked", text));
+        }
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod later;
 mod ledger;
 mod load;
 mod mirror;
+mod on_paper;
 mod parts;
 mod rebalancing;
 mod reconcile;
