@@ -16,6 +16,7 @@ mod number;
 mod suspension;
 mod unseen;
 
+pub(crate) use account::heir;
 pub use account::{COPIES_MAX, REPLACED_MAX, carry_in, carry_over, original_of, replaced_by};
 pub(crate) use ledger::DEBITS;
 pub use ledger::{

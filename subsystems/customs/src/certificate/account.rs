@@ -89,7 +89,11 @@ pub fn replaced_by(view: &dyn Read, key: &str) -> Result<Vec<Certificate>, Error
 
 /// Returns the item of a new certificate that takes the place of an item of the old one: the one of
 /// its number and code, or of its code, or failing both of its number.
-fn heir<'a>(old: &Certificate, item: u32, new: &'a Certificate) -> Option<&'a LedgerItem> {
+pub(crate) fn heir<'a>(
+    old: &Certificate,
+    item: u32,
+    new: &'a Certificate,
+) -> Option<&'a LedgerItem> {
     let code = |certificate: &'a Certificate, item| certificate.content()?.item(item)?.hs6();
     let mine = old.content().and_then(|content| content.item(item)?.hs6());
     let alike = |ledger: &&LedgerItem| mine.is_some() && code(new, ledger.item) == mine;

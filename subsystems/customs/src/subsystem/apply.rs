@@ -356,7 +356,8 @@ pub(super) fn end_certificate(
     for key in certificate.copies.iter().chain([&key]) {
         assess::touch(customs, cx, certificate_items(cx.tx, key)?, &late)?;
     }
-    Ok(())
+    // What took its place inherits what a verification suspends.
+    suspending::follow(cx, &certificate.id(), incoming.by)
 }
 
 fn export(

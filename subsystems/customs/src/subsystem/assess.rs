@@ -63,9 +63,9 @@ pub(super) fn assess(
         // What an earlier, reopened decision about this item took counts as available to it.
         booking::present(customs, view, certificate, &own, claim.filed)?;
     }
-    let keys = match &certificate {
-        Some(certificate) => suspending::keys_of(certificate),
-        None => vec![quote.number.key(partner)],
+    let verifications = match &certificate {
+        Some(presented) => suspending::inherited::verifications(view, &presented.account(view)?)?,
+        None => suspending::of_keys(view, &[quote.number.key(partner)])?,
     };
     let mut numbers = vec![quote.number.clone()];
     numbers.extend(certificate.as_ref().and_then(Certificate::replaces));
@@ -114,7 +114,7 @@ pub(super) fn assess(
         let valued = Valued::new(view, tariff, partner, claim, item)?;
         duty = valued.weigh(&customs.rules, &mut matched);
     }
-    weigh::weigh(customs, view, &keys, quote, claim.filed, &mut matched)?;
+    weigh::weigh(customs, verifications, quote, claim.filed, &mut matched);
     let mut proposal = propose(&matched);
     weigh::propose(customs, claim.filed, &matched, &mut proposal);
     if let (Some(tariff), Some(relief)) = (&tariff, &mut duty) {

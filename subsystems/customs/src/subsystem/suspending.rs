@@ -8,7 +8,11 @@
 //! Invariants: what verifications suspend is computed from their records each time one changes, so
 //! a message that comes twice or late leaves the same result; what was decided before stands.
 //!
+//! A certificate inherits what verifications of the one say whose place it took (`inherited`).
+//!
 //! Not here: when a verification suspends (`crate::verification`), reserving (`super::booking`).
+
+pub(super) mod inherited;
 
 use karvan_store::Read;
 use karvan_subsystem::{Caller, Context, Rejection};
@@ -24,7 +28,7 @@ use super::ledgers::{find, summary};
 use super::operate::{must_act_for, read, signed_by};
 use super::verifying::answered;
 use super::{Customs, booking};
-use crate::certificate::{Certificate, Suspension};
+use crate::certificate::{Certificate, REPLACED_MAX, Suspension};
 use crate::claim::ClaimItem;
 use crate::journal::{Closing, MessageRecord, TaskKind, note};
 use crate::matching::local_date;
@@ -78,13 +82,22 @@ pub(super) fn keys_of(certificate: &Certificate) -> Vec<String> {
     std::iter::once(certificate.id()).chain(copy_of.iter().chain(copies).cloned()).collect()
 }
 
-/// Brings the suspensions of a certificate into line with its verifications.
+/// Brings the suspensions of a certificate, and of those that took its place one after the other,
+/// into line with their verifications.
 pub(super) fn follow(cx: &mut Context<'_>, key: &str, by: &str) -> Result<(), Rejection> {
-    let Some(presented) = cx.tx.find::<Certificate>(key)? else { return Ok(()) };
-    let account = presented.account(cx.tx)?;
-    let mut standing = suspensions(&of_keys(cx.tx, &keys_of(&account))?);
-    standing.extend(account.suspended_by_officer().cloned());
-    keep(cx, &account, standing, by)
+    let mut next = Some(key.to_owned());
+    for _ in 0..=REPLACED_MAX {
+        let Some(presented) = next.map(|key| cx.tx.find::<Certificate>(key)).transpose()?.flatten()
+        else {
+            break;
+        };
+        let account = presented.account(cx.tx)?;
+        let mut standing = suspensions(&inherited::verifications(cx.tx, &account)?);
+        standing.extend(account.suspended_by_officer().cloned());
+        keep(cx, &account, standing, by)?;
+        next = account.replacement();
+    }
+    Ok(())
 }
 
 /// Stores the suspensions with a certificate and its copies, and notes what changed.
@@ -220,7 +233,7 @@ fn resume(
     text: &str,
 ) -> Result<(), Rejection> {
     let mut lifted = Vec::new();
-    for found in of_keys(cx.tx, &keys_of(account))? {
+    for found in of_keys(cx.tx, &inherited::keys(cx.tx, account)?)? {
         if found.suspension().is_none() {
             continue;
         }
@@ -245,15 +258,20 @@ fn resume(
         let text = format!("certificate {} is not suspended here", account.number);
         return Err(refuse(ErrorKind::Conflict, "suspension", text));
     }
-    for mut found in lifted {
+    for found in &mut lifted {
         let closing = Closing { at: cx.now, by: by.to_owned(), text: text.to_owned() };
         found.lifted = Some(closing);
-        cx.tx.save(&found)?;
-        tell(customs, cx, &found, Told::Lifted, text)?;
+        cx.tx.save(found)?;
+        tell(customs, cx, found, Told::Lifted, text)?;
     }
     note(cx.tx, cx.now, &certificate_subject(&account.id()), by, format!("resumed: {text}"))?;
-    let standing = suspensions(&of_keys(cx.tx, &keys_of(account))?);
-    keep(cx, account, standing, by)
+    let standing = suspensions(&inherited::verifications(cx.tx, account)?);
+    keep(cx, account, standing, by)?;
+    // One that was asked about a certificate before this one is lifted there as well.
+    for found in lifted {
+        follow(cx, &found.certificate, by)?;
+    }
+    Ok(())
 }
 
 /// Tells the asked side what became of a verification of ours, where the agreement allows it.

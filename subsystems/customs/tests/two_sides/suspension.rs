@@ -13,9 +13,14 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// What both ledgers say of item 1: state, reserved, balance, and the reasons of the suspensions.
 async fn ledgers(stage: &mut Stage) -> Value {
+    ledgers_of(stage, CERTIFICATE).await
+}
+
+/// The same of another certificate.
+async fn ledgers_of(stage: &mut Stage, number: &str) -> Value {
     let mut seen = Vec::new();
     for who in [stage.pk.clone(), stage.az.clone()] {
-        let look = json!({ "certificate": CERTIFICATE });
+        let look = json!({ "certificate": number });
         let shown = stage.exchange.act(&who, "ledger", look).await.expect("shown");
         let certificate = &shown["certificate"];
         let suspensions = certificate["suspensions"].as_array().expect("a list").iter();
@@ -287,4 +292,101 @@ async fn a_certificate_that_comes_after_the_question_is_suspended_from_the_start
     stage.exchange.deliver(certificates).await;
     assert_eq!(ledgers(&mut stage).await["state"], "suspended");
     refused_grant(&mut stage).await;
+}
+
+/// The number of a replacement of the certificate.
+const NEW: &str = "AZPK-2026-00914";
+/// The claim on the replacement.
+const ON_NEW: &str = "KAPE-HC-00914-02-10-2026";
+
+/// Issues a certificate in the place of another; `item` is the number that the goods have in it.
+async fn replace(stage: &mut Stage, (old, new): (&str, &str), item: u32) {
+    let mut input = override_sample().steps[0].input.clone();
+    let certificate = &mut input["certificate"];
+    for (name, value) in [
+        ("ID", json!(new)),
+        ("replaces", json!(old)),
+        ("FunctionalReferenceID", json!(format!("AZ-COO-{new}"))),
+    ] {
+        certificate[name] = value;
+    }
+    let goods = certificate["GovernmentAgencyGoodsItem"].as_array_mut().expect("items");
+    for before in 1..item {
+        let mut other = goods[0].clone();
+        other["SequenceNumeric"] = json!(before);
+        other["Classification"][0]["ID"] = json!("390230");
+        goods.insert(goods.len() - 1, other);
+    }
+    goods.last_mut().expect("the goods")["SequenceNumeric"] = json!(item);
+    stage.issuer("certificate", input).await;
+}
+
+/// Files a claim on the replacement.
+async fn claim_on_new(stage: &mut Stage, item: u32) -> Value {
+    let mut input = override_sample().steps[2].input.clone();
+    let claim = &mut input["claim"];
+    claim["ID"] = json!(ON_NEW);
+    claim["FunctionalReferenceID"] = json!("PK-ON-NEW");
+    let goods = &mut claim["GoodsShipment"]["GovernmentAgencyGoodsItem"][0];
+    goods["AdditionalDocument"][0]["ID"] = json!(NEW);
+    goods["AdditionalDocument"][0]["LineNumeric"] = json!(item);
+    stage.pk("claim", input).await["items"][0].clone()
+}
+
+/// A doubted certificate is not cleared by a new number: the replacement is suspended as well, from
+/// its first day and on both sides, until the verification is settled.
+#[tokio::test]
+async fn a_replacement_inherits_an_open_verification() {
+    let mut stage = Stage::new().await;
+    stage.open().await;
+    // The goods have another number in the new one, and that one is replaced once more.
+    replace(&mut stage, (CERTIFICATE, "AZPK-2026-00913"), 2).await;
+    replace(&mut stage, ("AZPK-2026-00913", NEW), 3).await;
+    for number in ["AZPK-2026-00913", NEW] {
+        let inherited = ledgers_of(&mut stage, number).await;
+        let due = format!("verification {CASE}: an answer is due on 2027-04-05");
+        assert_eq!(inherited["why"], json!([due]), "{number}");
+    }
+    assert_eq!(ledgers_of(&mut stage, NEW).await["state"], "suspended");
+    let item = claim_on_new(&mut stage, 3).await;
+    assert!(item["rules"].to_string().contains("verification-open"), "{item}");
+    let grant = json!({ "claim": ON_NEW, "decision": "grant", "reason": "cleared-up",
+        "text": "the bill of lading of the whole way was seen", "propose": true });
+    let pk = stage.pk.clone();
+    let code = stage.refused(&pk, "decide", grant).await;
+    assert_eq!(code, "customs.certificate-suspended");
+    let early = json!({ "certificate": NEW, "text": "the new one is in order", "resume": true });
+    assert_eq!(stage.refused(&pk, "ledger-suspend", early).await, "customs.verification-open");
+
+    stage.issuer("answer", answer("confirmed")).await;
+    let free = ledgers_of(&mut stage, NEW).await;
+    assert_eq!((&free["state"], &free["why"]), (&json!("available"), &json!([])));
+    let item = stage.pk("show", json!({ "claim": ON_NEW })).await["items"][0].clone();
+    assert!(item["rules"].to_string().contains("verification-confirmed"), "{item}");
+    stage.pk("decide", json!({ "claim": ON_NEW, "decision": "grant" })).await;
+}
+
+/// A refutation stays with the goods until an officer lifts it; whether the replacement came before
+/// the question or after its end makes no difference.
+#[tokio::test]
+async fn a_replacement_inherits_what_a_verification_found() {
+    for is_first in [true, false] {
+        let mut stage = Stage::new().await;
+        if is_first {
+            replace(&mut stage, (CERTIFICATE, NEW), 1).await;
+        }
+        stage.open().await;
+        stage.issuer("answer", answer("not-confirmed")).await;
+        if !is_first {
+            replace(&mut stage, (CERTIFICATE, NEW), 1).await;
+        }
+        let refuted = ledgers_of(&mut stage, NEW).await;
+        assert!(refuted["why"][0].as_str().expect("why").contains("not confirmed"), "{refuted}");
+        let resume = json!({ "certificate": NEW, "resume": true,
+            "text": "the issuer proved its error by letter" });
+        stage.pk("ledger-suspend", resume).await;
+        for number in [CERTIFICATE, NEW] {
+            assert_eq!(ledgers_of(&mut stage, number).await["why"], json!([]), "{number}");
+        }
+    }
 }

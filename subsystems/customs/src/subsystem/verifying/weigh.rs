@@ -1,12 +1,11 @@
 //! What verifications mean for the match and the proposal of a claimed item.
 
-use karvan_store::Read;
 use karvan_subsystem::{Context, Rejection};
 use karvan_types::Date;
 
 use super::super::assess::{self, Late, claim_subject};
 use super::super::{Customs, suspending};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, REPLACED_MAX};
 use crate::claim::{Claim, ClaimItem};
 use crate::decision::{Proposal, Reason, Verdict};
 use crate::explain;
@@ -16,31 +15,28 @@ use crate::verification::{Role, Verification, suspensions};
 use crate::words::Language;
 
 /// Adds to a match what the newest verification of the quoted item says, or else one about other
-/// items of the certificate that suspends all of it. `keys` are those of the certificate, its
-/// original and its copies.
+/// items of the certificate that suspends all of it. `all` are the verifications that bear on the
+/// certificate.
 pub(in crate::subsystem) fn weigh(
     customs: &Customs,
-    view: &dyn Read,
-    keys: &[String],
+    mut all: Vec<Verification>,
     quote: &Quote,
     day: Date,
     matched: &mut Match,
-) -> Result<(), Rejection> {
-    let mut all = suspending::of_keys(view, keys)?;
+) {
     all.retain(|found| found.role == Role::Asking);
     let newest = all.iter().filter(|v| v.covers(quote.item)).max_by_key(|v| v.at);
     let standing = suspensions(&all);
     let suspending = standing.iter().find(|found| found.covers(quote.item));
     let by_other = suspending
         .and_then(|found| all.iter().find(|one| Some(&one.id) == found.verification.as_ref()));
-    let Some(about) = newest.or(by_other) else { return Ok(()) };
-    let Some(rule) = about.finding(quote.item) else { return Ok(()) };
+    let Some(about) = newest.or(by_other) else { return };
+    let Some(rule) = about.finding(quote.item) else { return };
     let mut findings = Findings::new(&customs.rules, day, None);
     let said = about.answer().map_or(about.due, |answer| answer.day);
     findings.add(rule, Papers::new().certificate(&about.number).claim(said));
     matched.differences.extend(findings.finish());
     matched.differences.sort_by_key(|difference| std::cmp::Reverse(difference.severity));
-    Ok(())
 }
 
 /// Changes a proposal by what a verification showed, or by signs of a forged content.
@@ -96,12 +92,22 @@ pub(in crate::subsystem) fn suggest(
     Ok(open_task(cx.tx, cx.now, TaskKind::VerificationSuggested, &subject, text)?)
 }
 
-/// Returns the claimed items that draw on the ledger of a certificate.
+/// Returns the claimed items that draw on the ledger of a certificate, or on that of one that took
+/// its place.
 fn items_of(cx: &Context<'_>, certificate: &str) -> Result<Vec<ClaimItem>, Rejection> {
-    let keys = match cx.tx.find::<Certificate>(certificate)? {
-        Some(presented) => suspending::keys_of(&presented.account(cx.tx)?),
-        None => vec![certificate.to_owned()],
-    };
+    let mut keys = Vec::new();
+    let mut next = Some(certificate.to_owned());
+    for _ in 0..=REPLACED_MAX {
+        let Some(key) = next.take() else { break };
+        match cx.tx.find::<Certificate>(key.as_str())? {
+            Some(presented) => {
+                let account = presented.account(cx.tx)?;
+                keys.extend(suspending::keys_of(&account));
+                next = account.replacement();
+            }
+            None => keys.push(key),
+        }
+    }
     let mut items = Vec::new();
     for key in keys {
         items.extend(cx.tx.select::<ClaimItem>(&ClaimItem::range("by_certificate", &key))?);
