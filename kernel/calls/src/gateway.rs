@@ -536,6 +536,7 @@ impl Drop for Begun {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let text = "the caller hung up before the answer was there";
         call.cause = Some(Rejection::new(ErrorKind::PeerUnavailable, "caller-gone", text));
+        call.ended_at = self.inner.node.now();
         let (inner, side) = (Arc::clone(&self.inner), self.side);
         runtime.spawn(async move {
             let (open, exchange) = (Arc::clone(&inner.open), call.exchange);

@@ -375,12 +375,14 @@ async fn a_caller_that_hangs_up_leaves_a_call_without_answer() {
     until("the system is asked", async || scene.system.seen().pop()).await;
     let again = scene.caller.call("GET", &scene.path("echo"), &fields, "").await;
     assert!(String::from_utf8_lossy(&again.body).contains("is being made"), "{again:?}");
+    let hung_up_at = scene.pk.node.now();
     calling.abort();
     let sent = until("the client's node ends the call", async || scene.sent().await.pop()).await;
     let received = until("the provider's too", async || scene.received().await.pop()).await;
     assert_eq!((sent.outcome, received.outcome), (Outcome::Unanswered, Outcome::Unanswered));
     assert_eq!(evidence::entry(&sent), evidence::entry(&received));
     assert_eq!(received.cause.expect("a cause").code, "caller-gone");
+    assert!(received.ended_at >= hung_up_at && sent.ended_at >= hung_up_at);
     assert_eq!(scene.az.calls.gateway.drain(karvan_federation::WAIT_MAX).await, 0);
     let answer = scene.caller.call("GET", &scene.path("echo"), &[], "").await;
     assert_eq!(
