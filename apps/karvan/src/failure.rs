@@ -81,7 +81,10 @@ fn hint(error: &Error) -> Option<String> {
             ErrorKind::Unauthenticated => {
                 "give a token of this node with --token-file, or its folder with --dir"
             }
-            ErrorKind::Forbidden => "ask the operator for a token with that permission",
+            // Other refusals of this kind say themselves what to do.
+            ErrorKind::Forbidden if is_permission(error) => {
+                "ask the operator for a token with that permission"
+            }
             ErrorKind::Evidence => "keep the material as it is; it is itself evidence",
             ErrorKind::Internal => {
                 "this is a defect in Karvan; report it with the command's output"
@@ -90,6 +93,12 @@ fn hint(error: &Error) -> Option<String> {
         };
         Some(known.to_owned())
     })
+}
+
+/// Returns whether the token lacks a permission.
+fn is_permission(error: &Error) -> bool {
+    let mut rejections = error.chain().filter_map(|cause| cause.downcast_ref::<Rejection>());
+    rejections.any(|rejection| rejection.code == "permission-missing")
 }
 
 /// Returns error, causes and hint for a person.
@@ -141,6 +150,16 @@ mod tests {
         check(karvan_store::Error::Stopped.into(), ErrorKind::Storage);
         check(std::io::Error::from(std::io::ErrorKind::NotFound).into(), ErrorKind::NotFound);
         check(anyhow::anyhow!("surprise"), ErrorKind::Internal);
+    }
+
+    /// Not each refusal is about a token.
+    #[test]
+    fn only_a_missing_permission_is_asked_for() {
+        for (code, expected) in [("permission-missing", true), ("member-elsewhere", false)] {
+            let error = Error::from(Rejection::new(ErrorKind::Forbidden, code, "no"));
+            let hint = hint(&error).unwrap_or_default();
+            assert_eq!(hint.contains("token with that permission"), expected, "{code}: {hint}");
+        }
     }
 
     #[test]

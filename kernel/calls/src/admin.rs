@@ -245,7 +245,10 @@ fn bad_path(error: &karvan_xroad::Error, what: &str) -> Rejection {
 }
 
 fn no_service(member: &MemberId, code: &str) -> Rejection {
-    let text = format!("{member} has no service `{code}` here; see GET /v1/services");
+    let text = format!(
+        "{member} has no service `{code}` here; `karvan services list` (GET /v1/services) shows \
+         those that there are"
+    );
     Rejection::new(ErrorKind::NotFound, "service-unknown", text)
 }
 

@@ -182,7 +182,11 @@ pub(crate) async fn describe(
     service: &Service,
 ) -> Result<Described, Rejection> {
     let ServiceKind::OpenApi { description } = &service.kind else {
-        let text = format!("`{}` has no OpenAPI description", service.code);
+        let text = format!(
+            "`{}` has no OpenAPI description; its provider adds one (`karvan services add \
+             --openapi`), and allowedMethods says what you may call",
+            service.code
+        );
         return Err(Rejection::new(ErrorKind::NotFound, "service-not-described", text));
     };
     if service.kind.description_url().is_none() {

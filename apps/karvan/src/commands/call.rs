@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{Outcome, tell};
 use crate::client::{Client, NodeArgs, authority, escape, gateway};
 use crate::commands::status::cell;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::files;
 use crate::output::{Output, write};
 
@@ -229,6 +229,10 @@ fn describe(exchange: Option<&str>, known: Option<&Result<Value>>, node: &NodeAr
     let Some(exchange) = exchange else { return String::new() };
     let view = match known {
         None => return String::new(),
+        Some(Err(error)) if failure::kind(error) == ErrorKind::NotFound => {
+            let why = "the request was refused before it was a call of a known system";
+            return format!("exchange   {exchange}\nevidence   none: {why}\n");
+        }
         Some(Err(error)) => {
             return format!("exchange   {exchange}\nevidence   not told: {error:#}\n");
         }

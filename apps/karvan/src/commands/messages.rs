@@ -160,7 +160,7 @@ fn describe(view: &Value) -> String {
     let at = |name: &str| cell(&view[name]);
     let mut text = format!(
         "{}  {}, {}\n  {} to {}\n  {} {}, status {}, {} ms\n  message {}\n  began {}, ended {}\n  \
-         request {} bytes, answer {} bytes\n",
+         request {} bytes, {}\n",
         at("exchange"),
         at("side"),
         at("state"),
@@ -174,7 +174,9 @@ fn describe(view: &Value) -> String {
         at("beganAt"),
         at("endedAt"),
         at("requestSize"),
-        at("responseSize"),
+        view["responseSize"]
+            .as_u64()
+            .map_or("no answer".to_owned(), |it| format!("answer {it} bytes")),
     );
     for (label, name) in [
         ("agreement", "agreement"),

@@ -36,7 +36,11 @@ impl Service {
     pub fn check(&self) -> Result<(), Rejection> {
         self.check_name()?;
         ServiceUrl::parse(&self.base_url).map_err(|error| {
-            broken("baseUrl", error.to_string(), "write such as https://10.0.0.5:8443/api")
+            let rule = match error {
+                karvan_xroad::Error::ServiceUrl { rule } => format!("is malformed: {rule}"),
+                other => other.to_string(),
+            };
+            broken("baseUrl", rule, "write such as https://10.0.0.5:8443/api")
         })?;
         if self.timeout < Duration::from_millis(1) || self.timeout > TIMEOUT_MAX {
             return Err(broken("timeoutMs", "is 1 to 600000 milliseconds", "choose one of these"));

@@ -17,12 +17,19 @@ pub(super) fn read(answer: &Response<Bytes>) -> Option<Failure> {
     let Some(code) = FaultCode::parse(name) else {
         return Some(Failure::new(ErrorKind::Internal, format!("{name}: {message}")));
     };
-    let (kind, remedy) = judge(code);
+    let (kind, mut remedy) = judge(code);
     let cause = text("karvan-cause").unwrap_or_default();
+    if cause == "exchange-replayed" {
+        remedy = REPLAYED;
+    }
     let after = text("retry-after").map(|after| format!("; try again after {after} s"));
     let told = format!("{name} ({cause}): {message}{}", after.unwrap_or_default());
     Some(Failure::new(kind, told).hint(format!("{} {remedy}", whose(code.prefix))))
 }
+
+/// What to do about an exchange id that was used before.
+const REPLAYED: &str = "an exchange id is for one call: `karvan messages show ID` says how that one \
+    ended; leave Karvan-Exchange-Id out to make another call";
 
 /// Says where the error is.
 const fn whose(prefix: Prefix) -> &'static str {
@@ -116,6 +123,13 @@ mod tests {
         check("server.serverproxy.quota_exceeded", ErrorKind::Overloaded, "wait");
         check("client.bad_request", ErrorKind::Invalid, "your request");
         check("something else", ErrorKind::Internal, "something else");
+        let replayed = Response::builder()
+            .header(header::ERROR, "client.invalid_request")
+            .header("karvan-cause", "exchange-replayed")
+            .body(Bytes::new());
+        let failure = read(&replayed.expect("an answer")).expect("an error");
+        assert_eq!(failure.kind, ErrorKind::Invalid);
+        assert!(failure.hint.is_some_and(|hint| hint.contains("messages show")));
         let plain = Response::new(Bytes::new());
         assert!(read(&plain).is_none());
     }
