@@ -1,5 +1,6 @@
 //! How officers decide under one agreement, as dated data: when a second officer must confirm, how
-//! long a verification takes, what points to a forged content, which looks are recorded.
+//! long a verification takes, what points to a forged content, which looks are recorded, how far
+//! back an outage may be declared.
 //!
 //! The file `data/decisions.toml` says it, each row with its source and how sure we are.
 //!
@@ -20,6 +21,8 @@ const SHIPPED: &str = include_str!("../../data/decisions.toml");
 const HOURS_MAX: u32 = 30 * 24;
 /// Longest time for an answer that a file may allow, in months.
 const MONTHS_MAX: u32 = 36;
+/// Longest time back for the beginning of an outage that a file may allow, in days: five years.
+const DAYS_BACK_MAX: u32 = 1830;
 /// Most reminders before the answer is due.
 const REMINDERS_MAX: usize = 10;
 
@@ -96,6 +99,14 @@ pub struct RecordedLooks {
     pub cases: Vec<CaseKind>,
 }
 
+/// How far back an outage of the partner may be declared.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DeclaredOutage {
+    /// How many days its beginning may lie in the past.
+    pub days_back_max: u32,
+}
+
 /// The file as written.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -107,6 +118,7 @@ struct File {
     verification: Vec<Dated<VerificationTerms>>,
     forged_content: Vec<Dated<ForgedContent>>,
     recorded_looks: Vec<Dated<RecordedLooks>>,
+    declared_outage: Vec<Dated<DeclaredOutage>>,
 }
 
 /// How officers decide under one agreement.
@@ -157,6 +169,7 @@ impl Policy {
             ("verification", on(&file.verification, day).is_some()),
             ("forged-content", on(&file.forged_content, day).is_some()),
             ("recorded-looks", on(&file.recorded_looks, day).is_some()),
+            ("declared-outage", on(&file.declared_outage, day).is_some()),
         ] {
             if !found {
                 return Err(Error::Missing(name, day));
@@ -180,6 +193,10 @@ impl Policy {
             let fits = (1..=row.terms.rules.len()).contains(&row.terms.count);
             bounded(fits, "give a `count` from 1 to the number of `rules`")?;
         }
+        for row in &file.declared_outage {
+            let fits = (1..=DAYS_BACK_MAX).contains(&row.terms.days_back_max);
+            bounded(fits, "give `days-back-max` from 1 to 1830")?;
+        }
         Ok(Self(file))
     }
 
@@ -201,6 +218,11 @@ impl Policy {
     /// Returns which cases make looks recorded.
     pub fn recorded_looks(&self, day: Date) -> Option<&Dated<RecordedLooks>> {
         on(&self.0.recorded_looks, day)
+    }
+
+    /// Returns how far back an outage may be declared on a day.
+    pub fn declared_outage(&self, day: Date) -> Option<&Dated<DeclaredOutage>> {
+        on(&self.0.declared_outage, day)
     }
 
     /// Returns the broken rules that together point to a forged content; none when they are fewer
@@ -240,6 +262,8 @@ mod tests {
         let terms = &policy.verification(first).expect("a row").terms;
         assert_eq!((terms.reply_months, terms.reminder_days.as_slice()), (6, &[60, 30, 7][..]));
         assert!(policy.recorded_looks(first).is_some());
+        let outage = policy.declared_outage(first).expect("a row");
+        assert_eq!((outage.terms.days_back_max, outage.status), (366, Standing::Assumed));
     }
 
     #[test]
@@ -274,6 +298,13 @@ mod tests {
             ),
             ("\"hs6\"", "\"hs7\"", "cannot be read"),
             ("hours = 72", "hours = 72, extra = 1", "cannot be read"),
+            ("days-back-max = 366", "days-back-max = 0", "days-back-max"),
+            ("days-back-max = 366", "days-back-max = 1831", "days-back-max"),
+            (
+                "[[declared-outage]]\nfrom = \"2024-12-16\"",
+                "[[declared-outage]]\nfrom = \"2025-01-01\"",
+                "declared-outage",
+            ),
         ] {
             let text = SHIPPED.replacen(from, to, 1);
             assert_ne!(text, SHIPPED, "{from}");

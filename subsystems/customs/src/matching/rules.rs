@@ -259,6 +259,17 @@ pub enum Standing {
     Assumed,
 }
 
+impl Standing {
+    /// Returns the name as it stands in the data.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Official => "official",
+            Self::Analogue => "analogue",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
 /// A rule as it stands on one day for one chapter.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

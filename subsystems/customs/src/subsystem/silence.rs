@@ -2,9 +2,12 @@
 //! anybody.
 //!
 //! When nothing has come from the partner for a day and a half, an outage is opened by the clock;
-//! it is over when something comes. An operator can declare one too, also from a day in the past.
+//! it is over when something comes. An operator can declare one too, also from an instant in the
+//! past, as far back as the terms of the agreement allow (`data/decisions.toml`).
 //! While an outage lasts, certificates of its time that are not here have no data, which is no sign
 //! against them.
+
+use std::time::Duration;
 
 use karvan_store::Read;
 use karvan_subsystem::{Caller, Context, Rejection};
@@ -18,10 +21,13 @@ use super::sequence::SUBJECT;
 use super::{Customs, decide, show};
 use crate::contact::{Contact, Outage};
 use crate::journal::{Closing, TaskKind, close_tasks, note, open_task};
+use crate::matching::local_date;
 use crate::timers::{self, Timer, TimerKind};
 
 /// Something heard is written down once in this time.
-const HEARD_EVERY: std::time::Duration = std::time::Duration::from_mins(10);
+const HEARD_EVERY: Duration = Duration::from_mins(10);
+/// Seconds of a day.
+const DAY_SECONDS: u64 = 86_400;
 /// Who opens an outage when nothing comes.
 const CLOCK: &str = "clock";
 
@@ -88,6 +94,27 @@ struct Declared {
     text: String,
 }
 
+/// Refuses a beginning that is still to come, or too far back.
+fn must_be_recent(customs: &Customs, now: Timestamp, from: Timestamp) -> Result<(), Rejection> {
+    if from > now {
+        let text = format!("an outage cannot begin at {from}, which is still to come");
+        return Err(about("from", "DAY", refuse(ErrorKind::Invalid, "bad-input", text)));
+    }
+    let today = local_date(now, customs.config.nation());
+    let Some(row) = customs.policy.declared_outage(today) else { return Ok(()) };
+    let days = row.terms.days_back_max;
+    let earliest = now.minus(Duration::from_secs(u64::from(days) * DAY_SECONDS));
+    if from >= earliest {
+        return Ok(());
+    }
+    let text = format!(
+        "an outage cannot begin at {from}: the earliest instant allowed is {earliest}, {days} days \
+         back ({}); state that one, or decide claims on older certificates one by one",
+        row.status.name()
+    );
+    Err(about("from", "DAY", refuse(ErrorKind::Invalid, "outage-too-early", text)))
+}
+
 /// Declares an outage, or that one is over.
 pub(super) fn declare(
     customs: &Customs,
@@ -100,10 +127,9 @@ pub(super) fn declare(
     let text = decide::required_text(Some(&input.text), "what is known about the outage")?;
     let by = signed_by(caller);
     let outage = match (input.from, input.over) {
-        (Some(from), None) if from <= cx.now => open(cx, from, &by, &text)?,
         (Some(from), None) => {
-            let text = format!("an outage cannot begin at {from}, which is still to come");
-            return Err(about("from", "DAY", refuse(ErrorKind::Invalid, "bad-input", text)));
+            must_be_recent(customs, cx.now, from)?;
+            open(cx, from, &by, &text)?
         }
         (None, Some(number)) => {
             let found: Option<Outage> = cx.tx.find(number)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use karvan_customs::samples::{Consignment, shipped};
 use karvan_subsystem::{News, Outgoing};
-use karvan_types::{ErrorKind, MemberId, json};
+use karvan_types::{ErrorKind, MemberId, Timestamp, json};
 use serde_json::{Value, json};
 
 use crate::exchange::{Exchange, customs_of, issuer_of};
@@ -308,13 +308,28 @@ async fn an_outage_is_declared_and_ended_by_a_person() {
     for (input, code) in [
         (json!({ "text": "the line is cut" }), "customs.bad-input"),
         (json!({ "from": "2030-01-01T00:00:00Z", "text": "the line is cut" }), "customs.bad-input"),
+        (
+            json!({ "from": "2025-10-04T04:59:00Z", "text": "the line is cut" }),
+            "customs.outage-too-early",
+        ),
         (json!({ "over": 7, "text": "the line is up" }), "customs.no-outage"),
         (json!({ "from": "2026-10-01T00:00:00Z", "text": "x" }), "customs.text-required"),
     ] {
         let refusal = world.exchange.act(&pk, "outage", input).await.expect_err(code);
         assert_eq!(refusal.code, code);
     }
-    let input = json!({ "from": "2026-10-01T00:00:00Z", "text": "the line is cut" });
+    // The refusal names the earliest instant, and that one is taken.
+    let input = json!({ "from": "2020-01-01T00:00:00Z", "text": "the line is cut" });
+    let refusal = world.exchange.act(&pk, "outage", input).await.expect_err("long ago");
+    assert_eq!(refusal.pointers[0].pointer, "/from");
+    let (_, earliest) = refusal.text.split_once("allowed is ").expect("the earliest instant");
+    let (earliest, rest) = earliest.split_once(',').expect("an instant");
+    assert!(rest.starts_with(" 366 days back (assumed)"), "{}", refusal.text);
+    let earliest: Timestamp = earliest.parse().expect("an instant");
+    assert_eq!(earliest, world.exchange.pk.bench.now.minus(HOUR * 24 * 366));
+    // The next act is a minute later, and so is what it allows.
+    let from = earliest.plus(MINUTE);
+    let input = json!({ "from": from, "text": "the line is cut" });
     let outage = world.exchange.act(&pk, "outage", input).await.expect("declared");
     assert_eq!(world.tasks(&pk).await, ["partner-silent"]);
     let input = json!({ "over": outage["number"], "text": "the line is up again" });
