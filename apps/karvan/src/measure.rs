@@ -5,7 +5,6 @@
 //! meant, and then says on each start what it is.
 
 use anyhow::Result;
-use karvan_calls::measure::{Without, leave_out};
 
 use crate::failure::Failure;
 
@@ -15,20 +14,10 @@ const VARIABLE: &str = "KARVAN_MEASURE_WITHOUT";
 /// Leaves out what the environment says; fails when it says nothing.
 pub(crate) fn permit() -> Result<()> {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
-    match wanted.as_str() {
-        "nothing" => {}
-        "signatures" => leave_out(Without::Signatures),
-        "log" => leave_out(Without::Log),
-        _ => {
-            let text = "this program was built to be measured (feature `measure`): it takes calls \
-                        that nobody signed, and is no node for anybody's data";
-            let hint = format!(
-                "run one that was built without that feature; a measurement sets {VARIABLE} to \
-                 nothing, signatures or log"
-            );
-            return Err(Failure::config(text).hint(&hint).into());
-        }
-    }
+    karvan_calls::measure::permit(&wanted).map_err(|refused| {
+        let hint = format!("a measurement sets {VARIABLE} to nothing, signatures or log");
+        Failure::config(refused.to_string()).hint(hint)
+    })?;
     tracing::error!(
         "FOR MEASUREMENT ONLY: this node takes calls that nobody signed, and leaves out: {wanted}"
     );

@@ -285,4 +285,4 @@ fn merge<T: DeserializeOwned>(body: &[u8], named: &[(&str, &str)]) -> Result<T, 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,10 @@ pub enum Error {
     /// The folder for bodies on their way cannot be used.
     #[error("the folder for bodies on their way: {0}; make it writable for the node")]
     Spool(std::io::Error),
+    /// The program was built to be measured, and nobody said that this is meant.
+    #[cfg(feature = "measure")]
+    #[error(transparent)]
+    NotMeant(#[from] crate::measure::NotMeant),
     /// A part refuses its settings.
     #[error("{0}")]
     Settings(Rejection),
@@ -26,6 +30,8 @@ impl Error {
         match self {
             Self::Store(error) => error.kind(),
             Self::Spool(_) => ErrorKind::LocalConfig,
+            #[cfg(feature = "measure")]
+            Self::NotMeant(_) => ErrorKind::LocalConfig,
             Self::Settings(rejection) => rejection.kind,
         }
     }

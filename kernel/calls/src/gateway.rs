@@ -149,6 +149,8 @@ impl Gateway {
         disk: Arc<dyn Disk>,
         tls: Option<Arc<Tls>>,
     ) -> Result<Self, Error> {
+        #[cfg(feature = "measure")]
+        crate::measure::check()?;
         let registry = Arc::new(Registry::open(&node).await?);
         let metrics = Arc::new(Metrics::new());
         let client_gate = Gate::new(settings.bounds);

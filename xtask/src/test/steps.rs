@@ -113,6 +113,15 @@ pub(super) const STEPS: &[Step] = &[
         ..PLAIN
     },
     Step {
+        name: "measured",
+        about: "a program built to be measured serves nobody unless that is meant",
+        act: Act::Run(&[
+            "cargo test -p karvan-calls -p karvan-trust --locked --features karvan-calls/measure \
+             --lib -- measure",
+        ]),
+        ..PLAIN
+    },
+    Step {
         name: "fuzz",
         about: "no input that coverage leads to breaks a reader, ten seconds each",
         act: Act::Run(&["cargo run -q --locked -p xtask -- fuzz --seconds 10"]),

@@ -44,4 +44,4 @@ fn settings_take_their_name_from_the_path() {
 }
 
 mod http;
-mod node;
+pub(crate) mod node;

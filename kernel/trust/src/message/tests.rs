@@ -300,6 +300,20 @@ fn a_call_is_covered_in_its_place() {
     );
 }
 
+/// Zeros are no signature, but in a program that is built to be measured.
+#[test]
+fn zeros_are_good_in_a_measurement_only() {
+    let world = World::new();
+    let mut request = world.sign(Tag::Request, 300);
+    let field = |byte: u8| format!("{LABEL}=:{}:", STANDARD.encode([byte; 64]));
+    put(&mut request.headers, "signature", &field(0));
+    let measured = cfg!(feature = "measure");
+    let verified = request.verify(&world, NOW).map(|verified| verified.signed.signature);
+    assert_eq!(verified.ok(), measured.then(|| field(0)));
+    put(&mut request.headers, "signature", &field(1));
+    assert!(request.verify(&world, NOW).is_err(), "others never");
+}
+
 #[test]
 fn good_messages_verify_and_come_apart() {
     let world = World::new();

@@ -28,8 +28,8 @@ pub(super) fn read(answer: &Response<Bytes>) -> Option<Failure> {
 }
 
 /// What to do about an exchange id that was used before.
-const REPLAYED: &str = "an exchange id is for one call: `karvan messages show ID` says how that one \
-    ended; leave Karvan-Exchange-Id out to make another call";
+const REPLAYED: &str = "an exchange id is for one call: `karvan messages show ID` says how that \
+    one ended; leave Karvan-Exchange-Id out to make another call";
 
 /// Says where the error is.
 const fn whose(prefix: Prefix) -> &'static str {

@@ -101,7 +101,7 @@ fn publish(trust: &TrustStore, keys: &MemoryKeys, now: Timestamp) {
 }
 
 /// Opens a node in a folder; its evidence log is not run.
-pub(super) async fn open(folder: &Path, tokens: Vec<Token>) -> Node {
+pub(crate) async fn open(folder: &Path, tokens: Vec<Token>) -> Node {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let disk: Arc<dyn Disk> = Arc::new(OsDisk);
     let keys = Arc::new(MemoryKeys::new());
