@@ -38,6 +38,8 @@ pub enum Who {
     ExportCustoms,
     /// The customs service of the importing side, by its rules.
     ImportCustoms,
+    /// The customs service of either side.
+    Customs,
     /// An officer of the importing side.
     Officer,
     /// The node of the receiving side.
@@ -53,6 +55,7 @@ impl Who {
             Self::Issuer => "issuer",
             Self::ExportCustoms => "exporting customs",
             Self::ImportCustoms => "importing customs",
+            Self::Customs => "customs of either side",
             Self::Officer => "officer",
             Self::Node => "receiving node",
             Self::Clock => "clock",

@@ -49,13 +49,13 @@ words! {
 chart! { ExportState, ExportEvent, "an export declaration", Announced:
     Announced | Departed | Diverted | NeverArrived, Depart, ExportCustoms => Departed;
     Announced | Departed | Diverted | NeverArrived, Divert, ExportCustoms => Diverted;
-    Announced | Departed | Diverted | NeverArrived | Arrived, Arrive, ExportCustoms => Arrived;
+    Announced | Departed | Diverted | NeverArrived | Arrived, Arrive, Customs => Arrived;
     Matched, Depart, ExportCustoms => Matched;
     Matched, Divert, ExportCustoms => Matched;
-    Matched, Arrive, ExportCustoms => Matched;
+    Matched, Arrive, Customs => Matched;
     Closed, Depart, ExportCustoms => Closed;
     Closed, Divert, ExportCustoms => Closed;
-    Closed, Arrive, ExportCustoms => Closed;
+    Closed, Arrive, Customs => Closed;
     Announced | Departed | Diverted | Arrived | NeverArrived | Matched,
         Match, ImportCustoms => Matched;
     Closed, Match, ImportCustoms => Matched;

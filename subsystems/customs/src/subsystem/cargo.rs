@@ -4,7 +4,7 @@
 //! A consignment names its declarations by number, or else by its unique consignment reference, or
 //! else by its transport document. About declarations of this side a report (TRN) goes to the
 //! partner; about those of the partner it is kept here, and with it what follows from it for
-//! claims, dates of rates and risk. A consignment that names nothing known makes a task, and the
+//! claims, dates of rates and risk. That their goods arrived here goes to the partner as well. A consignment that names nothing known makes a task, and the
 //! cargo report is kept: the moment such a declaration comes, or such a number is assigned, it is
 //! matched.
 //!
@@ -19,7 +19,7 @@ use karvan_subsystem::{Context, Rejection};
 use karvan_types::{ErrorKind, Timestamp};
 use serde_json::{Value, json};
 
-use super::answer::{answer_header, next_reference, refuse};
+use super::answer::{self, answer_header, next_reference, refuse};
 use super::apply::{Effect, export_subject};
 use super::operate::{self, invalid};
 use super::receive::refusals;
@@ -184,6 +184,12 @@ pub(super) fn file(
         let of_nation: Vec<_> = exports.iter().filter(|e| e.country == country).collect();
         let new = unreported(cx.tx, &content, &of_nation)?;
         if !new.is_empty() {
+            let own = customs.config.nation();
+            if country == own && transporting::has_arrived_in(&content, own) {
+                let text = "goods that were declared for export here cannot have arrived in this \
+                            country; give the place abroad where they are unloaded (LOC+11)";
+                return Err(refuse(ErrorKind::Invalid, "cargo-no-route", text));
+            }
             is_duplicate = false;
             let content = TransportReport { exports: new, ..content.clone() };
             tell(customs, cx, &Teller { country, by, exchange: None }, content)?;
@@ -379,7 +385,14 @@ fn tell(
     mut content: TransportReport,
 ) -> Result<(), Rejection> {
     let (country, member) = (teller.country, &customs.config.customs);
-    if country == customs.config.nation() {
+    let own = customs.config.nation();
+    // Of goods that arrived here the partner is told that its own did.
+    let is_told = if transporting::has_arrived_in(&content, own) {
+        country != own && answer::may_send(customs, cx, TransportReport::DOCUMENT_TYPE)
+    } else {
+        country == own
+    };
+    if is_told {
         let reference = &content.header.functional_reference_id;
         content.header.functional_reference_id = unused(customs, cx, reference)?;
         let message = Message::Transport(Box::new(content));

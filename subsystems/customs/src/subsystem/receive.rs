@@ -11,7 +11,8 @@ use super::apply::{self, Effect, Incoming, certificate_subject, export_subject};
 use super::decide::required_text;
 use super::operate::{must_act_for, read, signed_by};
 use super::{
-    Customs, ISSUER_ROLE, booking, incoming, parking, risks, senders, silence, verifying, waiting,
+    Customs, ISSUER_ROLE, booking, incoming, parking, senders, silence, transporting, verifying,
+    waiting,
 };
 use crate::certificate::{Certificate, CertificateNumber, Delivery};
 use crate::export::{Export, export_key};
@@ -110,6 +111,7 @@ pub(super) fn subject_of(customs: &Customs, sender: &MemberId, message: &Message
         Message::Amendment(content) => export_subject(&export_key(country, &content.document.id)),
         Message::Transport(content) => {
             let first = content.exports.first().map_or("", |export| export.id.as_str());
+            let country = transporting::declared_in(customs, country, content);
             export_subject(&export_key(country, first))
         }
         // A query is about a certificate of the side that is asked.
@@ -193,9 +195,6 @@ fn take(
     match effect {
         Effect::Applied { subject } => {
             (record.state, record.subject) = (MessageState::Accepted, subject);
-            if let Message::Transport(content) = message {
-                risks::on_transport(customs, cx, content, record.sender.instance())?;
-            }
         }
         Effect::Late { subject, remarks } => {
             (record.state, record.subject) = (MessageState::Accepted, subject);

@@ -1,5 +1,6 @@
 //! TRN: declared goods leave, arrive or go elsewhere; and where that leaves the declaration.
 //!
+//! The exporting side tells of all three, the importing side that the goods arrived in its country.
 //! A report about a declaration that is not here waits for it. What is decided stays decided: news
 //! of a diversion opens a task.
 
@@ -11,7 +12,7 @@ use karvan_types::{ExchangeId, Instance};
 
 use super::apply::{Effect, Incoming, export_items, export_subject, refused};
 use super::assess::{self, Late};
-use super::{Customs, rate_days};
+use super::{Customs, rate_days, risks};
 use crate::claim::{CLAIM_ITEMS, Claim, ClaimItem, ITEMS_MAX};
 use crate::export::{Export, export_key};
 use crate::journal::{TaskKind, note, open_task};
@@ -42,6 +43,23 @@ pub(super) struct Teller<'a> {
     pub(super) exchange: Option<ExchangeId>,
 }
 
+/// Whether a report says that the goods arrived in a country, where their way ends.
+pub(super) fn has_arrived_in(content: &TransportReport, nation: Instance) -> bool {
+    let last = content.route.last().and_then(|place| place.location.id.as_deref());
+    content.event == TransportEvent::Arrived
+        && last.is_some_and(|place| place.starts_with(nation.as_str()))
+}
+
+/// Returns the nation whose export declarations a report names: that of the sender; but when the
+/// goods arrived in the sender's own country, they were declared for export in the other one.
+pub(super) fn declared_in(
+    customs: &Customs,
+    sender: Instance,
+    content: &TransportReport,
+) -> Instance {
+    if has_arrived_in(content, sender) { customs.config.other(sender) } else { sender }
+}
+
 /// Takes a report of customs into account, from whichever side.
 pub(super) fn take(
     customs: &Customs,
@@ -49,8 +67,14 @@ pub(super) fn take(
     incoming: &Incoming<'_>,
     content: &TransportReport,
 ) -> Result<Effect, Rejection> {
-    let (country, exchange) = (incoming.sender.instance(), Some(incoming.exchange));
-    take_from(customs, cx, &Teller { country, by: incoming.by, exchange }, content)
+    let country = declared_in(customs, incoming.sender.instance(), content);
+    let teller = Teller { country, by: incoming.by, exchange: Some(incoming.exchange) };
+    let effect = take_from(customs, cx, &teller, content)?;
+    let is_applied = matches!(effect, Effect::Applied { .. } | Effect::Late { .. });
+    if is_applied && country != customs.config.nation() {
+        risks::on_transport(customs, cx, content, country)?;
+    }
+    Ok(effect)
 }
 
 /// Takes a report into account, whoever made it.

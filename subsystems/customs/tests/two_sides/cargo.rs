@@ -126,15 +126,34 @@ async fn a_cargo_report_moves_the_declaration_that_it_names_at_both_sides() {
         assert_eq!(hand_in(&mut exchange, &az, &text).await["refused"][0]["code"], "26");
         assert_eq!(exchange.sent.iter().filter(|sent| sent.code == "TRN").count(), 1);
 
-        // The importing side hears of the arrival from the carrier there, and keeps it.
+        // The importing side hears of the arrival from the carrier there, and tells the other one.
         let mut arrival = named("M-2", by);
         arrival.arrival_date_time = Some("2026-10-01T06:00:00Z".parse().expect("an instant"));
         let text = interchange(&arrival, directory, "C3");
         let taken = hand_in(&mut exchange, &pk, &text).await;
         assert_eq!(taken["messages"][0]["event"], "arrived", "{taken}");
-        assert_eq!(state(&mut exchange, &pk).await, "arrived", "{by}");
-        assert_eq!(state(&mut exchange, &az).await, "departed", "{by}");
-        assert_eq!(exchange.sent.iter().filter(|sent| sent.code == "TRN").count(), 1);
+        for who in [&pk, &az] {
+            assert_eq!(state(&mut exchange, who).await, "arrived", "{by} {who}");
+        }
+        let told: Vec<_> = exchange.sent.iter().filter(|sent| sent.code == "TRN").collect();
+        assert_eq!((told.len(), &told[1].sender), (2, &pk), "{by}");
+        // It is accepted there, and nobody waits any more for goods that are here.
+        for who in [&pk, &az] {
+            let shown = exchange.act(who, "show", json!({ "export": NUMBER })).await;
+            let shown = shown.expect("shown");
+            let messages = shown["messages"].as_array().expect("messages").iter();
+            let reports: Vec<_> = messages.filter(|row| row["code"] == "TRN").collect();
+            assert_eq!(reports.len(), 2, "{by} {who}: {reports:#?}");
+            assert!(reports.iter().all(|row| row["state"] == "accepted"), "{reports:#?}");
+        }
+        exchange.wait(std::time::Duration::from_hours(24 * 60)).await;
+        let tasks = exchange.act(&az, "list", json!({ "what": "tasks" })).await.expect("listed");
+        assert!(!tasks.to_string().contains("never-arrived"), "{by}: {tasks}");
+        // Again, by another interchange, it is told once.
+        let text = interchange(&arrival, directory, "C4");
+        let again = hand_in(&mut exchange, &pk, &text).await;
+        assert_eq!(again["messages"][0]["duplicate"], true, "{again}");
+        assert_eq!(exchange.sent.iter().filter(|sent| sent.code == "TRN").count(), 2);
     }
 }
 
@@ -226,4 +245,49 @@ async fn a_report_that_says_too_little_is_refused_with_its_reason() {
     let input = json!({ "interchange": STANDARD.encode(text) });
     let refusal = exchange.act(&az, "interchange", input).await.expect_err("another content");
     assert_eq!((refusal.kind, &*refusal.code), (ErrorKind::Conflict, "customs.reference-reused"));
+}
+
+/// What the agreement does not let out is kept at this side; an arrival before any other news is
+/// taken all the same; goods of this side do not arrive in its own country.
+#[tokio::test]
+async fn an_arrival_is_told_where_it_may_and_where_it_can_be() {
+    let arrival = |at: &str| {
+        let mut report = named("M-2", "number");
+        report.arrival_date_time = Some("2026-10-01T06:00:00Z".parse().expect("an instant"));
+        if let Some(place) =
+            report.shipment.consignment.as_mut().and_then(|c| c.unloading_location.as_mut())
+        {
+            place.id = Some(at.to_owned());
+        }
+        interchange(&report, Directory::D96B, "C1")
+    };
+    for (place, is_agreed, there) in
+        [("PKKHI", true, "arrived"), ("PKKHI", false, "announced"), ("IRBND", true, "announced")]
+    {
+        let (mut exchange, az, pk) = setting();
+        declare(&mut exchange, &az).await;
+        if !is_agreed {
+            exchange.pk.bench.not_agreed = vec!["TRN"];
+        }
+        let taken = hand_in(&mut exchange, &pk, &arrival(place)).await;
+        assert_eq!(taken["messages"][0]["event"], "arrived", "{taken}");
+        assert_eq!(state(&mut exchange, &pk).await, "arrived", "{place} {is_agreed}");
+        assert_eq!(state(&mut exchange, &az).await, there, "{place} {is_agreed}");
+    }
+    // Customs there tell it by themselves as well.
+    let (mut exchange, az, pk) = setting();
+    declare(&mut exchange, &az).await;
+    let mut report = example("TRN");
+    report["event"] = json!("arrived");
+    report["eventDateTime"] = json!("2026-09-20T11:00:00+05:00");
+    report["exports"] = json!([{ "documentType": "EXD", "ID": NUMBER }]);
+    exchange.act(&pk, "submit", json!({ "declaration": report })).await.expect("told");
+    for who in [&pk, &az] {
+        assert_eq!(state(&mut exchange, who).await, "arrived", "{who}");
+    }
+    let (mut exchange, az, _) = setting();
+    declare(&mut exchange, &az).await;
+    let input = json!({ "interchange": STANDARD.encode(arrival("AZBAK")) });
+    let refusal = exchange.act(&az, "interchange", input).await.expect_err("not abroad");
+    assert_eq!(refusal.code, "customs.cargo-no-route", "{}", refusal.text);
 }
