@@ -178,13 +178,16 @@ fn describe(view: &Value) -> String {
             .as_u64()
             .map_or("no answer".to_owned(), |it| format!("answer {it} bytes")),
     );
+    // X-Road's own services are anybody's.
+    let agreement = view["agreement"].as_str().filter(|name| !name.starts_with("none;"));
+    let _ = writeln!(text, "  agreement: {}", agreement.unwrap_or("none"));
+    let signer = if view["state"] == "refused" { "refusal signed by" } else { "answer signed by" };
     for (label, name) in [
-        ("agreement", "agreement"),
         ("purpose", "purpose"),
         ("user", "userId"),
         ("case", "issue"),
         ("request signed by", "requestSignedBy"),
-        ("answer signed by", "responseSignedBy"),
+        (signer, "responseSignedBy"),
     ] {
         if let Some(value) = view[name].as_str() {
             let _ = writeln!(text, "  {label}: {value}");
@@ -204,6 +207,29 @@ fn describe(view: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_told_as_it_ended() {
+        let none = "none;0;0000000000000000000000000000000000000000000000000000000000000000";
+        for (state, agreement, size, parts) in [
+            (
+                "answered",
+                "az-pk;1;00",
+                Some(7),
+                ["agreement: az-pk;1;00", "answer 7 bytes", "answer signed by: A"],
+            ),
+            ("refused", none, None, ["agreement: none\n", "no answer", "refusal signed by: A"]),
+        ] {
+            let view = json!({
+                "state": state, "agreement": agreement, "responseSize": size,
+                "responseSignedBy": "A",
+            });
+            let told = describe(&view);
+            for part in parts {
+                assert!(told.contains(part), "{part}: {told}");
+            }
+        }
+    }
 
     /// A page that is not full, or empty, does not look like the last one.
     #[test]

@@ -133,6 +133,6 @@ pub(crate) fn read_certificate(path: &Path) -> Result<Certificate> {
         inner.map(|(inner, _)| inner.chars().filter(|letter| !letter.is_whitespace()).collect());
     encoded.and_then(|encoded| STANDARD.decode(encoded).ok()).map(Certificate).with_context(|| {
         Failure::config(format!("{} holds no certificate in PEM", path.display()))
-            .hint("issue one with `karvan init renew`")
+            .hint("name a file with BEGIN CERTIFICATE; `karvan init renew` makes the node's own")
     })
 }
