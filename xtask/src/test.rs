@@ -2,8 +2,9 @@
 //!
 //! A step is a row of [`steps::STEPS`]: a command line or a chore, what it needs from the machine,
 //! and where it runs. The first act is to see that the needs are there (`needs.rs`). Output goes to
-//! a log per step; of a failed one the failures and the end are shown. The closing line is `N passed, N failed, N
-//! skipped`, alone on its line: tests of cargo count one by one, any other step counts as one.
+//! a log per step; of a failed one the failures and the end are shown. The closing line is `N
+//! passed, N failed, N skipped`, alone on its line: tests of cargo count one by one, any other step
+//! counts as one.
 //!
 //! Invariants: what is not run is counted as skipped and named, never silently green; a step has
 //! a bound on its time.
