@@ -30,7 +30,7 @@ use http_body_util::{BodyExt as _, Limited};
 use karvan_exchange::Node;
 use karvan_exchange::local_api::Reply;
 use karvan_exchange::records::EVIDENCE_QUEUE;
-use karvan_store::{Error, Range};
+use karvan_store::Error;
 use karvan_subsystem::{Caller, Rejection};
 use karvan_types::limits::JSON_BYTES_MAX;
 use karvan_types::{ErrorKind, MemberId, json};
@@ -207,8 +207,7 @@ impl Admin {
     async fn store_problem(&self) -> Option<String> {
         let trial = async {
             self.node.store().write(|_| Ok::<_, Error>(())).await?;
-            let count = |view: &dyn karvan_store::Read| view.count(&EVIDENCE_QUEUE, &Range::all(1));
-            self.node.store().read(move |view| count(view)).await
+            self.node.store().read(|view| view.count_lines(&EVIDENCE_QUEUE)).await
         };
         match tokio::time::timeout(STORE_PATIENCE, trial).await {
             Err(_) => Some(format!("the store did not answer within {STORE_PATIENCE:?}")),

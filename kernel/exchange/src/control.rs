@@ -345,7 +345,7 @@ impl Inner {
                     let word = state.as_str();
                     received.insert(word.to_owned(), count(&RECEIVED, word)?.into());
                 }
-                let queued = view.count(&crate::records::EVIDENCE_QUEUE, &Range::all(1))?;
+                let queued = view.count_lines(&crate::records::EVIDENCE_QUEUE)?;
                 Ok((sent, received, queued))
             })
             .await?;

@@ -10,17 +10,18 @@
 
 use std::time::Duration;
 
-use karvan_store::{Error, Range, Row, Tx, Value};
+use karvan_ledger::BATCH_ENTRIES_MAX;
+use karvan_store::{Error, Lines, Read, Tx};
 use karvan_types::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::node::Inner;
 use crate::records::{EVIDENCE_QUEUE, LeafRef, Signed};
 
-/// Most entries moved from the queue to the log at once.
-const BATCH_MAX: usize = 1024;
+/// Most rows of the queue moved to the log at once; a row has the entries of a commit.
+const ROWS_MAX: usize = 64;
 /// How long entries gather after the first: one move of many costs hardly more than one of one.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(50);
 /// How long the queue is left alone when nobody says that it has something.
 const IDLE: Duration = Duration::from_secs(1);
 /// Version of the entry format.
@@ -79,9 +80,7 @@ pub fn document_statement(salt: &str, jws: &str) -> Digest {
 /// Queues an entry in the transaction of its cause.
 pub fn record(tx: &mut dyn Tx, kind: &str, statement: Digest) -> Result<LeafRef, Error> {
     let entry = leaf(kind, statement);
-    let number = tx.next("evidence")?;
-    let row = Row { key: number.into(), columns: Vec::new(), body: entry.clone().into_bytes() };
-    tx.insert(&EVIDENCE_QUEUE, &row)?;
+    let number = tx.append(&EVIDENCE_QUEUE, &entry)?;
     Ok(LeafRef { kind: kind.to_owned(), index: number - 1, entry })
 }
 
@@ -89,23 +88,21 @@ impl Inner {
     /// Moves queued entries into the log until the node stops.
     pub(crate) async fn run_evidence(&self) -> Result<(), crate::Error> {
         loop {
-            while self.move_entries().await? == BATCH_MAX {}
+            while self.move_entries().await? {}
             let _ = tokio::time::timeout(IDLE, self.wake.evidence.notified()).await;
             tokio::time::sleep(GATHER).await;
         }
     }
 
-    async fn move_entries(&self) -> Result<usize, crate::Error> {
-        let rows: Vec<Row> =
-            self.store.read(|view| view.scan(&EVIDENCE_QUEUE, &Range::all(BATCH_MAX))).await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let Value::Int(number) = row.key else { continue };
-            entries.push((number.unsigned_abs(), row.body.clone()));
+    /// Moves the oldest entries; returns whether there may be more.
+    async fn move_entries(&self) -> Result<bool, crate::Error> {
+        let oldest = |view: &dyn Read| view.lines(&EVIDENCE_QUEUE, ROWS_MAX, BATCH_ENTRIES_MAX);
+        let Lines { lines, more } = self.store.read(oldest).await?;
+        if lines.is_empty() {
+            return Ok(false);
         }
-        if entries.is_empty() {
-            return Ok(0);
-        }
+        let entries: Vec<_> =
+            lines.into_iter().map(|(number, line)| (number, line.into_bytes())).collect();
         let numbers: Vec<u64> = entries.iter().map(|(number, _)| *number).collect();
         let indexes = self.ledger.append_queued(entries).await?;
         if indexes.iter().zip(&numbers).any(|(index, number)| index + 1 != *number) {
@@ -118,6 +115,6 @@ impl Inner {
             .write(move |tx| tx.delete_to(&EVIDENCE_QUEUE, &last.into()))
             .await
             .map_err(|error: Error| error)?;
-        Ok(numbers.len())
+        Ok(more)
     }
 }

@@ -6,6 +6,7 @@
 //! Not here: what a crash leaves behind, which each back end tests with its own kind of crash.
 
 mod migrations;
+mod queues;
 mod ranges;
 mod rows;
 mod transactions;
@@ -27,6 +28,7 @@ pub async fn check<P: Place>(new_place: impl Fn() -> P) {
     rows::run(&new_place).await;
     ranges::run(&new_place).await;
     transactions::run(&new_place).await;
+    queues::run(&new_place).await;
 }
 
 /// The table that the suite works on.
@@ -40,8 +42,11 @@ pub const ITEM: Table = Table {
     ],
 };
 
+/// The queue that the suite works on.
+pub const QUEUE: Table = Table { name: "test_queue", columns: &[], indexes: &[] };
+
 /// The schema that the suite works on.
-pub const SCHEMA: Migration = Migration { id: "test-0001", creates: &[&ITEM] };
+pub const SCHEMA: Migration = Migration { id: "test-0001", creates: &[&ITEM, &QUEUE] };
 
 fn open(place: &dyn Place) -> Store {
     place.open(&[&SCHEMA]).expect("a fresh or well closed place opens")

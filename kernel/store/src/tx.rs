@@ -5,6 +5,7 @@ use std::ops::Bound;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::queue::{self, Lines};
 use crate::{Error, Row, Table, Value};
 
 /// A stretch of one index, in index order.
@@ -115,6 +116,17 @@ pub trait Tx: Read {
     /// transaction gives its numbers back.
     fn next(&mut self, sequence: &str) -> Result<u64, Error>;
 
+    /// Adds a line to a queue and returns its number, the next of the sequence that has the
+    /// table's name. The lines of one commit share rows, so a line costs little; they are there
+    /// for `lines` once it is committed, not before. A queue is a table without
+    /// columns that nothing else writes to; [`delete_to`](Self::delete_to) takes lines away.
+    fn append(&mut self, table: &'static Table, line: &str) -> Result<u64, Error> {
+        queue::check_line(table, line)?;
+        let number = self.next(table.name)?;
+        self.insert(table, &queue::row(number, line.as_bytes()))?;
+        Ok(number)
+    }
+
     /// Runs `work` so that its changes are undone when it fails, while the rest of the transaction
     /// stays. Returns what `work` returned.
     fn nested(
@@ -156,6 +168,22 @@ fn damaged<R: Record>(key: &Value, source: serde_json::Error) -> Error {
 }
 
 impl dyn Read + '_ {
+    /// Returns the oldest lines of a queue, of at most `rows_max` rows and at most `lines_max` of
+    /// them, but no less than one row; see [`Tx::append`].
+    pub fn lines(
+        &self,
+        table: &'static Table,
+        rows_max: usize,
+        lines_max: usize,
+    ) -> Result<Lines, Error> {
+        queue::read(self, table, rows_max, lines_max)
+    }
+
+    /// Returns how many lines a queue has.
+    pub fn count_lines(&self, table: &'static Table) -> Result<u64, Error> {
+        queue::count(self, table)
+    }
+
     /// Returns the record with this key.
     pub fn find<R: Record>(&self, key: impl Into<Value>) -> Result<Option<R>, Error> {
         self.get(R::TABLE, &key.into())?.map(from_row).transpose()

@@ -21,7 +21,8 @@ use rusqlite::{
 };
 
 use super::sql::{self, Shape, Stretch};
-use crate::catalog::{Catalog, check_key, check_range};
+use crate::catalog::{Catalog, check_key, check_range, check_row};
+use crate::queue::Unwritten;
 use crate::{Error, Range, Read, Row, Table, Value};
 
 /// Page cache of the writer, in KiB.
@@ -90,6 +91,8 @@ pub(super) struct Session {
     catalog: Arc<Catalog>,
     texts: RefCell<HashMap<(&'static str, Shape), Arc<str>>>,
     sequences: RefCell<HashMap<Box<str>, Sequence>>,
+    /// Lines of queues that the transaction in hand adds.
+    unwritten: RefCell<Vec<Unwritten>>,
     /// What failed of the disk or the file, so that the transaction in hand cannot be trusted.
     broken: RefCell<Option<(&'static str, String)>>,
 }
@@ -111,6 +114,7 @@ impl Session {
             catalog,
             texts: RefCell::default(),
             sequences: RefCell::default(),
+            unwritten: RefCell::default(),
             broken: RefCell::default(),
         }
     }
@@ -158,8 +162,58 @@ impl Session {
         }
     }
 
-    /// Writes the sequences that moved in the transaction in hand, once for all its works.
-    pub(super) fn write_sequences(&self) -> Result<(), Error> {
+    /// Adds a line to a queue; its number is reached already.
+    pub(super) fn append(&self, table: &'static Table, line: &str) {
+        let mut all = self.unwritten.borrow_mut();
+        match all.iter_mut().find(|unwritten| unwritten.table.name == table.name) {
+            Some(unwritten) => unwritten.push(line),
+            None => {
+                let mut unwritten = Unwritten::new(table);
+                unwritten.push(line);
+                all.push(unwritten);
+            }
+        }
+    }
+
+    /// Takes back the line of a queue that was added last.
+    pub(super) fn take_back(&self, table: &'static Table) {
+        let mut all = self.unwritten.borrow_mut();
+        if let Some(unwritten) = all.iter_mut().find(|unwritten| unwritten.table.name == table.name)
+        {
+            unwritten.pop();
+        }
+    }
+
+    /// Writes what the works of the transaction in hand share: lines of queues and sequences.
+    pub(super) fn write_shared(&self) -> Result<(), Error> {
+        for unwritten in self.unwritten.borrow_mut().iter_mut() {
+            for row in unwritten.take_rows(self.last(unwritten.table.name)?) {
+                check_row(unwritten.table, &row)?;
+                self.store(unwritten.table, &row, Shape::Insert)?
+                    .map_err(|error| self.failed("storing lines", error))?;
+            }
+        }
+        self.write_sequences()
+    }
+
+    /// Stores a row. The inner error is SQLite's own.
+    pub(super) fn store(
+        &self,
+        table: &'static Table,
+        row: &Row,
+        shape: Shape,
+    ) -> Result<rusqlite::Result<()>, Error> {
+        let body = Body(&row.body);
+        let columns = if shape == Shape::Body { &[] } else { row.columns.as_slice() };
+        let values = [&row.key as &dyn ToSql]
+            .into_iter()
+            .chain(columns.iter().map(|column| column as &dyn ToSql))
+            .chain([&body as &dyn ToSql]);
+        let mut statement = self.statement(table, shape)?;
+        Ok(statement.execute(params_from_iter(values)).map(drop))
+    }
+
+    fn write_sequences(&self) -> Result<(), Error> {
         for (name, known) in self.sequences.borrow_mut().iter_mut() {
             if known.last == known.stored {
                 continue;
@@ -325,6 +379,17 @@ pub(super) fn read_value(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result
 /// A value that this store never writes.
 fn odd(at: usize, value: ValueRef<'_>) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnType(at, "value".to_owned(), value.data_type())
+}
+
+/// A body: text where it is UTF-8, so that an operator's tool shows JSON as JSON.
+struct Body<'a>(&'a [u8]);
+
+impl ToSql for Body<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let text = std::str::from_utf8(self.0).is_ok();
+        let value = if text { ValueRef::Text(self.0) } else { ValueRef::Blob(self.0) };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
 }
 
 impl ToSql for Value {

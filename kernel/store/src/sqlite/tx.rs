@@ -9,12 +9,12 @@
 //! SQLite says only that some constraint failed; which one is looked up afterwards, in a fixed
 //! order, so that every back end names the same.
 
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{ErrorCode, OptionalExtension as _, ToSql, params_from_iter};
+use rusqlite::{ErrorCode, OptionalExtension as _, params_from_iter};
 
 use super::session::{Session, read_value};
 use super::sql::Shape;
 use crate::catalog::check_row;
+use crate::queue::check_line;
 use crate::{Error, Range, Read, Row, Table, Tx, Value};
 
 /// One work's hold on the transaction.
@@ -33,17 +33,8 @@ enum Undo {
     Insert(&'static Table, Row),
     /// The last number of the sequence was this.
     Number(Box<str>, u64),
-}
-
-/// A body: text where it is UTF-8, so that an operator's tool shows JSON as JSON.
-struct Body<'a>(&'a [u8]);
-
-impl ToSql for Body<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let text = std::str::from_utf8(self.0).is_ok();
-        let value = if text { ValueRef::Text(self.0) } else { ValueRef::Blob(self.0) };
-        Ok(ToSqlOutput::Borrowed(value))
-    }
+    /// The queue's last line was not there, and its last number was this.
+    Line(&'static Table, u64),
 }
 
 impl Read for SqliteTx<'_> {
@@ -106,6 +97,16 @@ impl Tx for SqliteTx<'_> {
         Ok(last + 1)
     }
 
+    fn append(&mut self, table: &'static Table, line: &str) -> Result<u64, Error> {
+        check_line(table, line)?;
+        let table = self.session.table(table)?;
+        let last = self.session.reached(table.name)?;
+        self.session.reach(table.name, last + 1);
+        self.session.append(table, line);
+        self.undo.push(Undo::Line(table, last));
+        Ok(last + 1)
+    }
+
     fn nested(
         &mut self,
         work: &mut dyn FnMut(&mut dyn Tx) -> Result<(), Error>,
@@ -147,6 +148,11 @@ impl<'a> SqliteTx<'a> {
                     self.session.reach(&sequence, last);
                     Ok(())
                 }
+                Undo::Line(table, last) => {
+                    self.session.reach(table.name, last);
+                    self.session.take_back(table);
+                    Ok(())
+                }
             };
             undone.inspect_err(|error| self.session.broke("undoing a work", error))?;
         }
@@ -156,15 +162,8 @@ impl<'a> SqliteTx<'a> {
     fn store(&self, table: &'static Table, row: &Row, shape: Shape) -> Result<(), Error> {
         let table = self.session.table(table)?;
         check_row(table, row)?;
-        let body = Body(&row.body);
-        let columns = if shape == Shape::Body { &[] } else { row.columns.as_slice() };
-        let values = [&row.key as &dyn ToSql]
-            .into_iter()
-            .chain(columns.iter().map(|column| column as &dyn ToSql))
-            .chain([&body as &dyn ToSql]);
-        let stored = self.session.statement(table, shape)?.execute(params_from_iter(values));
-        match stored {
-            Ok(_) => Ok(()),
+        match self.session.store(table, row, shape)? {
+            Ok(()) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 let found = self.conflict(table, row, shape == Shape::Insert)?;
                 Err(found.map_or_else(

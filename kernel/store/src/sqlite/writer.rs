@@ -86,7 +86,7 @@ impl Writer {
             answers.push((job.answer, Ok(())));
             work = job.work;
         }
-        self.session.write_sequences()?;
+        self.session.write_shared()?;
         self.session.control("COMMIT")?;
         self.counters.works.fetch_add(answers.len() as u64, Ordering::Relaxed);
         self.counters.commits.fetch_add(1, Ordering::Relaxed);

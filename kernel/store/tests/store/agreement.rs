@@ -4,8 +4,8 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use karvan_store::contract::{ITEM, SCHEMA};
-use karvan_store::{Error, JournalStore, Range, Row, SqliteStore, Store, Tx, Value};
+use karvan_store::contract::{ITEM, QUEUE, SCHEMA};
+use karvan_store::{Error, JournalStore, Lines, Range, Row, SqliteStore, Store, Tx, Value};
 use karvan_system::memory::MemoryDisk;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,6 +19,7 @@ enum Step {
     DeleteTo(Value),
     Next(bool),
     Last(bool),
+    Append(u8),
     Get(Value),
     Scan(Range),
     Count(Range),
@@ -79,6 +80,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => value().prop_map(Step::DeleteTo),
         1 => any::<bool>().prop_map(Step::Next),
         1 => any::<bool>().prop_map(Step::Last),
+        1 => any::<u8>().prop_map(Step::Append),
         1 => value().prop_map(Step::Get),
         3 => range().prop_map(Step::Scan),
         1 => range().prop_map(Step::Count),
@@ -105,6 +107,7 @@ fn take(tx: &mut dyn Tx, step: &Step, answers: &mut Vec<String>) {
         Step::DeleteTo(last) => format!("{:?}", tx.delete_to(&ITEM, last)),
         Step::Next(first) => format!("{:?}", tx.next(sequence(*first))),
         Step::Last(first) => format!("{:?}", tx.last(sequence(*first))),
+        Step::Append(line) => format!("{:?}", tx.append(&QUEUE, &line.to_string())),
         Step::Get(key) => format!("{:?}", tx.get(&ITEM, key)),
         Step::Scan(range) => format!("{:?}", tx.scan(&ITEM, range)),
         Step::Count(range) => format!("{:?}", tx.count(&ITEM, range)),
@@ -121,8 +124,11 @@ fn take(tx: &mut dyn Tx, step: &Step, answers: &mut Vec<String>) {
     answers.push(answer);
 }
 
-/// Runs transactions one after the other; returns all answers and the rows at the end.
-async fn run(store: &Store, transactions: &[(Vec<Step>, bool)]) -> (Vec<String>, Vec<Row>) {
+/// What a store holds at the end.
+type Held = (Vec<Row>, Lines);
+
+/// Runs transactions one after the other; returns all answers and what is there at the end.
+async fn run(store: &Store, transactions: &[(Vec<Step>, bool)]) -> (Vec<String>, Held) {
     let answers = Arc::new(Mutex::new(Vec::new()));
     for (steps, keep) in transactions {
         let (steps, keep, answers) = (steps.clone(), *keep, Arc::clone(&answers));
@@ -137,10 +143,14 @@ async fn run(store: &Store, transactions: &[(Vec<Step>, bool)]) -> (Vec<String>,
             .await;
         assert_eq!(done.is_ok(), keep);
     }
-    let rows: Result<Vec<Row>, Error> =
-        store.read(|view| view.scan(&ITEM, &Range::all(usize::MAX))).await;
+    let held: Result<Held, Error> = store
+        .read(|view| {
+            let rows = view.scan(&ITEM, &Range::all(usize::MAX))?;
+            Ok((rows, view.lines(&QUEUE, usize::MAX, usize::MAX)?))
+        })
+        .await;
     let answers = std::mem::take(&mut *answers.lock().expect("not poisoned"));
-    (answers, rows.expect("reads"))
+    (answers, held.expect("reads"))
 }
 
 proptest! {
@@ -161,10 +171,10 @@ proptest! {
             let found = run(&sqlite().expect("opens"), &transactions).await;
             prop_assert_eq!(&found, &expected);
             // And after opening again.
-            let (_, rows) = run(&journal().expect("opens again"), &[]).await;
-            prop_assert_eq!(&rows, &expected.1);
-            let (_, rows) = run(&sqlite().expect("opens again"), &[]).await;
-            prop_assert_eq!(&rows, &expected.1);
+            let (_, held) = run(&journal().expect("opens again"), &[]).await;
+            prop_assert_eq!(&held, &expected.1);
+            let (_, held) = run(&sqlite().expect("opens again"), &[]).await;
+            prop_assert_eq!(&held, &expected.1);
             Ok(())
         })?;
     }
