@@ -57,7 +57,7 @@ pub(crate) struct Allow {
     #[arg(long = "endpoint", value_name = "METHOD PATH")]
     endpoints: Vec<String>,
     /// How often, such as 600/minute; as often as it likes unless given. The provider's node
-    /// counts in memory, and begins anew when it is restarted.
+    /// counts, also across restarts (per second it begins anew).
     #[arg(long, value_name = "CALLS/PERIOD")]
     quota: Option<String>,
     /// The agreement's name; made of nations and service unless given.
