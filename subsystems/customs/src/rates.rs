@@ -87,7 +87,10 @@ impl Converted {
 #[non_exhaustive]
 pub enum Unconverted {
     /// No rate holds on the day.
-    #[error("no rate of {} and {to} is known for {day}; import the rates of that day", .stated.currency)]
+    #[error(
+        "no rate of {} and {to} is known for {day}; import the rates of that day",
+        .stated.currency
+    )]
     NoRate {
         /// What was to be converted.
         stated: Amount,

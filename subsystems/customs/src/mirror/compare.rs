@@ -117,8 +117,8 @@ pub fn figures(lines: &[Line], params: &Params, with_freight: bool) -> BTreeMap<
 /// A sum of a month has more digits than a report can carry.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "the {what} of HS {hs6} make more than the {INTEGER_DIGITS_MAX} digits before the decimal point \
-     that a report can carry; find the declaration that is mistyped and have it corrected"
+    "the {what} of HS {hs6} make more than the {INTEGER_DIGITS_MAX} digits before the decimal \
+     point that a report can carry; find the declaration that is mistyped and have it corrected"
 )]
 pub struct TooLarge {
     /// Six digits of the Harmonized System.

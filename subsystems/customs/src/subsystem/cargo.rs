@@ -4,9 +4,9 @@
 //! A consignment names its declarations by number, or else by its unique consignment reference, or
 //! else by its transport document. About declarations of this side a report (TRN) goes to the
 //! partner; about those of the partner it is kept here, and with it what follows from it for
-//! claims, dates of rates and risk. That their goods arrived here goes to the partner as well. A consignment that names nothing known makes a task, and the
-//! cargo report is kept: the moment such a declaration comes, or such a number is assigned, it is
-//! matched.
+//! claims, dates of rates and risk. That their goods arrived here goes to the partner as well. A
+//! consignment that names nothing known makes a task, and the cargo report is kept: the moment such
+//! a declaration comes, or such a number is assigned, it is matched.
 //!
 //! Invariants: a cargo report changes a declaration once, however often it comes; nothing that it
 //! names is dropped.

@@ -1,7 +1,7 @@
 //! Grants on certificates that are not here: kept when they are made, debited when the certificate
-//! comes, and told to the partner then: [`PAGE`] with the certificate, and the rest by the clock, as
-//! many in each transaction. Until the last one is debited nobody draws on the certificate, since
-//! these grants were made first.
+//! comes, and told to the partner then. [`PAGE`] are debited with the certificate and the rest by
+//! the clock, as many in each transaction. Until the last one is debited nobody draws on the
+//! certificate, since these grants were made first.
 //!
 //! What the certificate does not cover becomes a case of the ledger and a task.
 //!

@@ -27,8 +27,8 @@ use crate::output::Output;
 pub(crate) struct Claim {
     /// The import declaration; `-` is standard input.
     file: PathBuf,
-    /// Kind of importer; some taxes differ. A new version or amendment keeps it unless another one is
-    /// given.
+    /// Kind of importer; some taxes differ. A new version or amendment keeps it unless another one
+    /// is given.
     #[arg(long, value_enum, value_name = "CLASS")]
     importer_class: Option<ImporterClass>,
     /// Language of what is said.

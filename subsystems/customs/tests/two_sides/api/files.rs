@@ -211,8 +211,8 @@ async fn a_claim_is_amended_and_withdrawn_once() {
     refused(result, "customs.claim-withdrawn");
 }
 
-/// The class of the importer is taken with whatever makes a version of a claim, is kept by a version
-/// that names none, and is refused where it would be passed over.
+/// The class of the importer is taken with whatever makes a version of a claim, is kept by one that
+/// names none, and is refused where it would be passed over.
 #[tokio::test]
 async fn the_class_of_the_importer_goes_with_a_version() {
     let (mut exchange, _, pk) = setting();
