@@ -64,10 +64,7 @@ pub(super) fn assess(
         booking::present(customs, view, certificate, &own, claim.filed)?;
     }
     let verifications = match &certificate {
-        Some(copy) if copy.copy_of.is_some() => {
-            suspending::inherited::verifications(view, &copy.account(view)?)?
-        }
-        Some(own) => suspending::inherited::verifications(view, own)?,
+        Some(presented) => suspending::inherited::of_presented(view, presented)?,
         None => suspending::of_keys(view, &[quote.number.key(partner)])?,
     };
     let mut numbers = vec![quote.number.clone()];

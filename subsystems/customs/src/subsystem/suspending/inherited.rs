@@ -44,7 +44,7 @@ pub(super) fn keys(view: &dyn Read, account: &Certificate) -> Result<Vec<String>
 
 /// Returns the verifications that bear on a certificate, those of the certificates before it under
 /// the numbers of its own items.
-pub(in crate::subsystem) fn verifications(
+pub(super) fn verifications(
     view: &dyn Read,
     account: &Certificate,
 ) -> Result<Vec<Verification>, Rejection> {
@@ -64,6 +64,18 @@ pub(in crate::subsystem) fn verifications(
         }
     }
     Ok(all)
+}
+
+/// Returns the verifications that bear on a certificate as it is presented: for a true copy, those
+/// of its original.
+pub(in crate::subsystem) fn of_presented(
+    view: &dyn Read,
+    presented: &Certificate,
+) -> Result<Vec<Verification>, Rejection> {
+    match presented.copy_of {
+        Some(_) => verifications(view, &presented.account(view)?),
+        None => verifications(view, presented),
+    }
 }
 
 /// Says the items of a verification by the numbers that they have in the certificate that follows.
