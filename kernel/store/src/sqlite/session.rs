@@ -165,14 +165,13 @@ impl Session {
     /// Adds a line to a queue; its number is reached already.
     pub(super) fn append(&self, table: &'static Table, line: &str) {
         let mut all = self.unwritten.borrow_mut();
-        match all.iter_mut().find(|unwritten| unwritten.table.name == table.name) {
-            Some(unwritten) => unwritten.push(line),
-            None => {
-                let mut unwritten = Unwritten::new(table);
-                unwritten.push(line);
-                all.push(unwritten);
-            }
+        if let Some(known) = all.iter_mut().find(|known| known.table.name == table.name) {
+            known.push(line);
+            return;
         }
+        let mut new = Unwritten::new(table);
+        new.push(line);
+        all.push(new);
     }
 
     /// Takes back the line of a queue that was added last.
