@@ -75,12 +75,18 @@ impl Happened {
         match (self.event, self.day, both.is_empty()) {
             (Some(event), Some(day), true) => Ok(vec![(event, day, "day")]),
             (None, None, false) => Ok(both),
+            (Some(_), None, true) => Err(lacking("day", "`day`, the day on which it happened")),
+            (None, Some(_), true) => Err(lacking("event", "`event`, arrived or paid")),
             _ => {
-                let text = "give `arrived`, `paid` or both, each a day; or else `event` and `day`";
-                Err(refuse(ErrorKind::Invalid, "bad-input", text))
+                let one = "`arrived`, `paid` or both, each a day; or else `event` and `day`";
+                Err(lacking("event", one))
             }
         }
     }
+}
+
+fn lacking(field: &str, what: &str) -> Rejection {
+    about(field, "REQUIRED", refuse(ErrorKind::Invalid, "bad-input", format!("give {what}")))
 }
 
 /// Takes the days on which the goods of a claim arrived and its duty was paid, or one of them: all
