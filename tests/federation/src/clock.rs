@@ -6,9 +6,11 @@ use std::time::Duration;
 use karvan_system::{Clock, SystemClock};
 use karvan_types::Timestamp;
 
-/// The machine's clock, set forward or back.
+/// The machine's clock, set forward or back, or one that stands still.
 #[derive(Debug, Default)]
 pub struct TestClock {
+    /// When it stands still.
+    stands_at: Option<Timestamp>,
     offset_ms: AtomicI64,
 }
 
@@ -16,6 +18,12 @@ impl TestClock {
     /// Makes a clock that is right.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes a clock that stands at the present until it is set, so that no pause ends while a
+    /// busy machine does something else.
+    pub fn stopped() -> Self {
+        Self { stands_at: Some(SystemClock.now()), ..Self::default() }
     }
 
     /// Sets it forward.
@@ -36,7 +44,7 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let now = SystemClock.now().as_millis() + self.offset_ms.load(Ordering::SeqCst);
-        Timestamp::from_millis(now)
+        let now = self.stands_at.unwrap_or_else(|| SystemClock.now());
+        Timestamp::from_millis(now.as_millis() + self.offset_ms.load(Ordering::SeqCst))
     }
 }

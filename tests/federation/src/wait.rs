@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long anything may take before a test gives up.
-pub const WAIT_MAX: Duration = Duration::from_secs(40);
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

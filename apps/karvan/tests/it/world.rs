@@ -1,9 +1,10 @@
 //! Two nations in two folders, and their running nodes.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::Value;
 
@@ -76,6 +77,10 @@ impl World {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_karvan"));
         command.args(arguments).current_dir(self.folder.path()).env_remove("KARVAN_DIR");
+        if let ["customs", "submit" | "certificate", _, ..] = arguments {
+            // A busy machine may take longer than the program waits by itself for the partner.
+            command.args(["--wait", "60"]);
+        }
         command
     }
 
@@ -92,7 +97,7 @@ impl World {
 
     /// Makes a nation and its node.
     pub(crate) fn init(&self, dir: &str, nation: &str, node: &str, member: &str) -> String {
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = free_address().to_string();
         let member = format!("{member}=customs");
         self.karvan(&[
             "init",
@@ -181,10 +186,15 @@ fn log(path: &Path) -> std::fs::File {
     std::fs::File::create(path).expect("a log file")
 }
 
-/// Returns a port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-    listener.local_addr().expect("address").port()
+/// Returns an address that nobody listens on, on a loopback host of its own: the node that is
+/// started later finds it free.
+fn free_address() -> SocketAddr {
+    static COUNTER: AtomicU8 = AtomicU8::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let host = Ipv4Addr::new(127, 128 + number % 64, high, low.max(1));
+    let listener = TcpListener::bind((host, 0)).expect("bound");
+    listener.local_addr().expect("address")
 }
 
 /// An agreement that lets both customs services send notes.

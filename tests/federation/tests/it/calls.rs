@@ -156,7 +156,9 @@ async fn every_method_carries_every_body() {
         (500, &"server.serverproxy.io_error".parse().unwrap())
     );
     for station in [&scene.az, &scene.pk] {
-        assert_eq!(spooled(&scene.world, station), 0, "no file stays");
+        // A file goes with its body, which may be a moment after its last byte.
+        let gone = async || (spooled(&scene.world, station) == 0).then_some(());
+        until("no file stays", gone).await;
     }
     scene.stop().await;
 }
@@ -259,7 +261,8 @@ async fn a_quota_is_shown_and_kept() {
     assert_eq!(answer.headers["x-road-error"], "server.serverproxy.quota_exceeded");
     assert_eq!(answer.headers["karvan-cause"], "quota-exceeded");
     let after: u64 = answer.headers["retry-after"].to_str().expect("text").parse().expect("s");
-    assert!((86_400..=87_840).contains(&after), "{after}");
+    // A day and at most a part of it, less the time since the first of these calls.
+    assert!((86_340..=87_840).contains(&after), "{after}");
     assert_eq!(scene.system.seen().len(), 2);
     refused_alike(&scene, 3, "quota-exceeded").await;
     scene.stop().await;

@@ -10,6 +10,15 @@ use karvan_system::OsDisk;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Returns whether an answer is here to its end.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, _)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.map_or(0, |length| length.parse().expect("a length"));
+    answer.len() >= head.len() + 4 + length
+}
+
 /// Sends raw bytes and returns everything that comes back until the node closes, or answers and
 /// then says nothing for a moment.
 async fn raw(caller: &Caller, bytes: &[u8]) -> String {
@@ -18,8 +27,7 @@ async fn raw(caller: &Caller, bytes: &[u8]) -> String {
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
-        let patience =
-            if answer.is_empty() { Duration::from_secs(10) } else { Duration::from_millis(300) };
+        let patience = if is_whole(&answer) { Duration::from_millis(300) } else { WAIT_MAX };
         match tokio::time::timeout(patience, stream.read(&mut piece)).await {
             Ok(Ok(read)) if read > 0 => answer.extend_from_slice(&piece[..read]),
             _ => break,
@@ -160,9 +168,11 @@ async fn framing_that_servers_read_in_two_ways_is_refused() {
     let mut stream = TcpStream::connect(caller.at()).await.expect("the node listens");
     for (bytes, status) in [(good, "HTTP/1.1 200"), (bare(""), "HTTP/1.1 400")] {
         stream.write_all(bytes.as_bytes()).await.expect("sent");
-        let mut answer = [0; 4096];
-        let read = stream.read(&mut answer).await.expect("an answer");
-        let text = String::from_utf8_lossy(&answer[..read]).into_owned();
+        let mut answer = Vec::new();
+        while !is_whole(&answer) {
+            assert_ne!(stream.read_buf(&mut answer).await.expect("an answer"), 0, "{answer:?}");
+        }
+        let text = String::from_utf8_lossy(&answer).into_owned();
         assert!(text.starts_with(status), "{text}");
     }
     assert_eq!((system.seen().len(), &*system.last().body), (1, &b"salam"[..]));

@@ -116,8 +116,8 @@ impl Lie {
     }
 }
 
-/// Listens as Pakistan's node and answers with lies.
-async fn listen(world: Arc<World>, spoil: Arc<Mutex<Spoil>>) {
+/// Listens as Pakistan's node.
+async fn listen(world: &World) -> TlsNetwork {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let trust = TrustStore::open(&world.aside("liar"), Arc::new(OsDisk)).expect("a folder");
     trust.install_root(&world.federation.root, clock.now()).expect("the root");
@@ -137,7 +137,11 @@ async fn listen(world: Arc<World>, spoil: Arc<Mutex<Spoil>>) {
     let at = &pk.content.nodes[0].authority;
     let listener = TcpListener::bind(at).await.expect("a free address");
     let network = TlsNetwork::new(listener, Arc::new(tls.expect("an identity")), trust, clock);
-    let network = network.expect("a network");
+    network.expect("a network")
+}
+
+/// Answers with lies.
+async fn lie(network: TlsNetwork, world: Arc<World>, spoil: Arc<Mutex<Spoil>>) {
     loop {
         let incoming = network.accept().await.expect("a connection");
         let (world, spoil) = (Arc::clone(&world), Arc::clone(&spoil));
@@ -167,7 +171,8 @@ async fn listen(world: Arc<World>, spoil: Arc<Mutex<Spoil>>) {
 async fn no_lie_of_a_providers_node_is_released() {
     let world = Arc::new(World::new(551));
     let spoil: Arc<Mutex<Spoil>> = Arc::new(Mutex::new(|_, _| ()));
-    let liar = tokio::spawn(listen(Arc::clone(&world), Arc::clone(&spoil)));
+    let network = listen(&world).await;
+    let liar = tokio::spawn(lie(network, Arc::clone(&world), Arc::clone(&spoil)));
     let az = world.start(AZ).await;
     let (caller, target) = (az.caller(), format!("/r1/{}/echo", world.nation(PK).member));
     let true_answer = caller.call("GET", &target, &[], "").await;

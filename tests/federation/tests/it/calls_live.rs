@@ -379,7 +379,8 @@ impl Stage {
             let (url, limit) = match state {
                 Some("refuses") => (&self.closed, Duration::from_mins(1)),
                 Some("resets") => (&self.resetting, Duration::from_mins(1)),
-                Some("hangs") => (&self.system.url(), Duration::from_millis(200)),
+                // So long that the system is reached.
+                Some("hangs") => (&self.system.url(), Duration::from_secs(2)),
                 _ => (&self.system.url(), Duration::from_mins(1)),
             };
             offer(az, url, limit).await;

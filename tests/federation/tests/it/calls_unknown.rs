@@ -1,17 +1,25 @@
 //! Calls that a provider's system may have executed, and that all the same have no answer to show:
 //! nobody is told that they were refused, and so invited to repeat them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream;
 use http::Response;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use karvan_calls::evidence;
 use karvan_calls::records::{Call, Outcome, Sent};
 use karvan_calls::registry::Service;
-use karvan_federation::{PK, Station, System, World, service};
+use karvan_federation::{AZ, PK, Station, System, TestClock, World, service, until};
 use karvan_store::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// How long a system that says nothing is waited for: until it has certainly been asked.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts a system that answers each connection's first bytes with these and closes.
 async fn answer_with(bytes: Vec<u8>) -> String {
@@ -59,7 +67,7 @@ async fn what_the_system_may_have_done_is_not_called_refused() {
     ];
     let target = format!("/r1/{provider}/echo");
     for (id, url, outcome) in cases {
-        let timeout = Duration::from_millis(300);
+        let timeout = if url == silent.url() { PATIENCE } else { Duration::from_mins(1) };
         pk.offer(Service { timeout, ..service(provider, "echo", &url) }).await;
         let fields = [("karvan-exchange-id", id)];
         let first = az.caller().call("POST", &target, &fields, "pay").await;
@@ -101,7 +109,7 @@ async fn what_came_before_is_not_called_refused() {
     ];
     let target = format!("/r1/{provider}/echo");
     for (id, url, first, again) in cases {
-        let timeout = Duration::from_millis(300);
+        let timeout = if url == silent.url() { PATIENCE } else { Duration::from_mins(1) };
         pk.offer(Service { timeout, ..service(provider, "echo", &url) }).await;
         let fields = [("karvan-exchange-id", id)];
         az.caller().call("POST", &target, &fields, "pay").await;
@@ -128,25 +136,38 @@ async fn calls_to_a_busy_system_are_shed_before_it() {
     let world = World::new(543);
     let [az, pk] = world.start_both().await;
     let provider = &world.nation(PK).member;
-    let slow = System::start(|seen| {
-        let answer = || Response::new(Full::from("ok").map_err(|never| match never {}).boxed());
-        seen.target.ends_with("quick").then(answer)
+    // Its first answer has no end until the test says so, whatever the machine does meanwhile.
+    let end = Arc::new(Semaphore::new(0));
+    let ending = Arc::clone(&end);
+    let slow = System::start(move |seen| {
+        let ending = Arc::clone(&ending);
+        let body = stream::once(async move {
+            let _ = ending.acquire().await;
+            Ok(Frame::data(Bytes::from("ok")))
+        });
+        let quick = || Full::from("ok").map_err(|never| match never {}).boxed();
+        let is_quick = seen.target.ends_with("quick");
+        Some(Response::new(if is_quick { quick() } else { StreamBody::new(body).boxed() }))
     })
     .await;
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(20);
     let offered = service(provider, "echo", &slow.url());
     pk.offer(Service { timeout, connections_max: 1, ..offered }).await;
     let target = format!("/r1/{provider}/echo");
     let caller = az.caller();
-    let calls = [(); 16].map(|()| caller.call("POST", &target, &[], "x"));
+    let (held, path) = (caller.clone(), target.clone());
+    let held = tokio::spawn(async move { held.call("POST", &path, &[], "x").await });
+    until("the system is asked", async || slow.seen().pop()).await;
+    let calls = [(); 15].map(|()| caller.call("POST", &target, &[], "x"));
     let answers = futures_util::future::join_all(calls).await;
-    let (shed, rest): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 503);
-    assert_eq!((shed.len(), rest.len(), slow.seen().len()), (15, 1, 1));
-    for answer in shed {
+    end.close();
+    for answer in answers {
+        assert_eq!(answer.status, 503, "{answer:?}");
         assert_eq!(answer.headers["x-road-error"], "server.serverproxy.overloaded");
         assert_eq!(answer.headers["karvan-cause"], "overloaded");
         assert_eq!(answer.headers["retry-after"], "1");
     }
+    assert_eq!((held.await.expect("called").status, slow.seen().len()), (200, 1));
     // Calls that were shed say nothing of the system: the next one is made.
     let answer = caller.call("GET", &format!("{target}/quick"), &[], "").await;
     assert_eq!(answer.status, 200, "{:?}", answer.headers);
@@ -158,7 +179,9 @@ async fn calls_to_a_busy_system_are_shed_before_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_to_a_failing_system_are_spared() {
     let world = World::new(546);
-    let [az, pk] = world.start_both().await;
+    let clock = Arc::new(TestClock::stopped());
+    let start = |own| world.start_with(own, |settings| settings.clock = clock.clone());
+    let (az, pk) = (start(AZ).await, start(PK).await);
     let provider = &world.nation(PK).member;
     pk.offer(service(provider, "echo", "http://127.0.0.1:1")).await;
     let target = format!("/r1/{provider}/echo");

@@ -210,11 +210,13 @@ async fn two_offices_debit_one_certificate_and_both_nodes_agree() {
     let issued = json!({ "certificate": papers.certificate });
     done(&stations[AZ].archive(), "certificate", issued).await;
     done(&az, "submit", json!({ "declaration": papers.declaration })).await;
-    until("the papers have come", async || {
-        let asked = json!({ "what": "exports" });
-        (done(&pk, "list", asked).await["count"] == 1).then_some(())
-    })
-    .await;
+    // They travel in streams of their own.
+    for what in ["certificates", "exports"] {
+        until(&format!("the {what} have come"), async || {
+            (done(&pk, "list", json!({ "what": what })).await["count"] == 1).then_some(())
+        })
+        .await;
+    }
     for (name, number) in
         ["KAPE", "LAHO"].into_iter().flat_map(|n| (0..CLAIMS).map(move |i| (n, i)))
     {

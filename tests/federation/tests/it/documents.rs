@@ -54,7 +54,8 @@ async fn documents_go_both_ways_with_both_receipts() {
 async fn evidence_is_logged_then_checkpointed_then_witnessed() {
     let world = World::new(2);
     let pk = world.start_with(PK, |settings| {
-        settings.log.checkpoint_every = std::time::Duration::from_millis(300);
+        // Long enough for the answer to the submission to leave first.
+        settings.log.checkpoint_every = std::time::Duration::from_secs(3);
     });
     let pk = pk.await;
     let agency = pk.agency();

@@ -69,12 +69,17 @@ pub(crate) async fn fetch(
 impl Case {
     /// Agrees on a feed and starts its transfer.
     async fn new(seed: u64, large: usize) -> Self {
+        Self::with(seed, large, |_| ()).await
+    }
+
+    /// The same with settings of the provider changed.
+    async fn with(seed: u64, large: usize, change: fn(&mut Settings)) -> Self {
         let world = World::new(seed);
         let clock = Arc::new(TestClock::new());
         let shared = Arc::clone(&clock);
         let changes = |settings: &mut Settings| {
             settings.clock = shared;
-            settings.negotiation.token_life = TOKEN_LIFE;
+            change(settings);
         };
         let az = world.start_with(AZ, changes).await;
         let pk = world.start(PK).await;
@@ -145,7 +150,8 @@ async fn data_is_pulled_whole_and_in_parts_and_resumed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_renewed_without_negotiating() {
-    let case = Case::new(62, 16).await;
+    let short = |settings: &mut Settings| settings.negotiation.token_life = TOKEN_LIFE;
+    let case = Case::with(62, 16, short).await;
     assert_eq!(case.fetch("/small.txt", None).await.status(), 200);
     case.clock.advance(TOKEN_LIFE);
     let old = case.fetch("/small.txt", None).await;

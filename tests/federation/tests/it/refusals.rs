@@ -372,7 +372,8 @@ async fn garbage_closes_a_connection_and_nothing_else() {
     ] {
         let mut stream = counter.courier.connect().await.expect("a connection");
         stream.write_all(garbage).await.expect("written");
-        stream.shutdown().await.expect("shut");
+        // The node may have answered and closed by now.
+        let _ = stream.shutdown().await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         let text = String::from_utf8_lossy(&answer);

@@ -1,11 +1,12 @@
 //! Streams: gaps are seen, shown and healed; a peer that is away finds everything, in order.
 
 use karvan_exchange::records::Received;
-use karvan_federation::{AZ, Courier, Draft, PK, World, open_state, until};
+use karvan_federation::{AZ, Courier, Draft, PK, TestClock, World, open_state, until};
 use karvan_store::Range;
 use karvan_testkit::{HANDLED, Seen};
 use karvan_types::{Digest, ExchangeId};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,9 +61,15 @@ async fn order_of_effects(world: &World, own: usize) -> Vec<ExchangeId> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_parks_what_comes_after_it_and_is_alarmed() {
     let world = World::new(51);
-    let az = world
-        .start_with(AZ, |settings| settings.node.gap_alarm_after = Duration::from_millis(1))
-        .await;
+    let clock = Arc::new(TestClock::new());
+    let overdue = Duration::from_mins(5);
+    let start = || {
+        world.start_with(AZ, |settings| {
+            settings.clock = clock.clone();
+            settings.node.gap_alarm_after = overdue;
+        })
+    };
+    let az = start().await;
     let courier = Courier::new(&world, PK, AZ);
     let keys = &*world.nation(PK).keys;
     let mut previous = Digest::default();
@@ -87,11 +94,12 @@ async fn a_gap_parks_what_comes_after_it_and_is_alarmed() {
     assert_eq!(state(2).await.as_deref(), Some("parked"));
     assert_eq!(state(3).await.as_deref(), Some("parked"));
     assert_eq!(agency.count("/received/parked").await, 2);
+    clock.advance(overdue);
     let alarm = agency.wait_for_alarm("stream-gap").await;
     assert!(alarm.text.contains("number 2 of stream"), "{}", alarm.text);
     // A restart keeps what is parked; the missing one sets all free, in order.
     az.stop().await;
-    let az = world.start(AZ).await;
+    let az = start().await;
     let agency = az.agency();
     courier.carry(&letters[1]).await.expect("answered");
     agency.wait_for_count("/received/delivered", 4).await;
