@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::node::Ready;
 
 /// How long a node may take to accept connections.
-const START_MAX: Duration = Duration::from_secs(30);
+const START_MAX: Duration = Duration::from_mins(1);
 /// How long a node may take to end once it was told to.
 const STOP_MAX: Duration = Duration::from_secs(20);
 /// Lines of a node's log that are shown when it fails.
