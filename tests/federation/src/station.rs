@@ -116,7 +116,7 @@ impl Settings {
             retry: Retry { first: Duration::from_millis(50), longest: Duration::from_millis(400) },
             compare_every: hour,
             list_refresh: hour,
-            answer_timeout: Duration::from_secs(20),
+            answer_timeout: crate::WAIT_MAX,
             ..NodeConfig::new(nation.node.clone())
         };
         let verifier = |vkey: &str| Arc::new(notes::verifier(vkey).expect("made by us"));
