@@ -1,6 +1,7 @@
 """What a schema cannot say: once per key, also after kill -9; preconditions; leases."""
 
 import concurrent.futures
+import http.client
 import json
 import signal
 import urllib.error
@@ -40,7 +41,7 @@ class Api:
             self.base + path, data=data, headers=headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 text = answer.read()
                 return answer.status, answer.headers, json.loads(text) if text else None
         except urllib.error.HTTPError as refusal:
@@ -159,12 +160,12 @@ def kills(api, start, stop):
             # Each run a little later: before, within and after the act.
             try:
                 lost.result(timeout=0.001 + run * 0.004)
-            except (OSError, concurrent.futures.TimeoutError):
+            except (OSError, http.client.HTTPException, concurrent.futures.TimeoutError):
                 pass
             stop(signal.SIGKILL)
             try:
                 lost.result()
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass
         start()
         expect(decide(api, f"k-{run}-b"), 201, "the same request after the restart")

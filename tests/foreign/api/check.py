@@ -39,7 +39,7 @@ PARTNER = "AZ_GOV_SCC_customs"
 KNOWN_SHARE = 0.5
 # Commodity codes of which both tariffs know something.
 CODES = ["10063000", "39011000", "74081100", "08022200"]
-# Seconds within which a node must be there.
+# Seconds within which a node must be there, answer that it is well, and be gone.
 START_SECONDS_MAX = 60
 
 
@@ -77,7 +77,7 @@ class Node:
         """Ends it."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(with_signal)
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=START_SECONDS_MAX)
 
 
 def seed_of_commit():
@@ -121,7 +121,7 @@ def main():
     try:
         node.start()
         partner.start()
-        with urllib.request.urlopen(node.base + "/openapi.json", timeout=10) as answer:
+        with urllib.request.urlopen(node.base + "/openapi.json", timeout=START_SECONDS_MAX) as answer:
             if json.load(answer) != committed:
                 sys.exit("the node serves another document than the committed one")
         token, issuer, second, importer = (
@@ -158,7 +158,7 @@ def main():
         verdict = run.judge("customs", token, SECONDS_MAX)
         of_issuer = ["--include-path-regex", "/certificates|/answers$"]
         verdict = run.judge("issuer", issuer, ISSUER_SECONDS_MAX, of_issuer) or verdict
-        with urllib.request.urlopen(node.local + "/health", timeout=10) as answer:
+        with urllib.request.urlopen(node.local + "/health", timeout=START_SECONDS_MAX) as answer:
             if answer.status != 200:
                 sys.exit("the node is not well after the test")
     finally:

@@ -27,7 +27,7 @@ CONTEXTS = ["default", "management", "protocol", "control", "signaling", "versio
 # How often the connector looks for work; its default of a second makes a minute of a test.
 ROUND_MS = 50
 ANSWER_SECONDS = 20
-STATE_SECONDS = 30
+STATE_SECONDS = 60
 POLL_SECONDS = 0.1
 
 
