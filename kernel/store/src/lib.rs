@@ -15,7 +15,7 @@ pub use blobs::{BlobReader, BlobWriter, Blobs};
 pub use catalog::ROW_BYTES_MAX;
 pub use error::Error;
 pub use journal::{Faults, JournalStore};
-pub use queue::{Lines, ROW_LINES_MAX};
+pub use queue::Lines;
 pub use schema::{Index, Migration, Row, Table, Value};
 pub use sqlite::{SqliteStore, Stats};
 pub use store::{Backend, Pending, ReadWork, Store, WriteWork};

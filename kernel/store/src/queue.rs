@@ -1,7 +1,7 @@
 //! Queues: numbered lines of text in order, many in one row.
 //!
 //! A row's key is the number of its last line. What is appended in one commit goes into as few rows
-//! as [`ROW_LINES_MAX`] allows.
+//! as `ROW_LINES_MAX` allows.
 //!
 //! Not here: adding to a queue ([`Tx::append`](crate::Tx::append)), when a back end makes rows of
 //! lines.
@@ -10,7 +10,7 @@ use crate::catalog::misuse;
 use crate::{Error, Range, Read, Row, Table, Value};
 
 /// Most lines of one row.
-pub const ROW_LINES_MAX: usize = 256;
+pub(crate) const ROW_LINES_MAX: usize = 256;
 
 /// Lines of a queue that are not yet in a row.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ pub(crate) fn check_line(table: &'static Table, line: &str) -> Result<(), Error>
 }
 
 /// The oldest lines of a queue.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Debug, Eq, PartialEq)]
 pub struct Lines {
     /// The lines with their numbers.
     pub lines: Vec<(u64, String)>,

@@ -118,8 +118,8 @@ pub trait Tx: Read {
 
     /// Adds a line to a queue and returns its number, the next of the sequence that has the
     /// table's name. The lines of one commit share rows, so a line costs little; they are there
-    /// for `lines` once it is committed, not before. A queue is a table without
-    /// columns that nothing else writes to; [`delete_to`](Self::delete_to) takes lines away.
+    /// for `lines` once it is committed, not before. A queue is a table without columns that
+    /// nothing else writes to; [`delete_to`](Self::delete_to) takes lines away.
     fn append(&mut self, table: &'static Table, line: &str) -> Result<u64, Error> {
         queue::check_line(table, line)?;
         let number = self.next(table.name)?;
