@@ -121,7 +121,8 @@ def main():
     try:
         node.start()
         partner.start()
-        with urllib.request.urlopen(node.base + "/openapi.json", timeout=START_SECONDS_MAX) as answer:
+        document = node.base + "/openapi.json"
+        with urllib.request.urlopen(document, timeout=START_SECONDS_MAX) as answer:
             if json.load(answer) != committed:
                 sys.exit("the node serves another document than the committed one")
         token, issuer, second, importer = (
