@@ -14,6 +14,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,11 +38,9 @@ const MARK_BYTES_MAX: u64 = 64 * 1024;
 const LIST_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// A list that ends sooner is issued anew at a start.
 const LIST_REST_MIN: Duration = Duration::from_hours(15 * 24);
-/// The ports that a new folder's nodes may have: registered for nothing that is common, and below
-/// those that Linux gives to whoever asks for any (`ip_local_port_range`).
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// Half as many: each pilot needs two.
-const PORT_PAIRS: u32 = 6_000;
+/// The ports that a new folder's nodes may have: below those that Linux gives to whoever asks for
+/// any (`ip_local_port_range`).
+const PORTS: Range<u16> = 20_000..32_000;
 
 #[derive(Deserialize, Serialize)]
 struct Mark {
@@ -225,10 +224,9 @@ fn read_list(material: &Material) -> Result<Vec<u8>> {
 /// The nodes take them later. So they are none that the system gives to those who ask for any, and
 /// pilots that start at the same time begin their search at different places.
 fn free_ports() -> Result<[u16; 2]> {
-    let begin = u16::try_from(std::process::id() % PORT_PAIRS).unwrap_or_default() * 2;
-    let width = PORTS.end - PORTS.start;
-    let places = (0..width).map(|step| PORTS.start + (begin + step) % width);
-    let mut free = places.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let begin = std::process::id() as usize * 2 % PORTS.len();
+    let ports = PORTS.cycle().skip(begin).take(PORTS.len());
+    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
     free.next().zip(free.next()).map(|(first, second)| [first, second]).with_context(|| {
         format!("no two ports of {} to {} are free on loopback", PORTS.start, PORTS.end - 1)
     })
