@@ -105,16 +105,21 @@ fn every_consignment_comes_out_as_expected_and_only_once() {
         assert_eq!(row["evidence"]["state"], "witnessed", "{row:#}");
         assert_eq!(row["evidence"]["verified"], row["evidence"]["documents"], "{row:#}");
     }
-    for node in first["nodes"].as_array().expect("nodes") {
-        // How long it took says more of what else the machine does than of the node.
-        assert!(node["startedInMs"].as_u64().is_some_and(|started| started > 0), "{node}");
-    }
     let bundle = bundles(&first).into_iter().next().expect("a bundle");
     check_offline(&world, &bundle);
 
     let second = once(&world);
     assert_eq!((&second["good"], &second["resumed"]), (&true.into(), &true.into()));
     assert_eq!(second["consignments"], first["consignments"], "nothing was played again");
+
+    // The quicker of two starts: the other may say what else the machine did.
+    let started = |run: &Value| {
+        let nodes = run["nodes"].as_array().expect("nodes").iter();
+        nodes.map(|node| node["startedInMs"].as_u64().expect("a number")).collect::<Vec<_>>()
+    };
+    for (first, second) in started(&first).into_iter().zip(started(&second)) {
+        assert!(first.min(second) < 3000, "{first} and {second} ms");
+    }
 }
 
 /// The bundle holds under the root alone, and no longer after one byte was changed.

@@ -1,5 +1,8 @@
 //! Calls through two real nodes: what the provider's system sees and what the agency gets.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body_util::combinators::BoxBody;
@@ -8,7 +11,9 @@ use hyper::body::Frame;
 use karvan_calls::body::MEMORY_BYTES_MAX as MEMORY;
 use karvan_calls::evidence;
 use karvan_calls::records::{Call, Outcome, Sent};
-use karvan_federation::{AZ, Caller, PK, Station, System, World, received, service, until};
+use karvan_federation::{
+    AZ, Caller, PK, Station, System, TestClock, World, received, service, until,
+};
 use karvan_store::{Error, Range};
 use karvan_types::Digest;
 
@@ -28,7 +33,11 @@ impl Scene {
 
     async fn with(seed: u64, system: System) -> Self {
         let world = World::new(seed);
-        let [az, pk] = world.start_both().await;
+        let stations = world.start_both().await;
+        Self::of(world, stations, system).await
+    }
+
+    async fn of(world: World, [az, pk]: [Station; 2], system: System) -> Self {
         pk.offer(service(&world.nation(PK).member, "echo", &system.url())).await;
         let caller = az.caller();
         Self { world, az, pk, system, caller }
@@ -247,10 +256,15 @@ async fn a_call_within_one_nation_leaves_the_same_traces() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quota_is_shown_and_kept() {
-    let scene = Scene::new(505).await;
+    // A moment for each call, so that no part of the day ends between two of them.
+    let (world, clock) = (World::new(505), Arc::new(TestClock::stopped()));
+    let start = |own| world.start_with(own, |settings| settings.clock = clock.clone());
+    let stations = [start(AZ).await, start(PK).await];
+    let scene = Scene::of(world, stations, System::echo().await).await;
     scene.pk.offer(service(&scene.world.nation(PK).member, "scarce", &scene.system.url())).await;
     for left in ["1", "0"] {
         let answer = scene.caller.call("GET", &scene.path("scarce"), &[], "").await;
+        clock.advance(Duration::from_millis(1));
         assert_eq!(answer.status, 200);
         let limit = answer.headers["ratelimit"].to_str().expect("text");
         assert!(limit.starts_with(&format!("\"agreement\";r={left};t=")), "{limit}");
@@ -261,8 +275,7 @@ async fn a_quota_is_shown_and_kept() {
     assert_eq!(answer.headers["x-road-error"], "server.serverproxy.quota_exceeded");
     assert_eq!(answer.headers["karvan-cause"], "quota-exceeded");
     let after: u64 = answer.headers["retry-after"].to_str().expect("text").parse().expect("s");
-    // A day and at most a part of it, less the time since the first of these calls.
-    assert!((86_340..=87_840).contains(&after), "{after}");
+    assert!((86_400..=87_840).contains(&after), "{after}");
     assert_eq!(scene.system.seen().len(), 2);
     refused_alike(&scene, 3, "quota-exceeded").await;
     scene.stop().await;

@@ -11,7 +11,7 @@ use karvan_calls::records::{Outcome, Sent};
 use karvan_calls::registry::Service;
 use karvan_calls::{Gateway, Settings};
 use karvan_exchange::client::Timeouts;
-use karvan_federation::{AZ, Caller, PK, System, TestClock, WAIT_MAX, World, service, until};
+use karvan_federation::{AZ, Caller, PK, System, TestClock, World, service};
 use karvan_store::{Error, Range};
 use karvan_system::OsDisk;
 use tokio::net::TcpListener;
@@ -63,7 +63,7 @@ async fn a_frozen_peer_is_given_up_and_then_spared() {
     assert_eq!(spared.headers["karvan-cause"], "peer-unreachable");
     let after: u64 = spared.headers["retry-after"].to_str().expect("text").parse().expect("s");
     assert!((1..=2).contains(&after), "{after}");
-    assert!(waited < WAIT_MAX, "{waited:?}");
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
     serving.abort();
     drop(frozen);
     az.stop().await;
@@ -96,7 +96,7 @@ async fn a_connection_that_takes_too_long_is_given_up_before_the_call_is_made() 
         let text = String::from_utf8_lossy(&answer.body);
         assert_eq!(answer.headers["x-road-error"], code, "{text}");
         assert!(!text.contains("is not known"), "{text}");
-        assert!((patience..WAIT_MAX).contains(&began.elapsed()), "{text}");
+        assert!((patience..Duration::from_secs(10)).contains(&began.elapsed()), "{text}");
     }
     let rows =
         az.node.store().read(|view| -> Result<_, Error> { view.select::<Sent>(&Range::all(10)) });
@@ -118,7 +118,8 @@ async fn a_peer_with_a_slow_system_behind_it_is_not_spared() {
     })
     .await;
     pk.offer(service(&world.nation(PK).member, "echo", &system.url())).await;
-    let timeouts = Timeouts::new(Duration::from_secs(1));
+    // Ample for the answer that does come.
+    let timeouts = Timeouts::new(Duration::from_secs(5));
     let settings = Settings { timeouts, ..Settings::new(world.aside("spool")) };
     let gateway = Gateway::open(az.node.clone(), settings, Arc::new(OsDisk), None).await;
     let (caller, serving) = serve(gateway.expect("opens"), &world).await;
@@ -127,14 +128,8 @@ async fn a_peer_with_a_slow_system_behind_it_is_not_spared() {
     for answer in futures_util::future::join_all(slow).await {
         assert_eq!(answer.headers["x-road-error"], "server.clientproxy.io_error", "{answer:?}");
     }
-    // On a busy machine an answer may be late itself, but none is held back.
-    until("a call is answered in time", async || {
-        let answer = caller.call("GET", &target, &[], "").await;
-        let code = answer.headers.get("x-road-error");
-        assert!(code.is_none_or(|code| code == "server.clientproxy.io_error"), "{answer:?}");
-        ((answer.status, &*answer.body) == (200, &b"done"[..])).then_some(())
-    })
-    .await;
+    let answer = caller.call("GET", &target, &[], "").await;
+    assert_eq!((answer.status, &*answer.body), (200, &b"done"[..]), "{answer:?}");
     serving.abort();
     az.stop().await;
     pk.stop().await;
